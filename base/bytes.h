@@ -1,0 +1,57 @@
+// Integers to and from bytes, and a cursor that reads hostile bytes safely.
+//
+// On disk: little-endian fixed-width integers and LEB128 varints. Keys of sorted segments use big-endian integers,
+// so that memcmp orders them.
+#ifndef MEMDB_BASE_BYTES_H
+#define MEMDB_BASE_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline void memdb__put_u16(void *at, uint16_t v) { uint8_t *p = at; p[0] = (uint8_t)v; p[1] = (uint8_t)(v >> 8); }
+static inline void memdb__put_u32(void *at, uint32_t v) { uint8_t *p = at; for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (8 * i)); }
+static inline void memdb__put_u64(void *at, uint64_t v) { uint8_t *p = at; for (int i = 0; i < 8; i++) p[i] = (uint8_t)(v >> (8 * i)); }
+static inline uint16_t memdb__get_u16(const void *at) { const uint8_t *p = at; return (uint16_t)(p[0] | p[1] << 8); }
+static inline uint32_t memdb__get_u32(const void *at) { const uint8_t *p = at; uint32_t v = 0; for (int i = 3; i >= 0; i--) v = v << 8 | p[i]; return v; }
+static inline uint64_t memdb__get_u64(const void *at) { const uint8_t *p = at; uint64_t v = 0; for (int i = 7; i >= 0; i--) v = v << 8 | p[i]; return v; }
+
+static inline void memdb__put_be32(void *at, uint32_t v) { uint8_t *p = at; for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (24 - 8 * i)); }
+static inline void memdb__put_be64(void *at, uint64_t v) { uint8_t *p = at; for (int i = 0; i < 8; i++) p[i] = (uint8_t)(v >> (56 - 8 * i)); }
+static inline uint32_t memdb__get_be32(const void *at) { const uint8_t *p = at; uint32_t v = 0; for (int i = 0; i < 4; i++) v = v << 8 | p[i]; return v; }
+static inline uint64_t memdb__get_be64(const void *at) { const uint8_t *p = at; uint64_t v = 0; for (int i = 0; i < 8; i++) v = v << 8 | p[i]; return v; }
+
+/// Encode a LEB128 varint; returns its length, 1 to 10.
+size_t memdb__put_varint(uint8_t *at, uint64_t value);
+
+/// Reads from hostile bytes: after any read past the end, or of a varint of more than 64 bits, `bad` is set, and it
+/// and all later reads give zero (or an empty slice). Check `bad` once, at the end.
+typedef struct memdb__reader {
+    const uint8_t *at, *end;
+    bool bad;
+} memdb__reader_t;
+
+static inline memdb__reader_t memdb__reader(const void *data, size_t size) {
+    const uint8_t *p = data;
+    return (memdb__reader_t){p, p ? p + size : p, false};
+}
+static inline size_t memdb__reader_left(const memdb__reader_t *r) { return (size_t)(r->end - r->at); }
+uint8_t memdb__read_u8(memdb__reader_t *reader);
+uint32_t memdb__read_u32(memdb__reader_t *reader);
+uint64_t memdb__read_u64(memdb__reader_t *reader);
+uint64_t memdb__read_varint(memdb__reader_t *reader);
+const uint8_t *memdb__read_slice(memdb__reader_t *reader, size_t size);             // NULL when bad
+const uint8_t *memdb__read_sized(memdb__reader_t *reader, size_t *size_out);        // varint size, then bytes
+
+/// memcmp over the common length, then by length: <0, 0, >0.
+static inline int memdb__compare(const void *a, size_t a_size, const void *b, size_t b_size) {
+    size_t common = a_size < b_size ? a_size : b_size;
+    int order = common ? memcmp(a, b, common) : 0;
+    return order ? order : (a_size > b_size) - (a_size < b_size);
+}
+
+/// Whether `data` is well-formed UTF-8 (no surrogates, no overlong forms, up to U+10FFFF).
+bool memdb__is_utf8(const void *data, size_t size);
+
+#endif

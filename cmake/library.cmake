@@ -1,0 +1,16 @@
+# The library: the folders' objects joined, as libmemdb.so and libmemdb.a.
+set(memdb_folders memdb_base memdb_wal memdb_blob memdb_index memdb_engine memdb_query)
+set(memdb_objects "")
+foreach(folder IN LISTS memdb_folders)
+    list(APPEND memdb_objects $<TARGET_OBJECTS:${folder}>)
+endforeach()
+set(memdb_libraries Threads::Threads PkgConfig::XXHASH PkgConfig::LMDB PkgConfig::URING PkgConfig::UTF8PROC PkgConfig::JANSSON ${STEMMER_LIBRARY} m)
+
+add_library(memdb SHARED ${memdb_objects})
+add_library(memdb_static STATIC ${memdb_objects})
+set_target_properties(memdb PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION 0)
+set_target_properties(memdb_static PROPERTIES OUTPUT_NAME memdb)
+foreach(library memdb memdb_static)
+    target_link_libraries(${library} PRIVATE ${memdb_libraries})
+    target_include_directories(${library} INTERFACE $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
+endforeach()
