@@ -39,7 +39,7 @@ typedef struct memdb__control {
     _Alignas(64) _Atomic uint64_t failed;     // not 0: a write or a sync failed; the status
 } memdb__control_t;
 
-static_assert(sizeof(memdb__control_t) <= MEMDB__CONTROL_BYTES, "control fits its page");
+_Static_assert(sizeof(memdb__control_t) <= MEMDB__CONTROL_BYTES, "control fits its page");
 
 /// Values that a lone opener starts the control file with.
 typedef struct memdb__control_start {
