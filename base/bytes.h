@@ -10,17 +10,66 @@
 #include <stdint.h>
 #include <string.h>
 
-static inline void memdb__put_u16(void *at, uint16_t v) { uint8_t *p = at; p[0] = (uint8_t)v; p[1] = (uint8_t)(v >> 8); }
-static inline void memdb__put_u32(void *at, uint32_t v) { uint8_t *p = at; for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (8 * i)); }
-static inline void memdb__put_u64(void *at, uint64_t v) { uint8_t *p = at; for (int i = 0; i < 8; i++) p[i] = (uint8_t)(v >> (8 * i)); }
-static inline uint16_t memdb__get_u16(const void *at) { const uint8_t *p = at; return (uint16_t)(p[0] | p[1] << 8); }
-static inline uint32_t memdb__get_u32(const void *at) { const uint8_t *p = at; uint32_t v = 0; for (int i = 3; i >= 0; i--) v = v << 8 | p[i]; return v; }
-static inline uint64_t memdb__get_u64(const void *at) { const uint8_t *p = at; uint64_t v = 0; for (int i = 7; i >= 0; i--) v = v << 8 | p[i]; return v; }
+// One load or store and, where the byte order differs, one swap; memcpy makes any address legal.
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#define MEMDB__LITTLE16(v) (v)
+#define MEMDB__LITTLE32(v) (v)
+#define MEMDB__LITTLE64(v) (v)
+#define MEMDB__BIG32(v) __builtin_bswap32(v)
+#define MEMDB__BIG64(v) __builtin_bswap64(v)
+#else
+#define MEMDB__LITTLE16(v) __builtin_bswap16(v)
+#define MEMDB__LITTLE32(v) __builtin_bswap32(v)
+#define MEMDB__LITTLE64(v) __builtin_bswap64(v)
+#define MEMDB__BIG32(v) (v)
+#define MEMDB__BIG64(v) (v)
+#endif
 
-static inline void memdb__put_be32(void *at, uint32_t v) { uint8_t *p = at; for (int i = 0; i < 4; i++) p[i] = (uint8_t)(v >> (24 - 8 * i)); }
-static inline void memdb__put_be64(void *at, uint64_t v) { uint8_t *p = at; for (int i = 0; i < 8; i++) p[i] = (uint8_t)(v >> (56 - 8 * i)); }
-static inline uint32_t memdb__get_be32(const void *at) { const uint8_t *p = at; uint32_t v = 0; for (int i = 0; i < 4; i++) v = v << 8 | p[i]; return v; }
-static inline uint64_t memdb__get_be64(const void *at) { const uint8_t *p = at; uint64_t v = 0; for (int i = 0; i < 8; i++) v = v << 8 | p[i]; return v; }
+static inline void memdb__put_u16(void *at, uint16_t v) {
+    v = MEMDB__LITTLE16(v);
+    memcpy(at, &v, sizeof v);
+}
+static inline uint16_t memdb__get_u16(const void *at) {
+    uint16_t v;
+    memcpy(&v, at, sizeof v);
+    return MEMDB__LITTLE16(v);
+}
+static inline void memdb__put_u32(void *at, uint32_t v) {
+    v = MEMDB__LITTLE32(v);
+    memcpy(at, &v, sizeof v);
+}
+static inline uint32_t memdb__get_u32(const void *at) {
+    uint32_t v;
+    memcpy(&v, at, sizeof v);
+    return MEMDB__LITTLE32(v);
+}
+static inline void memdb__put_u64(void *at, uint64_t v) {
+    v = MEMDB__LITTLE64(v);
+    memcpy(at, &v, sizeof v);
+}
+static inline uint64_t memdb__get_u64(const void *at) {
+    uint64_t v;
+    memcpy(&v, at, sizeof v);
+    return MEMDB__LITTLE64(v);
+}
+static inline void memdb__put_be32(void *at, uint32_t v) {
+    v = MEMDB__BIG32(v);
+    memcpy(at, &v, sizeof v);
+}
+static inline uint32_t memdb__get_be32(const void *at) {
+    uint32_t v;
+    memcpy(&v, at, sizeof v);
+    return MEMDB__BIG32(v);
+}
+static inline void memdb__put_be64(void *at, uint64_t v) {
+    v = MEMDB__BIG64(v);
+    memcpy(at, &v, sizeof v);
+}
+static inline uint64_t memdb__get_be64(const void *at) {
+    uint64_t v;
+    memcpy(&v, at, sizeof v);
+    return MEMDB__BIG64(v);
+}
 
 /// Encode a LEB128 varint; returns its length, 1 to 10.
 size_t memdb__put_varint(uint8_t *at, uint64_t value);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-void *memdb__allocate(size_t size);                      // NULL when out of memory; never fails for size 0
+void *memdb__allocate(size_t size);                      // NULL when out of memory; size 0 is a valid block
 void *memdb__allocate_zeroed(size_t count, size_t size); // overflow-checked
 void *memdb__reallocate(void *pointer, size_t size);     // NULL leaves `pointer` as it was
 void memdb__free(void *pointer);

@@ -16,7 +16,7 @@ memdb_status_t memdb__fail(memdb_error_t *error, memdb_status_t status, const ch
     __attribute__((format(printf, 3, 4)));
 
 /// The same for a failed system call: status from `errno_value` (ENOSPC, EDQUOT: MEMDB_FULL; ENOMEM: MEMDB_NOMEM;
-/// ENOENT: MEMDB_NOT_FOUND; else MEMDB_IO), message "<formatted>: <strerror>".
+/// ENOENT: MEMDB_NOT_FOUND; EEXIST: MEMDB_EXISTS; else MEMDB_IO), message "<formatted>: <strerror>".
 memdb_status_t memdb__fail_errno(memdb_error_t *error, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

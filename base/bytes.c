@@ -1,0 +1,123 @@
+// Varints, the reader of hostile bytes, and the UTF-8 check.
+//
+// Invariant of the reader: `at` never passes `end`; once `bad` is set, nothing moves any more.
+#include "base/bytes.h"
+
+size_t memdb__put_varint(uint8_t *at, uint64_t value) {
+    size_t size = 0;
+    while (value >= 0x80) {
+        at[size++] = (uint8_t)(value | 0x80);
+        value >>= 7;
+    }
+    at[size++] = (uint8_t)value;
+    return size;
+}
+
+const uint8_t *memdb__read_slice(memdb__reader_t *reader, size_t size) {
+    if (reader->bad || size > memdb__reader_left(reader)) {
+        reader->bad = true;
+        return NULL;
+    }
+    const uint8_t *at = reader->at;
+    if (size) // an empty reader may stand on NULL, to which nothing may be added
+        reader->at += size;
+    return at;
+}
+
+uint8_t memdb__read_u8(memdb__reader_t *reader) {
+    const uint8_t *at = memdb__read_slice(reader, 1);
+    return at ? *at : 0;
+}
+
+uint32_t memdb__read_u32(memdb__reader_t *reader) {
+    const uint8_t *at = memdb__read_slice(reader, 4);
+    return at ? memdb__get_u32(at) : 0;
+}
+
+uint64_t memdb__read_u64(memdb__reader_t *reader) {
+    const uint8_t *at = memdb__read_slice(reader, 8);
+    return at ? memdb__get_u64(at) : 0;
+}
+
+uint64_t memdb__read_varint(memdb__reader_t *reader) {
+    if (reader->bad)
+        return 0;
+    uint64_t value = 0;
+    const uint8_t *at = reader->at;
+    for (unsigned shift = 0; at < reader->end && shift < 64; shift += 7) {
+        uint8_t byte = *at++;
+        if (shift == 63 && byte > 1) // the tenth byte has room for one bit
+            break;
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            reader->at = at;
+            return value;
+        }
+    }
+    reader->bad = true;
+    return 0;
+}
+
+const uint8_t *memdb__read_sized(memdb__reader_t *reader, size_t *size_out) {
+    uint64_t size = memdb__read_varint(reader);
+    *size_out = 0;
+    if (reader->bad || size > memdb__reader_left(reader)) {
+        reader->bad = true;
+        return NULL;
+    }
+    *size_out = (size_t)size;
+    return memdb__read_slice(reader, (size_t)size);
+}
+
+/// Length of the well-formed sequence that begins at `p`, or 0. The ranges are table 3-7 of the
+/// Unicode standard: only the second byte has limits of its own, which exclude overlong forms,
+/// surrogates and what is above U+10FFFF.
+static size_t sequence_size(const uint8_t *p, size_t left) {
+    uint8_t lead = p[0], low = 0x80, high = 0xbf;
+    size_t size;
+    if (lead < 0x80)
+        return 1;
+    if (lead >= 0xc2 && lead <= 0xdf) {
+        size = 2;
+    } else if (lead >= 0xe0 && lead <= 0xef) {
+        size = 3;
+        if (lead == 0xe0)
+            low = 0xa0;
+        if (lead == 0xed)
+            high = 0x9f;
+    } else if (lead >= 0xf0 && lead <= 0xf4) {
+        size = 4;
+        if (lead == 0xf0)
+            low = 0x90;
+        if (lead == 0xf4)
+            high = 0x8f;
+    } else {
+        return 0;
+    }
+    if (left < size || p[1] < low || p[1] > high)
+        return 0;
+    for (size_t i = 2; i < size; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return size;
+}
+
+bool memdb__is_utf8(const void *data, size_t size) {
+    const uint8_t *p = data;
+    size_t at = 0;
+    while (at < size) {
+        uint64_t eight;
+        if (size - at >= sizeof eight) { // text is mostly ASCII: eight bytes at a time
+            memcpy(&eight, p + at, sizeof eight);
+            if (!(eight & 0x8080808080808080u)) {
+                at += sizeof eight;
+                continue;
+            }
+        }
+        size_t step = sequence_size(p + at, size - at);
+        if (!step)
+            return false;
+        at += step;
+    }
+    return true;
+}
