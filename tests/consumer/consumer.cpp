@@ -1,0 +1,75 @@
+// The public header in C++: handles in unique_ptr, errors as exceptions, the same round trip as consumer.c.
+#include <memdb.h>
+
+#include <iostream>
+#include <memory>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+void check(memdb_status_t status) {
+    if (status != MEMDB_OK)
+        throw std::runtime_error(memdb_status_text(status));
+}
+
+memdb_bytes_t bytes(const std::string &text) {
+    return {text.data(), text.size()};
+}
+
+struct Close {
+    void operator()(memdb_t *db) const {
+        memdb_close(db);
+    }
+    void operator()(memdb_snapshot_t *snapshot) const {
+        memdb_snapshot_end(snapshot);
+    }
+};
+
+void round_trip(const char *path) {
+    memdb_options_t options{};
+    options.size = sizeof options;
+    options.flags = MEMDB_OPEN_CREATE;
+    memdb_t *opened = nullptr;
+    memdb_error_t error;
+    if (memdb_open(path, &options, &opened, &error) != MEMDB_OK)
+        throw std::runtime_error(error.message);
+    std::unique_ptr<memdb_t, Close> db(opened);
+
+    const std::string name = "main", key = "first", text = "saffron grows beyond the meadow";
+    memdb_txn_t *txn = nullptr;
+    check(memdb_txn_begin(db.get(), &txn));
+    memdb_space_t space = 0;
+    check(memdb_space_ensure(txn, bytes(name), &space));
+    memdb_memory_t memory{};
+    memory.size = sizeof memory;
+    memory.fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT;
+    memory.key = bytes(key);
+    memory.text = bytes(text);
+    check(memdb_put(txn, space, &memory, nullptr));
+    check(memdb_txn_commit(txn, MEMDB_DURABILITY_DEFAULT, nullptr));
+
+    memdb_snapshot_t *begun = nullptr;
+    check(memdb_snapshot_begin(db.get(), nullptr, &begun));
+    std::unique_ptr<memdb_snapshot_t, Close> snapshot(begun);
+    memdb_memory_t found{};
+    found.size = sizeof found;
+    check(memdb_get_by_key(snapshot.get(), space, bytes(key), &found));
+    if (std::string(found.text.data, found.text.size) != text)
+        throw std::runtime_error("another text came back");
+    std::cout << memdb_version() << ": " << text << "\n";
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+    if (argc != 2)
+        return 2;
+    try {
+        round_trip(argv[1]);
+    } catch (const std::exception &problem) {
+        std::cerr << problem.what() << "\n";
+        return 1;
+    }
+    return 0;
+}
