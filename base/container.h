@@ -59,6 +59,8 @@ const uint8_t *memdb__container_section(const memdb__container_t *container, uin
 memdb_status_t memdb__container_check(memdb__container_t *container, const void *at, size_t size, memdb_error_t *error);
 /// Check every page, whatever is remembered. `found` is called for each bad page; the status is MEMDB_CORRUPT then.
 memdb_status_t memdb__container_verify(memdb__container_t *container, memdb_verify_fn found, void *context, memdb_error_t *error);
+/// Where in the file a byte of the mapping lies, for messages.
+uint64_t memdb__container_offset(const memdb__container_t *container, const void *at);
 uint64_t memdb__container_file_size(const memdb__container_t *container);
 const char *memdb__container_name(const memdb__container_t *container);
 

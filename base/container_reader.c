@@ -202,7 +202,7 @@ static memdb_status_t check_page(memdb__container_t *container, uint64_t page,
 
 memdb_status_t memdb__container_check(memdb__container_t *container, const void *at, size_t size,
                                       memdb_error_t *error) {
-    uint64_t offset = (uint64_t)((uintptr_t)at - (uintptr_t)container->bytes);
+    uint64_t offset = memdb__container_offset(container, at);
     if (offset > container->file_size || size > container->file_size - offset)
         return memdb__fail(error, MEMDB_CORRUPT, "%s: range of %zu bytes leaves the file",
                            container->name, size);
@@ -268,6 +268,10 @@ memdb_status_t memdb__container_verify(memdb__container_t *container, memdb_veri
             found(context, container->name, gap, "a byte between sections is not zero");
     }
     return bad ? MEMDB_CORRUPT : MEMDB_OK;
+}
+
+uint64_t memdb__container_offset(const memdb__container_t *container, const void *at) {
+    return (uint64_t)((uintptr_t)at - (uintptr_t)container->bytes);
 }
 
 uint64_t memdb__container_file_size(const memdb__container_t *container) {

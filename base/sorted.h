@@ -2,9 +2,9 @@
 //
 // Entries are written in rising order of key (memcmp), at most one a key. They lie in blocks of about 4 KiB (a larger
 // entry has a block of its own), each with an offset array, so that a block is searched by halving. An index section
-// holds the blocks' offsets and first keys. A Bloom filter over the keys (10 bits a key, double hashing) answers most
-// misses without a block; the first 8 bytes of a value of an entry are not special, but each entry carries:
-//   version (u64, an LSN), and a flag: tombstone or not.
+// holds the blocks' offsets and first keys. A Bloom filter over the keys (10 bits a key, one cache line a key) answers
+// about 99 % of the misses without a block. Each entry carries a version (u64, an LSN), and a flag: tombstone or not;
+// a tombstone may have a value.
 // Every block is decoded as hostile bytes after its pages were checked: a bad offset is MEMDB_CORRUPT, never a crash.
 #ifndef MEMDB_BASE_SORTED_H
 #define MEMDB_BASE_SORTED_H
@@ -25,7 +25,8 @@ typedef struct memdb__sorted memdb__sorted_t;
 
 memdb_status_t memdb__sorted_create(int directory, const char *name, const memdb__segment_identity_t *identity,
                                     memdb__sorted_writer_t **writer_out, memdb_error_t *error);
-/// Keys must rise strictly; else MEMDB_INVALID.
+/// Keys must rise strictly; else MEMDB_INVALID and nothing changed. Key and value below 1 GiB; else MEMDB_LIMIT.
+/// After any other error only finish, which tells it again, and abandon are left.
 memdb_status_t memdb__sorted_append(memdb__sorted_writer_t *writer, const memdb__entry_t *entry, memdb_error_t *error);
 /// As memdb__container_finish: consumes the writer.
 memdb_status_t memdb__sorted_finish(memdb__sorted_writer_t *writer, uint64_t *file_size_out, uint64_t *checksum_out, memdb_error_t *error);
@@ -50,6 +51,10 @@ typedef struct memdb__sorted_iterator {
     bool valid;          // whether it stands on an entry
     memdb__entry_t entry;
 } memdb__sorted_iterator_t;
+
+/// An iterator without an entry stands after the end or before the beginning: a step back from the end stands on the
+/// last entry, a step forth from the beginning on the first; further steps out change nothing. A step that fails
+/// leaves the iterator as it was. Nothing here allocates. An empty `key` is the smallest one.
 
 /// Stand on the first entry with a key >= `key`; `valid` is false when there is none.
 memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size_t key_size, memdb__sorted_iterator_t *iterator, memdb_error_t *error);

@@ -1,0 +1,191 @@
+// Iterating over a sorted segment, and verifying one.
+//
+// A position is (block, slot). Two positions hold no entry: after the end (block count, 0) and
+// before the beginning (0, BEFORE). Invariant: `valid` is set exactly when `entry` is the decoded
+// entry at the position. A failed step leaves the iterator as it was.
+#include "base/sorted_format.h"
+
+#define BEFORE UINT32_MAX
+
+static memdb_status_t stand_at_end(memdb__sorted_t *sorted, memdb__sorted_iterator_t *iterator) {
+    *iterator = (memdb__sorted_iterator_t){.sorted = sorted, .block = sorted->block_count};
+    return MEMDB_OK;
+}
+
+static memdb_status_t stand_before(memdb__sorted_t *sorted, memdb__sorted_iterator_t *iterator) {
+    *iterator = (memdb__sorted_iterator_t){.sorted = sorted, .slot = BEFORE};
+    return MEMDB_OK;
+}
+
+static memdb_status_t stand_on(memdb__sorted_t *sorted, const memdb__sorted_block_t *block,
+                               uint64_t number, uint32_t slot, memdb__sorted_iterator_t *iterator,
+                               memdb_error_t *error) {
+    memdb__entry_t entry;
+    memdb_status_t status = memdb__sorted_load_entry(sorted, block, slot, &entry, error);
+    if (status)
+        return status;
+    *iterator = (memdb__sorted_iterator_t){
+        .sorted = sorted, .block = number, .slot = slot, .valid = true, .entry = entry};
+    return MEMDB_OK;
+}
+
+/// Stand on the first entry of block `number`, or after the end.
+static memdb_status_t stand_on_first(memdb__sorted_t *sorted, uint64_t number,
+                                     memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
+    if (number >= sorted->block_count)
+        return stand_at_end(sorted, iterator);
+    memdb__sorted_block_t block;
+    memdb_status_t status = memdb__sorted_load_block(sorted, number, &block, error);
+    return status ? status : stand_on(sorted, &block, number, 0, iterator, error);
+}
+
+/// Stand on the last entry of the block before `number`, or before the beginning.
+static memdb_status_t stand_on_last_before(memdb__sorted_t *sorted, uint64_t number,
+                                           memdb__sorted_iterator_t *iterator,
+                                           memdb_error_t *error) {
+    if (number == 0)
+        return stand_before(sorted, iterator);
+    memdb__sorted_block_t block;
+    memdb_status_t status = memdb__sorted_load_block(sorted, number - 1, &block, error);
+    return status ? status : stand_on(sorted, &block, number - 1, block.count - 1, iterator, error);
+}
+
+memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                  memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
+    uint64_t number = memdb__sorted_find_block(sorted, key, key_size);
+    if (number == UINT64_MAX)
+        return stand_on_first(sorted, 0, iterator, error);
+    memdb__sorted_block_t block;
+    memdb_status_t status = memdb__sorted_load_block(sorted, number, &block, error);
+    if (status)
+        return status;
+    uint32_t slot;
+    bool equal;
+    memdb__entry_t entry;
+    status =
+        memdb__sorted_search_block(sorted, &block, key, key_size, &slot, &equal, &entry, error);
+    if (status)
+        return status;
+    if (slot == block.count)
+        return stand_on_first(sorted, number + 1, iterator, error);
+    return stand_on(sorted, &block, number, slot, iterator, error);
+}
+
+memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                         memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
+    uint64_t number = memdb__sorted_find_block(sorted, key, key_size);
+    if (number == UINT64_MAX)
+        return stand_before(sorted, iterator);
+    memdb__sorted_block_t block;
+    memdb_status_t status = memdb__sorted_load_block(sorted, number, &block, error);
+    if (status)
+        return status;
+    uint32_t slot;
+    bool equal;
+    memdb__entry_t entry;
+    status =
+        memdb__sorted_search_block(sorted, &block, key, key_size, &slot, &equal, &entry, error);
+    if (status)
+        return status;
+    if (slot == 0)
+        return stand_on_last_before(sorted, number, iterator, error);
+    return stand_on(sorted, &block, number, slot - 1, iterator, error);
+}
+
+memdb_status_t memdb__sorted_next(memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
+    memdb__sorted_t *sorted = iterator->sorted;
+    if (iterator->block >= sorted->block_count)
+        return MEMDB_OK;
+    if (iterator->slot == BEFORE)
+        return stand_on_first(sorted, 0, iterator, error);
+    memdb__sorted_block_t block;
+    memdb_status_t status = memdb__sorted_load_block(sorted, iterator->block, &block, error);
+    if (status)
+        return status;
+    if (iterator->slot + 1 < block.count)
+        return stand_on(sorted, &block, iterator->block, iterator->slot + 1, iterator, error);
+    return stand_on_first(sorted, iterator->block + 1, iterator, error);
+}
+
+memdb_status_t memdb__sorted_previous(memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
+    memdb__sorted_t *sorted = iterator->sorted;
+    if (iterator->slot == BEFORE)
+        return MEMDB_OK;
+    if (iterator->block >= sorted->block_count || iterator->slot == 0)
+        return stand_on_last_before(sorted, iterator->block, iterator, error);
+    memdb__sorted_block_t block;
+    memdb_status_t status = memdb__sorted_load_block(sorted, iterator->block, &block, error);
+    if (status)
+        return status;
+    return stand_on(sorted, &block, iterator->block, iterator->slot - 1, iterator, error);
+}
+
+// ------------------------------------------------------------------------------------------------
+// verify
+
+/// What a walk over all entries carries along.
+typedef struct walk {
+    memdb__sorted_t *sorted;
+    memdb__entry_t before; // the entry before, key NULL at the beginning
+    uint64_t entries;
+} walk_t;
+
+/// NULL when the block is right, else what is wrong. Reading errors are in `*status_out`.
+static const char *verify_block(walk_t *walk, uint64_t number, memdb_status_t *status_out,
+                                memdb_error_t *error) {
+    memdb__sorted_t *sorted = walk->sorted;
+    memdb__sorted_block_t block;
+    *status_out = memdb__sorted_load_block(sorted, number, &block, error);
+    if (*status_out)
+        return "a block does not decode";
+    const uint8_t *expected = block.at + 4 + 4 * (size_t)block.count;
+    for (uint32_t slot = 0; slot < block.count; slot++) {
+        uint32_t offset = memdb__get_u32(block.at + 4 + 4 * (size_t)slot);
+        if (offset != (size_t)(expected - block.at))
+            return "entries overlap or leave a gap";
+        memdb__entry_t entry;
+        *status_out = memdb__sorted_load_entry(sorted, &block, slot, &entry, error);
+        if (*status_out)
+            return "an entry does not decode";
+        expected = entry.value + entry.value_size;
+        if (walk->before.key &&
+            memdb__compare(walk->before.key, walk->before.key_size, entry.key, entry.key_size) >= 0)
+            return "keys do not rise";
+        size_t first_size;
+        const uint8_t *first = memdb__sorted_first_key(sorted, number, &first_size);
+        if (slot == 0 && memdb__compare(first, first_size, entry.key, entry.key_size))
+            return "the index has another first key";
+        bool passes;
+        *status_out =
+            memdb__sorted_filter_passes(sorted, entry.key, entry.key_size, &passes, error);
+        if (*status_out || !passes)
+            return "the filter does not know a key";
+        walk->before = entry;
+        walk->entries++;
+    }
+    return expected == block.at + block.size ? NULL : "bytes follow the last entry";
+}
+
+memdb_status_t memdb__sorted_verify(memdb__sorted_t *sorted, memdb_verify_fn found, void *context,
+                                    memdb_error_t *error) {
+    memdb_status_t status = memdb__container_verify(sorted->container, found, context, error);
+    if (status)
+        return status;
+    const char *name = memdb__container_name(sorted->container);
+    walk_t walk = {.sorted = sorted};
+    const char *wrong = NULL;
+    uint64_t number = 0;
+    for (; number < sorted->block_count && !wrong; number++)
+        wrong = verify_block(&walk, number, &status, error);
+    if (!wrong && walk.entries != sorted->entry_count)
+        wrong = "the number of entries is another one";
+    if (!wrong)
+        return MEMDB_OK;
+    uint64_t start = memdb__get_u64(sorted->starts + (number ? number - 1 : 0) * 8);
+    uint64_t offset = memdb__container_offset(sorted->container, sorted->blocks + start);
+    if (found)
+        found(context, name, offset, wrong);
+    return status ? status
+                  : memdb__fail(error, MEMDB_CORRUPT, "%s at %llu: %s", name,
+                                (unsigned long long)offset, wrong);
+}
