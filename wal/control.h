@@ -1,10 +1,12 @@
 // The control file: the one piece of memory that processes on a database share.
 //
-// 4 KiB, mapped shared. It is created anew by a lone opener (written aside, renamed) and trusted only while another
-// process is present, in the same boot. Nothing in it is durable. It holds two robust, process-shared mutexes and words
-// that only move forward; a process that dies anywhere leaves it usable.
+// 4 KiB, mapped shared. It is created anew by a lone opener (written aside, renamed) and trusted
+// only while another process is present, in the same boot. Nothing in it is durable. It holds two
+// robust, process-shared mutexes and words that only move forward; a process that dies anywhere
+// leaves it usable.
 //
-// Lock order: gate (file `lock`) > checkpoint (file `lock`) > writer > sync. The sync mutex may be taken without the writer mutex.
+// Lock order: gate (file `lock`) > checkpoint (file `lock`) > writer > sync. The sync mutex may be
+// taken without the writer mutex.
 #ifndef MEMDB_WAL_CONTROL_H
 #define MEMDB_WAL_CONTROL_H
 
@@ -17,26 +19,28 @@
 
 /// Fields are grouped by writer, a cache line (or more) each.
 typedef struct memdb__control {
-    uint8_t magic[8];               // "MEMDBCTL"
+    uint8_t magic[8]; // "MEMDBCTL"
     uint32_t format_version;
     uint32_t reserved;
     uint8_t database_id[16];
-    uint8_t boot_id[16];            // of the boot that made it
-    uint64_t pid_namespace;         // inode number of /proc/self/ns/pid
-    uint64_t static_checksum;       // XXH3-64 of all above
-    _Alignas(64) pthread_mutex_t writer;      // robust, shared: appends to the log
-    _Alignas(64) pthread_mutex_t sync;        // robust, shared: syncs the log
-    _Alignas(64) _Atomic uint64_t written;    // LSN: all below is in the page cache
-    _Atomic uint64_t segment_epoch; // of the newest log segment (writer mutex)
-    _Atomic uint64_t next_epoch;    // never used before (writer mutex)
-    _Atomic int64_t last_commit_time; // microseconds (writer mutex)
-    _Alignas(64) _Atomic uint64_t durable;    // LSN: all below survives power loss (sync mutex)
-    _Alignas(64) _Atomic uint64_t applied;    // LSN: all below is in the base (checkpoint lock)
-    _Atomic uint64_t base_generation;         // catalog transaction id of that base
-    _Atomic uint64_t next_segment_id;         // of segment and extent files; taken by fetch-add
-    _Alignas(64) _Atomic uint64_t next_id;    // of memories; leased in ranges by fetch-add
-    _Atomic uint64_t next_space;              // of spaces; fetch-add
-    _Alignas(64) _Atomic uint64_t failed;     // not 0: a write or a sync failed; the status
+    uint8_t boot_id[16];                   // of the boot that made it
+    uint64_t pid_namespace;                // inode number of /proc/self/ns/pid
+    uint64_t static_checksum;              // XXH3-64 of all above
+    _Alignas(64) pthread_mutex_t writer;   // robust, shared: appends to the log
+    _Alignas(64) pthread_mutex_t sync;     // robust, shared: syncs the log
+    _Alignas(64) _Atomic uint64_t written; // LSN: all below is in the page cache
+    _Atomic uint64_t segment_epoch;        // of the newest log segment (writer mutex)
+    _Atomic uint64_t next_epoch;           // never used before (writer mutex)
+    _Atomic int64_t last_commit_time;      // microseconds (writer mutex)
+    _Atomic uint64_t repair_needed; // not 0: a writer died, and the log was not ended behind it yet
+                                    // (writer mutex)
+    _Alignas(64) _Atomic uint64_t durable; // LSN: all below survives power loss (sync mutex)
+    _Alignas(64) _Atomic uint64_t applied; // LSN: all below is in the base (checkpoint lock)
+    _Atomic uint64_t base_generation;      // catalog transaction id of that base
+    _Atomic uint64_t next_segment_id;      // of segment and extent files; taken by fetch-add
+    _Alignas(64) _Atomic uint64_t next_id; // of memories; leased in ranges by fetch-add
+    _Atomic uint64_t next_space;           // of spaces; fetch-add
+    _Alignas(64) _Atomic uint64_t failed;  // not 0: a write or a sync failed; the status
 } memdb__control_t;
 
 _Static_assert(sizeof(memdb__control_t) <= MEMDB__CONTROL_BYTES, "control fits its page");
@@ -44,7 +48,7 @@ _Static_assert(sizeof(memdb__control_t) <= MEMDB__CONTROL_BYTES, "control fits i
 /// Values that a lone opener starts the control file with.
 typedef struct memdb__control_start {
     uint8_t database_id[16];
-    uint64_t end_lsn;        // written and durable after recovery
+    uint64_t end_lsn; // written and durable after recovery: memdb__wal_recovery_t.end
     uint64_t applied, base_generation;
     uint64_t segment_epoch, next_epoch;
     int64_t last_commit_time;
@@ -52,33 +56,40 @@ typedef struct memdb__control_start {
 } memdb__control_start_t;
 
 /// Write a new control file into `directory` and map it. The caller holds the gate and is alone.
-memdb_status_t memdb__control_create(int directory, const memdb__control_start_t *start, memdb__control_t **control_out, memdb_error_t *error);
+memdb_status_t memdb__control_create(int directory, const memdb__control_start_t *start,
+                                     memdb__control_t **control_out, memdb_error_t *error);
 /// Map the existing one. The caller holds the gate while another process is present.
-/// Errors  MEMDB_UNSUPPORTED  made in another pid namespace, or another boot (a shared file system);
+/// Errors  MEMDB_UNSUPPORTED  made in another pid namespace, or another boot (a shared file
+/// system);
 ///         MEMDB_CORRUPT.
-memdb_status_t memdb__control_map(int directory, const uint8_t database_id[16], memdb__control_t **control_out, memdb_error_t *error);
+memdb_status_t memdb__control_map(int directory, const uint8_t database_id[16],
+                                  memdb__control_t **control_out, memdb_error_t *error);
 void memdb__control_unmap(memdb__control_t *control);
 
 /// Move `word` up to `value`, never down. Release order.
 static inline void memdb__raise(_Atomic uint64_t *word, uint64_t value) {
     uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
-    while (old < value && !atomic_compare_exchange_weak_explicit(word, &old, value, memory_order_release, memory_order_relaxed)) {
+    while (old < value && !atomic_compare_exchange_weak_explicit(
+                              word, &old, value, memory_order_release, memory_order_relaxed)) {
     }
 }
 
-/// The byte ranges of the file `lock` (open-file-description locks: they end with the descriptor, so with the process).
+/// The byte ranges of the file `lock` (open-file-description locks: they end with the descriptor,
+/// so with the process).
 typedef enum memdb__lock_range {
     MEMDB__LOCK_GATE = 0,       // exclusive while opening
     MEMDB__LOCK_PRESENCE = 1,   // shared while open; exclusive to find out that one is alone
     MEMDB__LOCK_CHECKPOINT = 2, // exclusive while folding, merging or collecting
-    MEMDB__LOCK_CATALOG = 3,    // exclusive around a catalog commit; shared while a process checks and copies the catalog
+    MEMDB__LOCK_CATALOG = 3, // exclusive around a catalog commit; shared while a process checks and
+                             // copies the catalog
 } memdb__lock_range_t;
 
 typedef enum memdb__lock_mode { MEMDB__LOCK_SHARED, MEMDB__LOCK_EXCLUSIVE } memdb__lock_mode_t;
 
-/// Take a range. wait false: MEMDB_BUSY at once when another descriptor holds it. Converts a lock that is held already.
-/// `fd` is open for reading and writing (for reading: shared locks only).
-memdb_status_t memdb__lock_acquire(int fd, memdb__lock_range_t range, memdb__lock_mode_t mode, bool wait, memdb_error_t *error);
+/// Take a range. wait false: MEMDB_BUSY at once when another descriptor holds it. Converts a lock
+/// that is held already. `fd` is open for reading and writing (for reading: shared locks only).
+memdb_status_t memdb__lock_acquire(int fd, memdb__lock_range_t range, memdb__lock_mode_t mode,
+                                   bool wait, memdb_error_t *error);
 void memdb__lock_release(int fd, memdb__lock_range_t range);
 
 #endif

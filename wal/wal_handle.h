@@ -1,0 +1,47 @@
+// What a process keeps of an open log. Each part has its own owner, so that nothing here needs a
+// lock of its own.
+#ifndef MEMDB_WAL_WAL_HANDLE_H
+#define MEMDB_WAL_WAL_HANDLE_H
+
+#include "wal/wal_reader.h"
+
+/// The batch being built. Holder of the writer mutex.
+typedef struct memdb__wal_writer {
+    memdb__wal_segment_t segment; // newest at the last lock; fd -1: none yet
+    uint64_t lsn;                 // of the batch being built, or of the next one
+    uint64_t previous_end;        // end of the last frame before it
+    uint8_t *allocation, *buffer; // page-aligned inside the allocation
+    size_t capacity;
+    size_t used; // 0: no frame yet
+    uint32_t frames;
+    int64_t last_commit_time;
+} memdb__wal_writer_t;
+
+struct memdb__wal {
+    memdb__wal_log_t log;
+    memdb__control_t *control;
+    memdb__wal_writer_t writer;
+
+    memdb__wal_segment_t synced; // holder of the sync mutex: the segment to sync
+
+    memdb__wal_reader_t follow; // the one following thread
+    uint64_t follow_newest;     // segment epoch when follow_limit was found
+    uint64_t follow_limit; // LSN at which the followed segment ends; UINT64_MAX: it is the newest
+
+    // Counters for stats: relaxed, since nothing depends on their order.
+    _Atomic uint64_t batches, syncs, bytes;
+};
+
+/// Set control->failed: from now on nothing is acknowledged. Returns `status`.
+memdb_status_t memdb__wal_fail_database(memdb__control_t *control, memdb_status_t status);
+/// MEMDB_FAILED when it is set.
+memdb_status_t memdb__wal_check_failed(const memdb__control_t *control, memdb_error_t *error);
+
+/// After a death: end the log at its last whole frame and open a new segment. Holder of the writer
+/// mutex.
+memdb_status_t memdb__wal_repair(memdb__wal_t *wal, memdb_error_t *error);
+/// Attach the writer to the newest segment and its end. Holder of the writer mutex.
+memdb_status_t memdb__wal_writer_attach(memdb__wal_t *wal, memdb_error_t *error);
+void memdb__wal_writer_deinit(memdb__wal_t *wal);
+
+#endif

@@ -1,0 +1,274 @@
+// Appending: lock, add, write, unlock.
+//
+// Invariants, for the holder of the writer mutex. A batch begins on a 4 KiB boundary at or above
+// control->written; what is below was acknowledged, perhaps, and is never written again. A segment
+// is left only after all of it is synced, so that at any time only the newest segment can hold
+// unsynced bytes; its successor is published before its closing mark is written. Space is filled
+// and synced before frames are placed, so a full disk refuses a frame while nothing of it is
+// written.
+#include "base/check.h"
+#include "base/memory.h"
+#include "wal/wal_handle.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define KEPT_BATCH_BYTES (8u << 20) // a larger batch buffer is given back after its write
+
+memdb_status_t memdb__wal_fail_database(memdb__control_t *control, memdb_status_t status) {
+    uint64_t none = 0;
+    // Release: who sees the word also sees written and durable as they were; pairs with
+    // check_failed's acquire.
+    atomic_compare_exchange_strong_explicit(&control->failed, &none, (uint64_t)status,
+                                            memory_order_release, memory_order_relaxed);
+    return status;
+}
+
+memdb_status_t memdb__wal_check_failed(const memdb__control_t *control, memdb_error_t *error) {
+    // Acquire: pairs with fail_database.
+    uint64_t failed = atomic_load_explicit(&control->failed, memory_order_acquire);
+    if (failed == 0) {
+        return MEMDB_OK;
+    }
+    return memdb__fail(error, MEMDB_FAILED,
+                       "log: an earlier write or sync failed (%s); close and reopen",
+                       memdb_status_name((memdb_status_t)failed));
+}
+
+void memdb__wal_writer_deinit(memdb__wal_t *wal) {
+    memdb__wal_segment_close(&wal->writer.segment);
+    memdb__free(wal->writer.allocation);
+}
+
+memdb_status_t memdb__wal_writer_attach(memdb__wal_t *wal, memdb_error_t *error) {
+    memdb__wal_writer_t *w = &wal->writer;
+    // Relaxed: all three are written under the writer mutex, which is held.
+    uint64_t epoch = atomic_load_explicit(&wal->control->segment_epoch, memory_order_relaxed);
+    uint64_t written = atomic_load_explicit(&wal->control->written, memory_order_relaxed);
+    w->last_commit_time =
+        atomic_load_explicit(&wal->control->last_commit_time, memory_order_relaxed);
+    w->used = 0;
+    w->frames = 0;
+    if (w->segment.fd < 0 || w->segment.header.epoch != epoch) {
+        memdb__wal_segment_close(&w->segment);
+        memdb_status_t status = memdb__wal_segment_open(&wal->log, epoch, true, &w->segment, error);
+        if (status != MEMDB_OK) {
+            return status == MEMDB_NOT_FOUND
+                       ? memdb__fail(error, MEMDB_CORRUPT,
+                                     "%016" PRIx64 ".log, the newest of the log, is missing", epoch)
+                       : status;
+        }
+    }
+    uint64_t start = w->segment.header.start;
+    w->lsn = memdb__wal_block_up(written) > start ? memdb__wal_block_up(written) : start;
+    w->previous_end = w->lsn == start ? w->segment.header.previous_end : written;
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__wal_lock(memdb__wal_t *wal, memdb_error_t *error) {
+    memdb__control_t *control = wal->control;
+    int result = pthread_mutex_lock(&control->writer);
+    if (result == EOWNERDEAD) {
+        // Noted first: if the repair fails for want of memory or space, the next owner does it.
+        // Relaxed: read and written under the writer mutex.
+        atomic_store_explicit(&control->repair_needed, 1, memory_order_relaxed);
+        result = pthread_mutex_consistent(&control->writer);
+    }
+    if (result != 0) {
+        return memdb__fail_errno(error, result, "log: cannot take the writer mutex");
+    }
+    memdb_status_t status = memdb__wal_check_failed(control, error);
+    if (status == MEMDB_OK &&
+        atomic_load_explicit(&control->repair_needed, memory_order_relaxed) != 0) {
+        status = memdb__wal_repair(wal, error);
+    }
+    if (status == MEMDB_OK) {
+        status = memdb__wal_writer_attach(wal, error);
+    }
+    if (status != MEMDB_OK) {
+        pthread_mutex_unlock(&control->writer);
+    }
+    return status;
+}
+
+void memdb__wal_unlock(memdb__wal_t *wal) {
+    wal->writer.used = 0;
+    wal->writer.frames = 0;
+    pthread_mutex_unlock(&wal->control->writer);
+}
+
+size_t memdb__wal_batch_bytes(const memdb__wal_t *wal) {
+    return wal->writer.used;
+}
+
+/// Room for `bytes` in the batch buffer, rounded up to blocks.
+static memdb_status_t reserve(memdb__wal_writer_t *w, uint64_t bytes, memdb_error_t *error) {
+    uint64_t need = memdb__wal_block_up(bytes);
+    if (need <= w->capacity) {
+        return MEMDB_OK;
+    }
+    uint64_t capacity = w->capacity ? w->capacity : 64 << 10;
+    while (capacity < need) {
+        capacity *= 2;
+    }
+    uint8_t *allocation = memdb__allocate((size_t)capacity + MEMDB__WAL_BLOCK_BYTES);
+    if (allocation == NULL) {
+        return memdb__fail(error, MEMDB_NOMEM, "log: no memory for a batch of %" PRIu64 " bytes",
+                           bytes);
+    }
+    uint8_t *buffer = (uint8_t *)(uintptr_t)memdb__wal_block_up((uintptr_t)allocation);
+    if (w->used != 0) {
+        memcpy(buffer, w->buffer, w->used);
+    }
+    memdb__free(w->allocation);
+    w->allocation = allocation;
+    w->buffer = buffer;
+    w->capacity = (size_t)capacity;
+    return MEMDB_OK;
+}
+
+/// Leave the newest segment, which is written and holds no batch being built, for a new one with
+/// room for `bytes`.
+static memdb_status_t switch_segment(memdb__wal_t *wal, uint64_t bytes, memdb_error_t *error) {
+    memdb__wal_writer_t *w = &wal->writer;
+    memdb__control_t *control = wal->control;
+    // Relaxed: under the writer mutex.
+    uint64_t epoch = atomic_load_explicit(&control->next_epoch, memory_order_relaxed);
+    atomic_store_explicit(&control->next_epoch, epoch + 1, memory_order_relaxed);
+    uint64_t written = w->previous_end, room = memdb__wal_block_up(bytes) + MEMDB__WAL_BLOCK_BYTES;
+    memdb__wal_header_t header = {.epoch = epoch, .start = w->lsn, .previous_end = written};
+    memcpy(header.database_id, wal->log.database_id, 16);
+    header.capacity = room > wal->log.segment_bytes ? room : wal->log.segment_bytes;
+    // An empty segment is no link of the chain: its successor takes its place.
+    bool empty = w->lsn == w->segment.header.start;
+    header.previous_epoch = empty ? w->segment.header.previous_epoch : w->segment.header.epoch;
+    header.flags = empty ? w->segment.header.flags : 0;
+    memdb__wal_segment_t fresh;
+    memdb_status_t status = memdb__wal_segment_make(&wal->log, &header, &fresh, error);
+    if (status != MEMDB_OK) {
+        return status;
+    }
+    status = memdb__io_sync_data(w->segment.fd, w->segment.name, error);
+    if (status != MEMDB_OK) {
+        memdb__wal_segment_close(&fresh);
+        return memdb__wal_fail_database(control, status);
+    }
+    memdb__raise(&control->durable, atomic_load_explicit(&control->written, memory_order_relaxed));
+    status = memdb__wal_segment_publish(&wal->log, &fresh, error);
+    if (status == MEMDB_OK && !empty) {
+        status = memdb__wal_segment_mark(&wal->log, &w->segment, written, error);
+        if (status != MEMDB_OK) {
+            memdb__wal_segment_close(&fresh);
+        }
+    }
+    if (status != MEMDB_OK) {
+        return memdb__wal_fail_database(control, status);
+    }
+    memdb__wal_segment_close(&w->segment);
+    w->segment = fresh;
+    // Release: who sees the new epoch (acquire, in sync and follow) finds all older segments synced
+    // and the new file named.
+    atomic_store_explicit(&control->segment_epoch, epoch, memory_order_release);
+    return MEMDB_OK;
+}
+
+/// See that the segment has, and the file is filled for, a batch of `bytes`.
+static memdb_status_t make_room(memdb__wal_t *wal, uint64_t frame_bytes, memdb_error_t *error) {
+    memdb__wal_writer_t *w = &wal->writer;
+    uint64_t bytes = (w->used ? w->used : MEMDB__WAL_BATCH_HEADER_BYTES) + frame_bytes;
+    if (w->lsn + memdb__wal_block_up(bytes) > memdb__wal_header_limit(&w->segment.header)) {
+        memdb_status_t status = memdb__wal_write(wal, error);
+        bytes = MEMDB__WAL_BATCH_HEADER_BYTES + frame_bytes;
+        if (status == MEMDB_OK &&
+            w->lsn + memdb__wal_block_up(bytes) > memdb__wal_header_limit(&w->segment.header)) {
+            status = switch_segment(wal, bytes, error);
+        }
+        if (status != MEMDB_OK) {
+            return status;
+        }
+    }
+    bool failed;
+    uint64_t end = memdb__wal_segment_offset(&w->segment, w->lsn) + memdb__wal_block_up(bytes);
+    memdb_status_t status = memdb__wal_segment_fill(&w->segment, end, &failed, error);
+    return failed ? memdb__wal_fail_database(wal->control, status) : status;
+}
+
+memdb_status_t memdb__wal_add(memdb__wal_t *wal, const void *payload, size_t size,
+                              memdb__frame_t *frame_out, memdb_error_t *error) {
+    memdb__wal_writer_t *w = &wal->writer;
+    if (size > MEMDB__WAL_MAX_PAYLOAD_BYTES) {
+        return memdb__fail(error, MEMDB_LIMIT, "log: a frame of %zu bytes", size);
+    }
+    memdb_status_t status = memdb__wal_check_failed(wal->control, error);
+    uint64_t bytes = memdb__wal_frame_bytes(size);
+    if (status == MEMDB_OK) {
+        status = make_room(wal, bytes, error);
+    }
+    size_t at = w->used ? w->used : MEMDB__WAL_BATCH_HEADER_BYTES;
+    if (status == MEMDB_OK) {
+        status = reserve(w, at + bytes, error);
+    }
+    if (status != MEMDB_OK) {
+        return status;
+    }
+    int64_t now = memdb__now_us();
+    w->last_commit_time = now > w->last_commit_time ? now : w->last_commit_time + 1;
+    // Relaxed: under the writer mutex. Stored before the frame can be read, so that no later
+    // commit's time is below it.
+    atomic_store_explicit(&wal->control->last_commit_time, w->last_commit_time,
+                          memory_order_relaxed);
+    uint64_t lsn = w->lsn + at;
+    memdb__wal_frame_encode(w->buffer + at, wal->log.salt, w->segment.header.epoch, lsn,
+                            w->last_commit_time, payload, size);
+    w->used = at + (size_t)bytes;
+    w->frames++;
+    *frame_out = (memdb__frame_t){lsn, lsn + bytes, w->last_commit_time, payload, size};
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__wal_write(memdb__wal_t *wal, memdb_error_t *error) {
+    memdb__wal_writer_t *w = &wal->writer;
+    memdb__control_t *control = wal->control;
+    if (w->used == 0) {
+        return MEMDB_OK;
+    }
+    memdb__wal_batch_t batch = {
+        .frames = w->frames,
+        .epoch = w->segment.header.epoch,
+        .lsn = w->lsn,
+        .bytes = w->used,
+        // Relaxed: any value that it had is true for ever.
+        .durable = atomic_load_explicit(&control->durable, memory_order_relaxed),
+        .previous_end = w->previous_end,
+    };
+    memdb__wal_batch_encode(&batch, wal->log.salt, w->buffer);
+    size_t whole = (size_t)memdb__wal_block_up(w->used);
+    memset(w->buffer + w->used, 0, whole - w->used);
+    memdb_status_t status = memdb__wal_check_failed(control, error);
+    if (status == MEMDB_OK) {
+        status =
+            memdb__io_write(w->segment.fd, w->buffer, whole,
+                            memdb__wal_segment_offset(&w->segment, w->lsn), w->segment.name, error);
+        if (status != MEMDB_OK) {
+            memdb__wal_fail_database(control, status);
+        }
+    }
+    uint64_t end = w->lsn + w->used;
+    w->used = 0;
+    w->frames = 0;
+    if (w->capacity > KEPT_BATCH_BYTES) {
+        memdb__free(w->allocation);
+        w->allocation = w->buffer = NULL;
+        w->capacity = 0;
+    }
+    if (status != MEMDB_OK) {
+        return status;
+    }
+    w->previous_end = end;
+    w->lsn = memdb__wal_block_up(end);
+    memdb__raise(&control->written, end);
+    atomic_fetch_add_explicit(&wal->batches, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&wal->bytes, whole, memory_order_relaxed);
+    return MEMDB_OK;
+}
