@@ -18,7 +18,7 @@ static inline size_t memdb__row_bytes(uint32_t dimension) { return 4 + (size_t)d
 /// Encode `dimension` floats into memdb__row_bytes(dimension) bytes. MEMDB_INVALID: a NaN or an infinity, or (cosine) a zero vector
 /// is encoded as zeros.
 memdb_status_t memdb__row_encode(memdb_metric_t metric, const float *vector, uint32_t dimension, uint8_t *row_out, memdb_error_t *error);
-/// Whether hostile bytes are a well-formed row: a finite scale >= 0, no code of -128.
+/// Whether hostile bytes are a well-formed row: a scale >= 0 (not -0) that decodes to finite floats, no code of -128.
 bool memdb__row_verify(const uint8_t *row, size_t size, uint32_t dimension);
 void memdb__row_decode(const uint8_t *row, uint32_t dimension, float *vector_out);
 
@@ -27,7 +27,9 @@ typedef struct memdb__vector_list memdb__vector_list_t;
 
 memdb__vector_list_t *memdb__vector_list_create(void);
 void memdb__vector_list_destroy(memdb__vector_list_t *list);
-/// Add a row. Versions rise from call to call. All rows of a space have one dimension and metric.
+/// Add a row, copied. Versions do not fall from call to call; (space, id, version) names one row. All rows of a space have one
+/// dimension and metric. A failure leaves the list as it was.
+/// MEMDB_INVALID: a malformed row, another dimension, a version below the last, or a second row of one (id, version).
 memdb_status_t memdb__vector_list_add(memdb__vector_list_t *list, memdb_space_t space, uint32_t dimension, uint64_t id, uint64_t version,
                                       const uint8_t *row, memdb_error_t *error);
 size_t memdb__vector_list_bytes(const memdb__vector_list_t *list);
@@ -49,7 +51,9 @@ typedef struct memdb__vector_source {
     memdb__vector_segment_t *segment;
 } memdb__vector_source_t;
 
-/// Write one segment from lists and segments (oldest first): live rows of live spaces, by space, then id.
+/// Write one segment from lists and segments (oldest first): live rows of live spaces, by space, then id, then version.
+/// Lists are taken up to `visible`. A row that several sources hold is written once. `live` is asked once a row of a source.
+/// An empty result still makes a file. MEMDB_INVALID: two sources disagree about a space's dimension.
 memdb_status_t memdb__vector_segment_write(int directory, const char *name, const memdb__segment_identity_t *identity,
                                            const memdb__vector_source_t *sources, size_t source_count, uint64_t visible,
                                            memdb__row_live_fn live, bool (*space_live)(void *context, memdb_space_t space), void *context,
@@ -73,10 +77,12 @@ typedef struct memdb__vector_search {
 } memdb__vector_search_t;
 
 /// The best `capacity` live rows for a float query, best first, ties by id. The query is coded as INT8 with a scale of its own
-/// (exact search over the codes). MEMDB_INVALID: NaN.
+/// (exact search over the codes). The sources hold a row at most once among them. Scores are finite, and the same on
+/// every CPU. MEMDB_INVALID: NaN or an infinity in the query, or another dimension than the space's.
 memdb_status_t memdb__vector_search(const float *query, const memdb__vector_search_t *search,
                                     memdb__vector_hit_t *hits_out, size_t capacity, size_t *count_out, memdb_error_t *error);
-/// The score of given rows: hits[i].id and .version in, .score out; -INFINITY where the row is not there.
+/// The score of given rows: hits[i].id and .version in, .score out; -INFINITY where the row is not there (`live` and
+/// `accept` are not asked). Scores are those of memdb__vector_search, bit for bit. Does not allocate.
 memdb_status_t memdb__vector_score(const float *query, const memdb__vector_search_t *search,
                                    memdb__vector_hit_t *hits, size_t count, memdb_error_t *error);
 /// Copy the row (id, version) out, encoded. MEMDB_NOT_FOUND.

@@ -1,0 +1,94 @@
+// Kernels for x86-64 with AVX-512 VNNI.
+//
+// vpdpbusd multiplies unsigned by signed bytes and adds four products to each 32-bit lane without
+// saturation. A row's codes are made unsigned by flipping their top bit (r + 128), which adds 128 *
+// sum(query) to the result: a constant of the query, found once a call and subtracted. The largest
+// lane sum, 255 * 127 * 4,096, is far inside 32 bits, so the integer is exact, also for rows that
+// hold -128.
+#if defined(__x86_64__)
+
+#include "index/kernels/kernels_variants.h"
+
+#include <immintrin.h>
+#include <stdbool.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vnni")))
+#define TARGET_INLINE                                                                              \
+    static inline __attribute__((always_inline, target("avx512f,avx512bw,avx512vnni")))
+
+TARGET int32_t memdb__dot_avx512(const int8_t *a, const int8_t *b, size_t size) {
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
+    __m512i sum0 = _mm512_setzero_si512(), sum1 = sum0, offset0 = sum0, offset1 = sum0;
+    size_t i = 0;
+    for (; i + 128 <= size; i += 128) {
+        __m512i a0 = _mm512_loadu_si512(a + i), a1 = _mm512_loadu_si512(a + i + 64);
+        __m512i b0 = _mm512_loadu_si512(b + i), b1 = _mm512_loadu_si512(b + i + 64);
+        sum0 = _mm512_dpbusd_epi32(sum0, _mm512_xor_si512(b0, flip), a0);
+        sum1 = _mm512_dpbusd_epi32(sum1, _mm512_xor_si512(b1, flip), a1);
+        offset0 = _mm512_dpbusd_epi32(offset0, flip, a0);
+        offset1 = _mm512_dpbusd_epi32(offset1, flip, a1);
+    }
+    for (; i < size; i += 64) {
+        // Masked bytes are not read; they are zero in `a`, so they add nothing to either sum.
+        __mmask64 mask = size - i >= 64 ? ~0ull : (1ull << (size - i)) - 1;
+        __m512i a0 = _mm512_maskz_loadu_epi8(mask, a + i);
+        __m512i b0 = _mm512_maskz_loadu_epi8(mask, b + i);
+        sum0 = _mm512_dpbusd_epi32(sum0, _mm512_xor_si512(b0, flip), a0);
+        offset0 = _mm512_dpbusd_epi32(offset0, flip, a0);
+    }
+    __m512i sum = _mm512_add_epi32(sum0, sum1), offset = _mm512_add_epi32(offset0, offset1);
+    return _mm512_reduce_add_epi32(_mm512_sub_epi32(sum, offset));
+}
+
+/// Four lane sums at once: {sum of a, of b, of c, of d}.
+TARGET_INLINE __m128i reduce_four(__m512i a, __m512i b, __m512i c, __m512i d) {
+    __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+    __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+    __m512i abcd = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+    __m256i half =
+        _mm256_add_epi32(_mm512_castsi512_si256(abcd), _mm512_extracti64x4_epi64(abcd, 1));
+    return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+}
+
+TARGET_INLINE void four_rows(const int8_t *query, const int8_t *rows, size_t stride, __m128i offset,
+                             bool prefetch, int32_t *dots_out) {
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
+    __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
+    for (size_t i = 0; i < stride; i += 64) {
+        __m512i q = _mm512_loadu_si512(query + i);
+        const int8_t *at = rows + i;
+        if (prefetch) {
+            // Line by line in the order of memory: the four rows are one run of 4 * stride bytes.
+            uintptr_t ahead = (uintptr_t)(rows + 4 * i) + MEMDB__PREFETCH_BYTES;
+            for (size_t line = 0; line < 256; line += 64)
+                _mm_prefetch((const char *)(ahead + line), _MM_HINT_T0);
+        }
+        a = _mm512_dpbusd_epi32(a, _mm512_xor_si512(_mm512_load_si512(at), flip), q);
+        b = _mm512_dpbusd_epi32(b, _mm512_xor_si512(_mm512_load_si512(at + stride), flip), q);
+        c = _mm512_dpbusd_epi32(c, _mm512_xor_si512(_mm512_load_si512(at + 2 * stride), flip), q);
+        d = _mm512_dpbusd_epi32(d, _mm512_xor_si512(_mm512_load_si512(at + 3 * stride), flip), q);
+    }
+    __m128i dots = _mm_sub_epi32(reduce_four(a, b, c, d), offset);
+    _mm_storeu_si128((__m128i *)(void *)dots_out, dots);
+}
+
+TARGET void memdb__dot_rows_avx512(const int8_t *query, const int8_t *rows, size_t stride,
+                                   size_t count, int32_t *dots_out) {
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
+    __m512i offsets = _mm512_setzero_si512();
+    for (size_t i = 0; i < stride; i += 64)
+        offsets = _mm512_dpbusd_epi32(offsets, flip, _mm512_loadu_si512(query + i));
+    __m128i offset = _mm_set1_epi32(_mm512_reduce_add_epi32(offsets));
+    size_t i = 0;
+    if (count * stride >= MEMDB__PREFETCH_FROM_BYTES) {
+        for (; i + 4 <= count; i += 4)
+            four_rows(query, rows + i * stride, stride, offset, true, dots_out + i);
+    } else {
+        for (; i + 4 <= count; i += 4)
+            four_rows(query, rows + i * stride, stride, offset, false, dots_out + i);
+    }
+    for (; i < count; i++)
+        dots_out[i] = memdb__dot_avx512(query, rows + i * stride, stride);
+}
+
+#endif
