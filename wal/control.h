@@ -19,28 +19,38 @@
 
 /// Fields are grouped by writer, a cache line (or more) each.
 typedef struct memdb__control {
+    // Written once, covered by the checksum.
     uint8_t magic[8]; // "MEMDBCTL"
     uint32_t format_version;
     uint32_t reserved;
     uint8_t database_id[16];
-    uint8_t boot_id[16];                   // of the boot that made it
-    uint64_t pid_namespace;                // inode number of /proc/self/ns/pid
-    uint64_t static_checksum;              // XXH3-64 of all above
-    _Alignas(64) pthread_mutex_t writer;   // robust, shared: appends to the log
-    _Alignas(64) pthread_mutex_t sync;     // robust, shared: syncs the log
+    uint8_t boot_id[16];      // of the boot that made it
+    uint64_t pid_namespace;   // inode number of /proc/self/ns/pid
+    uint64_t static_checksum; // XXH3-64 of all above
+
+    _Alignas(64) pthread_mutex_t writer; // robust, shared: appends to the log
+    _Alignas(64) pthread_mutex_t sync;   // robust, shared: syncs the log
+
+    // Holder of the writer mutex.
     _Alignas(64) _Atomic uint64_t written; // LSN: all below is in the page cache
-    _Atomic uint64_t segment_epoch;        // of the newest log segment (writer mutex)
-    _Atomic uint64_t next_epoch;           // never used before (writer mutex)
-    _Atomic int64_t last_commit_time;      // microseconds (writer mutex)
-    _Atomic uint64_t repair_needed; // not 0: a writer died, and the log was not ended behind it yet
-                                    // (writer mutex)
-    _Alignas(64) _Atomic uint64_t durable; // LSN: all below survives power loss (sync mutex)
-    _Alignas(64) _Atomic uint64_t applied; // LSN: all below is in the base (checkpoint lock)
+    _Atomic uint64_t segment_epoch;        // of the newest log segment
+    _Atomic uint64_t next_epoch;           // never used before
+    _Atomic int64_t last_commit_time;      // microseconds
+    _Atomic uint64_t repair_needed;        // not 0: a writer died, and the log was not ended yet
+
+    // Holder of the sync mutex.
+    _Alignas(64) _Atomic uint64_t durable; // LSN: all below survives power loss
+
+    // Holder of the checkpoint lock.
+    _Alignas(64) _Atomic uint64_t applied; // LSN: all below is in the base
     _Atomic uint64_t base_generation;      // catalog transaction id of that base
-    _Atomic uint64_t next_segment_id;      // of segment and extent files; taken by fetch-add
-    _Alignas(64) _Atomic uint64_t next_id; // of memories; leased in ranges by fetch-add
-    _Atomic uint64_t next_space;           // of spaces; fetch-add
-    _Alignas(64) _Atomic uint64_t failed;  // not 0: a write or a sync failed; the status
+
+    // Anyone, by fetch-add.
+    _Atomic uint64_t next_segment_id;      // of segment and extent files
+    _Alignas(64) _Atomic uint64_t next_id; // of memories; leased in ranges
+    _Atomic uint64_t next_space;           // of spaces
+
+    _Alignas(64) _Atomic uint64_t failed; // not 0: a write or a sync failed; the status
 } memdb__control_t;
 
 _Static_assert(sizeof(memdb__control_t) <= MEMDB__CONTROL_BYTES, "control fits its page");

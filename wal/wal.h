@@ -4,33 +4,30 @@
 // The log is the database: every change is first a frame here. Payloads are opaque; a transaction
 // is one frame. docs/file_format.md has the bytes; the rules that shape them:
 //
-// Segment.  `log/<epoch, 16 hex digits>.log`: a 4 KiB header (magic, version, database id, epoch,
-// start LSN, checksum),
-//   then the log's bytes from the start LSN on: LSN x is at file offset 4096 + (x - start). Start
-//   LSNs are multiples of 4,096. A file under that name always has a whole, synced header: it is
-//   made under another name (`new`, or a recycled file renamed to it), filled with zeros ahead of
-//   use, given its header, synced, renamed, and the directory synced, before its first frame. The
-//   segment that owns LSN x is the one of the highest epoch whose start is <= x: bytes of older
-//   segments from there on are dead.
-// Batch.  Begins on a 4 KiB boundary (so that no acknowledged block is ever rewritten): a header
-// (magic, epoch, its LSN,
-//   byte count, frame count, the durable LSN known when it was written, checksum), then frames back
-//   to back, zero fill.
-// Frame.  Header (payload size, commit time, XXH3-64 that covers epoch, LSN, time and payload),
-// then the payload.
-//   Its LSN is the position of its header, its end the position after the payload rounded up to 8.
-//   A frame that does not fit the segment's remaining space opens a new segment, made large enough
-//   for it.
-// Tail or damage.  A bad batch or frame at X is the torn tail, unless a later whole batch of the
-// same chain carries a durable
-//   LSN above X, or a segment of a higher epoch starts above X: then it is damage, and
-//   MEMDB_CORRUPT. An empty rest of a segment with a successor that starts exactly at X is its end.
-//   The last batch of a segment that another one follows is marked "continues", so that a lost
-//   successor file is noticed.
-// Recovery and repair.  End the log at its last whole frame X, sync it, and open a new segment with
-// an epoch never used
-//   before and the start X rounded up to 4 KiB. LSNs between are a hole that no frame occupies;
-//   readers skip it by the next segment's start.
+// Segment. `log/<epoch, 16 hex digits>.log`: a 4 KiB header (magic, version, database id, epoch,
+//   start LSN, capacity, the predecessor's epoch and end, checksum), then the log's bytes from the
+//   start LSN on: LSN x is at file offset 4096 + (x - start). Start LSNs are multiples of 4,096. A
+//   file under that name always has a whole, synced header: it is made under another name (`new`,
+//   or a recycled file renamed to it), filled with zeros ahead of use, synced, renamed, and the
+//   directory synced, before its first frame. The segment that owns LSN x is the one of the highest
+//   epoch whose start is <= x: bytes of older segments from there on are dead. Frames of the
+//   predecessor end at the LSN that the header names; no frame lies from there to the start.
+// Batch. Begins on a 4 KiB boundary (so that no acknowledged block is ever rewritten): a header
+//   (magic, epoch, its LSN, byte count, frame count, the durable LSN known when it was written, the
+//   end of the frame before it, checksum), then frames back to back, zero fill.
+// Frame. Header (payload size, commit time, XXH3-64 that covers epoch, LSN, time and payload), then
+//   the payload. Its LSN is the position of its header, its end the position after the payload
+//   rounded up to 8. A frame that does not fit the segment's remaining space opens a new segment,
+//   made large enough for it.
+// Leaving a segment. All of it is synced, its successor is published, then its last block gets a
+//   closing mark: a batch header without frames, flagged. So only the newest segment can hold
+//   unsynced bytes, and a lost successor file is noticed.
+// Tail or damage. A bad batch or frame at X is the torn tail, unless a later batch of the same
+//   segment carries a durable LSN above X, a successor names an end above X, or the closing mark is
+//   there without a successor: then it is damage, and MEMDB_CORRUPT.
+// Recovery and repair. End the log at its last whole frame X, sync it, and open a new segment with
+//   an epoch never used before and the start X rounded up to 4 KiB. A recovery that rewrites starts
+//   it at the block of `from` instead and copies the frames from there on, under the same LSNs.
 #ifndef MEMDB_WAL_WAL_H
 #define MEMDB_WAL_WAL_H
 
@@ -73,18 +70,24 @@ typedef struct memdb__wal_recovery {
 } memdb__wal_recovery_t;
 
 /// Recover, alone: visit every whole frame from LSN `from` (the base's applied LSN) on, in order;
-/// sync the log; open a new segment. `epoch_floor`: every epoch used before it was recorded is
-/// below it. After a failed sync of an earlier life the surviving frames above `from` are rewritten
-/// into the fresh segment and synced (rule 8); as a lone opener cannot know, it may always do so
-/// when the log above `from` is small, or use `rewrite`. Errors  MEMDB_CORRUPT  damage in the
-/// middle, a missing segment, or a bad header; names file and offset.
+/// sync the log; open a new segment.
+///
+/// epoch_floor  every epoch used before it was recorded is below it.
+/// rewrite      copy the frames above `from` into the fresh segment and sync it before it counts
+///              (rule 8: after a failed sync of an earlier life the page cache lies). As a lone
+///              opener cannot know, it may always ask for it when the log above `from` is small.
+/// Errors       MEMDB_CORRUPT  damage in the middle, a missing segment, or a bad header; names file
+///                             and offset.
+///              MEMDB_FULL     no space for the new segment; nothing is lost.
 memdb_status_t memdb__wal_recover(int directory, const memdb__wal_options_t *options, uint64_t from,
                                   uint64_t epoch_floor, bool rewrite, memdb__frame_fn visit,
                                   void *context, memdb__wal_recovery_t *recovery_out,
                                   memdb_error_t *error);
 
 /// Visit every whole frame from `from` on without changing anything (read-only openers, verify).
-/// `end_out`: after the last.
+/// A writer may append meanwhile; the cut must not pass `from`.
+///
+/// end_out  after the last one.
 memdb_status_t memdb__wal_scan(int directory, const memdb__wal_options_t *options, uint64_t from,
                                memdb__frame_fn visit, void *context, uint64_t *end_out,
                                memdb_error_t *error);
@@ -99,13 +102,19 @@ void memdb__wal_close(memdb__wal_t *wal);
 // --- appending: lock, add frames, write, unlock. One thread of the process at a time (the caller
 // sees to that).
 
-/// Take the writer mutex. After the death of its owner: repair, then go on (rule 1).
+/// Take the writer mutex. After the death of its owner: repair, then go on (rule 1). A repair that
+/// fails for want of space or memory leaves the mutex free, and the next locker repairs.
+///
 /// Errors  MEMDB_FAILED  control->failed is set.
 memdb_status_t memdb__wal_lock(memdb__wal_t *wal, memdb_error_t *error);
 void memdb__wal_unlock(memdb__wal_t *wal);
 /// Place a frame in the batch being built (in memory) and give its LSN, end and commit time (max of
 /// now and the last + 1): known before the write, so that the caller can apply it. Copies the
-/// payload. Opens a new segment first where needed.
+/// payload. Where the frame does not fit the segment, it first writes the batch and opens a new one.
+///
+/// Errors  MEMDB_FULL   no space for the frame: it was not placed, and the database goes on.
+///         MEMDB_LIMIT  more than 512 MiB.
+///         MEMDB_FAILED, MEMDB_IO  the database is failed.
 memdb_status_t memdb__wal_add(memdb__wal_t *wal, const void *payload, size_t size,
                               memdb__frame_t *frame_out, memdb_error_t *error);
 /// Bytes of the batch being built.
@@ -117,20 +126,28 @@ memdb_status_t memdb__wal_write(memdb__wal_t *wal, memdb_error_t *error);
 // --- any thread, no lock held
 
 /// Make everything up to `lsn` durable: returns at once when control->durable is there; else takes
-/// the sync mutex, syncs every log segment up to the written LSN, oldest first, and raises
-/// control->durable. A failure sets control->failed.
+/// the sync mutex, syncs the newest segment (older ones are synced when they are left), and raises
+/// control->durable to what was written before. A failure sets control->failed.
+///
+/// Errors  MEMDB_IO, MEMDB_FULL  this sync failed: nobody knows what is durable until reopened.
+///         MEMDB_FAILED          an earlier one did.
 memdb_status_t memdb__wal_sync(memdb__wal_t *wal, uint64_t lsn, memdb_error_t *error);
 
-/// Visit the whole frames in [from, to), `to` at most control->written. Reads files with pread;
-/// takes no shared lock. One thread at a time a handle. end_out  where it stopped: `to`, or (after
-/// a hole) the LSN at which the next frame will be. Errors   MEMDB_NOT_FOUND  the cut has passed
-/// `from`: adopt the newer base (rule 19).
+/// Visit the whole frames in [from, to). Reads files with pread; takes no shared lock. One thread at
+/// a time a handle.
+///
+/// from, to  each the end of a frame, or in no frame; `to` at most control->written. No byte at `to`
+///           or above is read.
+/// end_out   `to`, or `from` where that is larger.
+/// Errors    MEMDB_NOT_FOUND  the cut has passed `from`, or where the reading got to: adopt the
+///                            newer base (rule 19). Frames before that were visited.
+///           MEMDB_CORRUPT    names file and offset.
 memdb_status_t memdb__wal_follow(memdb__wal_t *wal, uint64_t from, uint64_t to,
                                  memdb__frame_fn visit, void *context, uint64_t *end_out,
                                  memdb_error_t *error);
 
-/// Give up log segments that lie wholly below `applied`; one or two are kept for recycling. The
-/// caller holds the checkpoint lock.
+/// Give up log segments that lie wholly below `applied`; up to two are kept for recycling. Raises
+/// control->applied first, for the followers. The caller holds the checkpoint lock.
 memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t *error);
 
 typedef struct memdb__wal_stats {

@@ -172,7 +172,13 @@ static memdb_status_t copy_frames(const memdb__wal_log_t *log, memdb__wal_segmen
                    .end = from,
                    .from = from};
     memdb__wal_walk_t walk;
-    memdb_status_t status = memdb__wal_walk_run(&walk, log, from, rewrite_frame, &r, error);
+    // The first block may keep a gap before its first frame, where a recycled file has old bytes.
+    static const uint8_t zeros[MEMDB__WAL_BLOCK_BYTES];
+    memdb_status_t status =
+        memdb__io_write(fresh->fd, zeros, sizeof zeros, MEMDB__WAL_BLOCK_BYTES, fresh->name, error);
+    if (status == MEMDB_OK) {
+        status = memdb__wal_walk_run(&walk, log, from, rewrite_frame, &r, error);
+    }
     if (status == MEMDB_OK) {
         memdb__wal_walk_deinit(&walk);
         status = rewrite_flush(&r, error);

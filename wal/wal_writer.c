@@ -179,6 +179,8 @@ static memdb_status_t make_room(memdb__wal_t *wal, uint64_t frame_bytes, memdb_e
     uint64_t bytes = (w->used ? w->used : MEMDB__WAL_BATCH_HEADER_BYTES) + frame_bytes;
     if (w->lsn + memdb__wal_block_up(bytes) > memdb__wal_header_limit(&w->segment.header)) {
         memdb_status_t status = memdb__wal_write(wal, error);
+        // MEMDB_FULL is kept for "the frame was not placed, go on"; a failed write fails the database.
+        status = status == MEMDB_FULL ? MEMDB_IO : status;
         bytes = MEMDB__WAL_BATCH_HEADER_BYTES + frame_bytes;
         if (status == MEMDB_OK &&
             w->lsn + memdb__wal_block_up(bytes) > memdb__wal_header_limit(&w->segment.header)) {
