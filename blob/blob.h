@@ -6,7 +6,7 @@
 //
 // Extent `blob/<extent id, 16 hex digits>.ext`: 4 KiB header (magic, version, database id, extent id, checksum), then blobs, each:
 // header (magic, size, XXH3-128 of the content, checksum of this header that covers its address), the content in pieces of
-// 64 KiB, each followed by... see blob.c; zero fill to 64 bytes. A process appends to an extent of its own, on whose first byte
+// 64 KiB, each followed by its XXH3-64 that covers extent id and offset; zero fill to 64 bytes (blob_format.c). A process appends to an extent of its own, on whose first byte
 // it holds a lock (F_OFD_SETLK) as long as it may name blobs in it that no frame names yet (rule 9). Extents end near 64 MiB;
 // a larger blob has one of its own.
 #ifndef MEMDB_BLOB_BLOB_H
@@ -35,6 +35,10 @@ void memdb__blob_abandon(memdb__blob_stream_t *stream);
 /// Sync everything written so far through this handle (files and directory).
 memdb_status_t memdb__blobs_sync(memdb__blobs_t *blobs, memdb_error_t *error);
 
+/// Let go of the extents that are full: of all blobs that were finished so far, and synced, the caller knows that a frame
+/// names them or that they were given up. Until then each extent costs a descriptor and keeps its lock.
+void memdb__blobs_settle(memdb__blobs_t *blobs);
+
 /// Open a blob for reading; checks its header, not yet its content. MEMDB_CORRUPT names file and offset.
 memdb_status_t memdb__blob_open(memdb__blobs_t *blobs, const uint8_t reference[32], memdb__blob_view_t **view_out, uint64_t *size_out, memdb_error_t *error);
 /// Copy out [offset, offset + size) after checking the pieces that it touches.
@@ -44,7 +48,7 @@ void memdb__blob_close(memdb__blob_view_t *view);
 memdb_status_t memdb__blob_verify(memdb__blobs_t *blobs, const uint8_t reference[32], memdb_error_t *error);
 /// The extent ids present in the directory, bytes on disk.
 memdb_status_t memdb__blobs_stat(memdb__blobs_t *blobs, uint64_t *extents_out, uint64_t *bytes_out, memdb_error_t *error);
-/// The name of the extent file that holds the blob (for backup and verify), into `name_out`.
+/// The file that holds the blob, relative to the database ("blob/<extent id>.ext"), into `name_out`.
 void memdb__blob_file(const uint8_t reference[32], char name_out[32]);
 
 #endif
