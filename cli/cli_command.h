@@ -1,0 +1,90 @@
+// Commands: what a person types becomes a request, and its answer a screen.
+//
+// A command names an operation, says where its words go, and how its answer looks. Its options are
+// the fields of the operation: field `valid_from` is --valid-from. import and export are operations
+// of the shell alone.
+#ifndef MEMDB_CLI_COMMAND_H
+#define MEMDB_CLI_COMMAND_H
+
+#include "cli/cli_request.h"
+#include "cli/cli_terminal.h"
+
+typedef enum cli_words {
+    CLI_WORDS_NONE,
+    CLI_WORDS_TEXT,      // all words together are the field
+    CLI_WORDS_REFERENCE, // one word: id or key
+    CLI_WORDS_ENDS,      // two or three words: from, to, type
+    CLI_WORDS_PATH,      // one word
+    CLI_WORDS_MAYBE_PATH // one word or none
+} cli_words_t;
+
+typedef void (*cli_print_fn)(cli_screen_t *screen, const cli_json_t *request,
+                             const cli_json_t *answer);
+
+typedef struct cli_command {
+    const char *name;
+    const char *op; // in cli_ops; NULL: `own`
+    const cli_op_t *own;
+    cli_words_t words;
+    const char *field; // of TEXT and PATH
+    const char *usage, *summary;
+    cli_print_fn print;
+} cli_command_t;
+
+extern const cli_command_t cli_commands[]; // ends with a NULL name
+const cli_command_t *cli_command_find(const char *name);
+const cli_op_t *cli_command_op(const cli_command_t *command);
+
+/// How the shell talks: tables for people, or JSON for programs.
+typedef struct cli_shell {
+    cli_session_t session;
+    cli_screen_t screen;
+    bool json;
+    bool interactive;
+} cli_shell_t;
+
+typedef enum cli_outcome {
+    CLI_DONE = 0,
+    CLI_REFUSED = 1, // the request failed
+    CLI_MISUSED = 2, // the words are no command
+    CLI_CLOSED = 3   // standard output is gone
+} cli_outcome_t;
+
+/// Make the request of a command from its words. NULL: `why` (of `size`) says what is wrong with
+/// them.
+cli_json_t *cli_command_parse(const cli_command_t *command, int count, char *const *words,
+                              bool *json_out, char *why, size_t size);
+/// Whether the option `name` (without dashes) of the command takes the next word as its value.
+bool cli_option_takes_value(const cli_command_t *command, const char *name, size_t size);
+/// Parse and run; the database must be open.
+cli_outcome_t cli_command_run(cli_shell_t *shell, const cli_command_t *command, int count,
+                              char *const *words);
+cli_outcome_t cli_request_show(cli_shell_t *shell, const cli_command_t *command,
+                               const cli_json_t *request);
+/// Say on standard error why something failed, and what to do next.
+void cli_complain(const cli_shell_t *shell, const char *code, const char *message);
+
+/// Read commands until the end of input.
+cli_outcome_t cli_prompt_run(cli_shell_t *shell);
+/// Answer JSON lines until the end of input.
+cli_outcome_t cli_json_loop(cli_shell_t *shell);
+
+void cli_help(cli_screen_t *screen);
+void cli_help_prompt(cli_screen_t *screen);
+void cli_help_command(cli_screen_t *screen, const cli_command_t *command);
+
+// The looks of answers (print.c).
+void cli_print_put(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_recall(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_memory(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_memories(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_trace(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_neighbours(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_spaces(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_figures(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_verify(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_done(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+
+extern const cli_op_t cli_import_op, cli_export_op;
+
+#endif

@@ -1,0 +1,140 @@
+// Requests: one table of operations serves JSON lines, one-shot commands and the prompt.
+//
+// An operation is a name, the fields that it knows, and a function. cli_request_check refuses
+// whatever a field's rule does not allow before the function runs, so that the functions read
+// well-formed fields and a refused request has changed nothing.
+#ifndef MEMDB_CLI_REQUEST_H
+#define MEMDB_CLI_REQUEST_H
+
+#include "cli/cli_session.h"
+
+typedef enum cli_field_kind {
+    CLI_FIELD_TEXT,    // a string; may hold NUL; up to `high` bytes
+    CLI_FIELD_NAME,    // a string without NUL, `low` to `high` bytes
+    CLI_FIELD_TIME,    // RFC 3339
+    CLI_FIELD_INTEGER, // low..high
+    CLI_FIELD_NUMBER,  // low..high, an integer or a real
+    CLI_FIELD_BOOL,
+    CLI_FIELD_CHOICE, // one of `choices`
+    CLI_FIELD_OBJECT,
+    CLI_FIELD_REFERENCE, // an id or a key
+    CLI_FIELD_NAMES,     // an array of names
+    CLI_FIELD_VECTOR,    // an array of numbers
+    CLI_FIELD_VECTOR64,  // base64 of float32
+    CLI_FIELD_POSITION,  // base64
+    CLI_FIELD_LINKS,     // an array of {to, type, weight}
+    CLI_FIELD_WEIGHTS,   // an object of numbers by signal
+    CLI_FIELD_LATER,     // known, but not in this version
+    CLI_FIELD_LATER_FLAG // the same when true
+} cli_field_kind_t;
+
+typedef struct cli_field {
+    const char *name;
+    cli_field_kind_t kind;
+    bool required;
+    double low, high;
+    const char *const *choices;
+} cli_field_t;
+
+/// Adds what is to be answered to `answer`, and takes nothing back: the caller drops it when the
+/// status is not MEMDB_OK, but for `errors`.
+typedef memdb_status_t (*cli_run_fn)(cli_session_t *session, const cli_json_t *request,
+                                     cli_json_t *answer, memdb_error_t *error);
+
+typedef struct cli_op {
+    const char *name;
+    const cli_field_t *fields; // ends with a NULL name
+    cli_run_fn run;            // NULL: not in this version
+    bool creates;              // as a command: creates a missing database
+} cli_op_t;
+
+extern const cli_op_t cli_ops[]; // ends with a NULL name
+const cli_op_t *cli_op_find(const char *name);
+const cli_field_t *cli_op_field(const cli_op_t *op, const char *name);
+
+/// Check one value by its field's rule; `name` is what messages call it.
+memdb_status_t cli_field_check(const cli_field_t *field, const char *name, const cli_json_t *value,
+                               memdb_error_t *error);
+/// Check every field of a request, `op` and `re` excepted.
+memdb_status_t cli_fields_check(const cli_field_t *fields, const cli_json_t *request,
+                                memdb_error_t *error);
+/// Find the operation and check all fields.
+memdb_status_t cli_request_check(const cli_json_t *request, const cli_op_t **op_out,
+                                 memdb_error_t *error);
+/// Run a request, and make its answer: ok, or ok false with code and message.
+cli_json_t *cli_request_run(cli_session_t *session, const cli_json_t *request);
+/// The same from a line of JSON.
+cli_json_t *cli_request_line(cli_session_t *session, const char *line, size_t size);
+/// {"ok":false,...} of `error`.
+cli_json_t *cli_refusal(const memdb_error_t *error);
+#define CLI_MAX_LINE_BYTES ((size_t)64 << 20)
+
+// What the functions of the operations share (requests_common.c). Names of absent fields give the
+// default.
+
+memdb_bytes_t cli_get_bytes(const cli_json_t *request, const char *name);
+int64_t cli_get_integer(const cli_json_t *request, const char *name, int64_t otherwise);
+double cli_get_number(const cli_json_t *request, const char *name, double otherwise);
+bool cli_get_time(const cli_json_t *request, const char *name, int64_t *time_out);
+memdb_durability_t cli_get_durability(const cli_json_t *request);
+memdb_durability_t cli_durability_by_name(memdb_bytes_t name); // DEFAULT: no such name
+/// Floats of `vector` or `vector_b64`; NULL and 0 when there is none. Free with free().
+memdb_status_t cli_get_vector(const cli_json_t *request, float **vector_out,
+                              uint32_t *dimension_out, memdb_error_t *error);
+/// The JSON of `attrs`, appended to `out`; nothing when it is left out. MEMDB_LIMIT: too large.
+memdb_status_t cli_get_attrs(const cli_json_t *request, cli_buffer_t *out, memdb_error_t *error);
+/// The space of `request`, "main" when left out. Space `main` is 0 while it does not exist; another
+/// unknown space is MEMDB_NOT_FOUND.
+memdb_bytes_t cli_space_name(const cli_json_t *request);
+memdb_status_t cli_space_find(cli_session_t *session, memdb_snapshot_t *snapshot,
+                              memdb_bytes_t name, memdb_space_t *space_out, memdb_error_t *error);
+/// The memory that `reference` (an id or a key) names.
+memdb_status_t cli_find_memory(cli_session_t *session, memdb_snapshot_t *snapshot,
+                               memdb_space_t space, const char *name, const cli_json_t *reference,
+                               memdb_memory_t *memory_out, memdb_error_t *error);
+/// The value of `id` or `key`, exactly one of which must be there.
+memdb_status_t cli_reference(const cli_json_t *request, const cli_json_t **reference_out,
+                             memdb_error_t *error);
+/// A memory as JSON; NULL and `error` when its attributes cannot be read.
+cli_json_t *cli_memory_json(const memdb_memory_t *memory, memdb_bytes_t space_name,
+                            memdb_error_t *error);
+cli_json_t *cli_time_json(int64_t time);         // null for MEMDB_TIME_NONE
+cli_json_t *cli_bytes_json(memdb_bytes_t bytes); // lent text of the library
+void cli_set_unsigned(cli_json_t *object, const char *name, uint64_t number);
+void cli_answer_lsn(cli_json_t *answer, uint64_t lsn); // nothing for 0
+
+/// A memory to put, from the fields of a checked request. `attrs` is its JSON.
+typedef struct cli_put {
+    memdb_memory_t memory;
+    cli_buffer_t attrs;
+    float *vector;
+} cli_put_t;
+memdb_status_t cli_put_init(const cli_json_t *request, cli_put_t *put, memdb_error_t *error);
+void cli_put_deinit(cli_put_t *put);
+extern const cli_field_t cli_put_fields[];
+
+memdb_status_t cli_run_put(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_get(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_list(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_trace(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_forget(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_recall(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_link(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_unlink(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_neighbours(cli_session_t *, const cli_json_t *, cli_json_t *,
+                                  memdb_error_t *);
+memdb_status_t cli_run_begin(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_commit(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_abort(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_create_space(cli_session_t *, const cli_json_t *, cli_json_t *,
+                                    memdb_error_t *);
+memdb_status_t cli_run_drop_space(cli_session_t *, const cli_json_t *, cli_json_t *,
+                                  memdb_error_t *);
+memdb_status_t cli_run_spaces(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_checkpoint(cli_session_t *, const cli_json_t *, cli_json_t *,
+                                  memdb_error_t *);
+memdb_status_t cli_run_verify(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_stats(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_backup(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+
+#endif

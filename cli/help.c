@@ -1,0 +1,152 @@
+// Help: what the shell is for, its commands with their options from the table of operations, and
+// its exit codes.
+#include "cli/cli_command.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char usage[] =
+    "memdb: a memory for agents, from the command line\n"
+    "\n"
+    "usage: memdb [options] DB [command [words] [--option value]]\n"
+    "\n"
+    "  memdb DB                  a prompt: ask in plain words, store with \"+ text\"\n"
+    "  memdb DB COMMAND ...      one command\n"
+    "  memdb --json DB           JSON lines on standard input and output, for programs\n"
+    "\n"
+    "DB is a directory. remember, import, the prompt and --json create it; commands that read do "
+    "not.\n"
+    "\n";
+static const char options[] =
+    "\n"
+    "options\n"
+    "  --json                    answers as JSON lines; without a command: requests too\n"
+    "  --durability LEVEL        none, os (survives kill -9) or full (survives power loss)\n"
+    "                            of this session, and of a database that it creates\n"
+    "  --read-only               never write, not even to recover\n"
+    "  --help [COMMAND]          this page, or a command with its options\n"
+    "  --version                 the version\n"
+    "\n"
+    "An ID is a number (12 or #12), anything else is a key; --key names a key that is a number.\n"
+    "\n"
+    "examples\n"
+    "  memdb notes remember \"Ann keeps the spare key under the blue pot\" --actor Ann --session "
+    "may\n"
+    "  memdb notes recall \"where is the spare key?\"\n"
+    "  memdb notes import talk.jsonl --vectors talk.f32 --dimension 384\n"
+    "  memdb notes trace 12 --before 2 --after 5\n"
+    "\n"
+    "exit codes: 0 done, 1 a request failed, 2 wrong usage. NO_COLOR turns colour off.\n";
+static const char prompt[] = "Plain text asks; a line that begins with \"+ \" is stored. Quotes in "
+                             "a question mark a phrase, pre* a prefix.\n"
+                             "Options of a command come before its text: .remember --session may "
+                             "--actor Ann the key is under the pot\n"
+                             "\n";
+
+static void list_commands(cli_screen_t *screen, const char *dot) {
+    for (const cli_command_t *command = cli_commands; command->name; command++) {
+        char line[80];
+        snprintf(line, sizeof line, "%s%s %s", dot, command->name, command->usage);
+        cli_buffer_printf(&screen->out, "  %-26s%s\n", line, command->summary);
+    }
+}
+
+void cli_help(cli_screen_t *screen) {
+    cli_buffer_text(&screen->out, usage);
+    cli_buffer_text(&screen->out, "commands\n");
+    list_commands(screen, "");
+    cli_buffer_text(&screen->out, options);
+}
+
+void cli_help_prompt(cli_screen_t *screen) {
+    cli_buffer_text(&screen->out, prompt);
+    list_commands(screen, ".");
+    cli_buffer_text(&screen->out,
+                    "  .help [COMMAND]           this page, or a command with its options\n"
+                    "  .exit                     end\n");
+}
+
+// What an option wants, and what it is for where its name does not say it.
+static const struct {
+    const char *field, *wants, *note;
+} notes[] = {
+    {"space", "NAME", NULL},
+    {"spaces", "NAME,NAME,...", "several spaces together"},
+    {"key", "TEXT", "a name of your own, unique in its space"},
+    {"id", "ID", "the number of a memory"},
+    {"kind", "TEXT", "what sort of memory it is"},
+    {"session", "NAME", "the session (a conversation, a task)"},
+    {"actor", "NAME", "who said or did it"},
+    {"time", "TIME",
+     "when it happened: 2023-05-08T13:56:00Z, 2023-05-08T15:56:00+02:00 or 2023-05-08"},
+    {"valid_from", "TIME", "when it began to hold"},
+    {"valid_to", "TIME", "when it ceased to hold"},
+    {"expires", "TIME", "from then on it is not found any more"},
+    {"importance", "NUMBER", NULL},
+    {"tokens", "INTEGER", "its cost in a model's context"},
+    {"attrs", "JSON", "an object of your own, '{\"place\":\"Rome\"}'"},
+    {"vector", "JSON", "an array of numbers"},
+    {"vector_b64", "TEXT", "base64 of little-endian float32"},
+    {"links", "JSON", "[{\"to\": id or key, \"type\": text, \"weight\": number}]"},
+    {"k", "INTEGER", "how many; 10 when left out"},
+    {"weights", "JSON",
+     "of the signals, '{\"words\":1,\"vector\":2,\"trace\":0.5}'; what is left out is 0"},
+    {"recall_target", "NUMBER", "0 to 1; the search is exact and meets any"},
+    {"before", "INTEGER", "memories before it; 3 when left out"},
+    {"prefix", "TEXT", "only keys that begin so, in order of key"},
+    {"from", "TIME", "from then on"},
+    {"to", "TIME", "before then"},
+    {"limit", "INTEGER", "at most so many; 100 when left out"},
+    {"type", "TEXT", "the type of the link"},
+    {"weight", "NUMBER", "1 when left out"},
+    {"hops", "INTEGER", "1 in this version"},
+    {"vectors", "FILE", "float32, little-endian, one row for each line"},
+    {"dimension", "INTEGER", "numbers in a row of --vectors"},
+    {"batch", "INTEGER", "lines in a transaction; 1,000 when left out"},
+    {"progress", "", "show progress though standard error is no terminal"},
+    {"force", "", "replace files that exist"},
+};
+
+static void show_choices(cli_screen_t *screen, const cli_field_t *field) {
+    for (size_t i = 0; field->choices[i]; i++)
+        cli_buffer_printf(&screen->out, "%s%s", i ? ", " : "", field->choices[i]);
+}
+
+static void show_option(cli_screen_t *screen, const cli_command_t *command,
+                        const cli_field_t *field) {
+    const char *wants = "", *note = NULL;
+    char left[48];
+    bool position = !strcmp(field->name, "after") && field->kind == CLI_FIELD_POSITION;
+    for (size_t i = 0; i < sizeof notes / sizeof *notes; i++)
+        if (!strcmp(notes[i].field, field->name)) {
+            wants = notes[i].wants;
+            note = notes[i].note;
+        }
+    bool own = command->own != NULL; // import and export: lines may name their spaces
+    if (!strcmp(field->name, "space"))
+        note = own ? "one space for all; when left out, each line's ns" : "main when left out";
+    if (!strcmp(field->name, "after")) {
+        wants = position ? "TEXT" : "INTEGER";
+        note = position ? "what the last list gave as next" : "memories after it; 3 when left out";
+    }
+    snprintf(left, sizeof left, "--%s %s", field->name,
+             field->kind == CLI_FIELD_CHOICE ? "WORD" : wants);
+    for (char *c = left; *c && *c != ' '; c++)
+        *c = *c == '_' ? '-' : *c;
+    cli_buffer_printf(&screen->out, note || field->choices ? "  %-24s" : "  %s", left);
+    if (field->kind == CLI_FIELD_CHOICE)
+        show_choices(screen, field);
+    else if (note)
+        cli_buffer_text(&screen->out, note);
+    cli_buffer_char(&screen->out, '\n');
+}
+
+void cli_help_command(cli_screen_t *screen, const cli_command_t *command) {
+    cli_buffer_printf(&screen->out, "%s %s: %s\n", command->name, command->usage, command->summary);
+    for (const cli_field_t *field = cli_command_op(command)->fields; field->name; field++) {
+        bool later = field->kind == CLI_FIELD_LATER || field->kind == CLI_FIELD_LATER_FLAG;
+        bool placed = command->field && !strcmp(field->name, command->field);
+        if (!later && !placed && field->kind != CLI_FIELD_REFERENCE)
+            show_option(screen, command, field);
+    }
+}

@@ -1,0 +1,302 @@
+// How answers look to people.
+#include "cli/cli_command.h"
+#include "cli/cli_time.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const cli_json_t *member(const cli_json_t *object, const char *name) {
+    const cli_json_t *value = cli_json_get(object, name);
+    return value && cli_json_kind(value) != CLI_JSON_NULL ? value : NULL;
+}
+
+static memdb_bytes_t text_of(const cli_json_t *object, const char *name) {
+    const cli_json_t *value = member(object, name);
+    return value ? cli_json_bytes(value) : (memdb_bytes_t){"", 0};
+}
+
+static int64_t integer_of(const cli_json_t *object, const char *name) {
+    const cli_json_t *value = member(object, name);
+    return value ? cli_json_integer(value) : 0;
+}
+
+static void short_time(const cli_json_t *object, char out[CLI_TIME_SIZE]) {
+    int64_t time;
+    out[0] = 0;
+    if (member(object, "time") && !cli_time_parse(text_of(object, "time"), &time))
+        cli_time_print_short(time, out);
+}
+
+void cli_print_done(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    (void)request;
+    cli_show_text(screen, CLI_GREEN, "done");
+    if (member(answer, "to")) {
+        cli_show_text(screen, CLI_PLAIN, ": copied to ");
+        cli_show(screen, CLI_PLAIN, text_of(answer, "to"));
+    }
+    cli_buffer_char(&screen->out, '\n');
+}
+
+void cli_print_put(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    cli_show_text(screen, CLI_GREEN, "remembered");
+    cli_buffer_printf(&screen->out, " as #%lld", (long long)integer_of(answer, "id"));
+    if (member(request, "key")) {
+        cli_show_text(screen, CLI_PLAIN, " ");
+        cli_show(screen, CLI_BOLD, text_of(request, "key"));
+    }
+    cli_buffer_char(&screen->out, '\n');
+}
+
+// "words 61 %, trace 39 %": each signal's share, largest first as the answer orders them, none
+// below half a percent.
+static void show_shares(cli_screen_t *screen, const cli_json_t *signals) {
+    double sum = 0;
+    bool first = true;
+    for (void *at = cli_json_first(signals); at; at = cli_json_next(signals, at))
+        sum += cli_json_number(cli_json_value_at(at));
+    for (void *at = cli_json_first(signals); sum > 0 && at; at = cli_json_next(signals, at)) {
+        double share = 100 * cli_json_number(cli_json_value_at(at)) / sum;
+        if (share < 0.5)
+            continue;
+        cli_buffer_printf(&screen->out, "%s%s %.0f %%", first ? "" : ", ", cli_json_name_at(at),
+                          share);
+        first = false;
+    }
+}
+
+static void separate(cli_screen_t *screen, bool *any) {
+    if (*any)
+        cli_show_text(screen, CLI_DIM, ", ");
+    *any = true;
+}
+
+// "Mira, 3 May 2024 18:20, evening-2": who, when, and in which session.
+static void show_origin(cli_screen_t *screen, const cli_json_t *memory) {
+    char time[CLI_TIME_SIZE];
+    bool any = false;
+    short_time(memory, time);
+    if (member(memory, "actor")) {
+        separate(screen, &any);
+        cli_show(screen, CLI_GREEN, text_of(memory, "actor"));
+    }
+    if (time[0]) {
+        separate(screen, &any);
+        cli_show_text(screen, CLI_PLAIN, time);
+    }
+    if (member(memory, "session")) {
+        separate(screen, &any);
+        cli_show(screen, CLI_DIM, text_of(memory, "session"));
+    }
+}
+
+static void show_name(cli_screen_t *screen, const cli_json_t *memory) {
+    cli_buffer_printf(&screen->out, "#%lld", (long long)integer_of(memory, "id"));
+    if (member(memory, "key")) {
+        cli_buffer_char(&screen->out, ' ');
+        cli_show(screen, CLI_DIM, text_of(memory, "key"));
+    }
+}
+
+void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    const cli_json_t *hits = cli_json_get(answer, "hits"), *fewer = member(answer, "fewer");
+    for (size_t i = 0; i < cli_json_count(hits); i++) {
+        const cli_json_t *hit = cli_json_at(hits, i);
+        cli_buffer_printf(&screen->out, "%2zu. ", i + 1);
+        show_origin(screen, hit);
+        cli_buffer_char(&screen->out, '\n');
+        cli_show_wrapped(screen, text_of(hit, "text"), 4, text_of(request, "text"));
+        cli_buffer_printf(&screen->out, "    ");
+        cli_screen_t faint = {
+            .width = screen->width}; // composed apart, so that the line is faint as a whole
+        cli_buffer_printf(&faint.out, "score %.4f  ", cli_json_number(cli_json_get(hit, "score")));
+        show_shares(&faint, cli_json_get(hit, "signals"));
+        cli_buffer_printf(&faint.out, "  ");
+        show_name(&faint, hit);
+        if (member(request, "spaces")) {
+            cli_buffer_printf(&faint.out, "  in ");
+            cli_show(&faint, CLI_PLAIN, text_of(hit, "space"));
+        }
+        cli_show(screen, CLI_DIM, (memdb_bytes_t){faint.out.data, faint.out.size});
+        cli_screen_deinit(&faint);
+        cli_buffer_char(&screen->out, '\n');
+    }
+    if (fewer) {
+        cli_show_text(screen, CLI_DIM, cli_json_count(hits) ? "    no more: " : "nothing found: ");
+        cli_show(screen, CLI_DIM, cli_json_bytes(fewer));
+        cli_buffer_char(&screen->out, '\n');
+    }
+}
+
+static void show_value(cli_screen_t *screen, const cli_json_t *value) {
+    if (cli_json_kind(value) == CLI_JSON_STRING) {
+        cli_show(screen, CLI_PLAIN, cli_json_bytes(value));
+        return;
+    }
+    cli_buffer_t text = {0};
+    cli_json_write(value, &text);
+    cli_show(screen, CLI_PLAIN, (memdb_bytes_t){text.data, text.size});
+    cli_buffer_free(&text);
+}
+
+void cli_print_memory(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    (void)request;
+    const cli_json_t *memory = cli_json_get(answer, "memory");
+    for (void *at = cli_json_first(memory); at; at = cli_json_next(memory, at)) {
+        const cli_json_t *value = cli_json_value_at(at);
+        const char *name = cli_json_name_at(at);
+        bool empty = cli_json_kind(value) == CLI_JSON_OBJECT && !cli_json_count(value);
+        if (cli_json_kind(value) == CLI_JSON_NULL || empty || !strcmp(name, "text"))
+            continue;
+        char label[32];
+        snprintf(label, sizeof label, "%-11s", name);
+        cli_show_text(screen, CLI_DIM, label);
+        show_value(screen, value);
+        cli_buffer_char(&screen->out, '\n');
+    }
+    cli_show_wrapped(screen, text_of(memory, "text"), 0, (memdb_bytes_t){"", 0});
+}
+
+void cli_print_memories(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    static const char *const titles[] = {">id", "key", "time", "who", "*text"};
+    const cli_json_t *memories = cli_json_get(answer, "memories");
+    cli_table_t *table = cli_table_create(titles, 5);
+    for (size_t i = 0; i < cli_json_count(memories); i++) {
+        const cli_json_t *memory = cli_json_at(memories, i);
+        char id[32], time[CLI_TIME_SIZE];
+        snprintf(id, sizeof id, "#%lld", (long long)integer_of(memory, "id"));
+        short_time(memory, time);
+        cli_table_text(table, id);
+        cli_table_cell(table, text_of(memory, "key"));
+        cli_table_text(table, time);
+        cli_table_cell(table, text_of(memory, "actor"));
+        cli_table_cell(table, text_of(memory, "text"));
+    }
+    if (cli_json_count(memories))
+        cli_table_show(table, screen);
+    else
+        cli_show_text(screen, CLI_DIM, "no memories"), cli_buffer_char(&screen->out, '\n');
+    cli_table_destroy(table);
+    if (member(answer, "next")) {
+        cli_show_text(screen, CLI_DIM, "there are more: --after ");
+        cli_show(screen, CLI_DIM, text_of(answer, "next"));
+        cli_buffer_char(&screen->out, '\n');
+    }
+    (void)request;
+}
+
+static bool is_named(const cli_json_t *request, const cli_json_t *memory) {
+    const cli_json_t *id = cli_json_get(request, "id"), *key = cli_json_get(request, "key");
+    return (id && cli_json_equal(id, cli_json_get(memory, "id"))) ||
+           (key && cli_json_equal(key, cli_json_get(memory, "key")));
+}
+
+void cli_print_trace(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    const cli_json_t *memories = cli_json_get(answer, "memories");
+    for (size_t i = 0; i < cli_json_count(memories); i++) {
+        const cli_json_t *memory = cli_json_at(memories, i);
+        bool named = is_named(request, memory);
+        cli_show_text(screen, CLI_BOLD, named ? "> " : "  ");
+        show_origin(screen, memory);
+        cli_buffer_text(&screen->out, "  ");
+        show_name(screen, memory);
+        cli_buffer_char(&screen->out, '\n');
+        memdb_bytes_t text = text_of(memory, "text");
+        cli_show_wrapped(screen, text, 4, named ? text : (memdb_bytes_t){"", 0});
+    }
+}
+
+void cli_print_neighbours(cli_screen_t *screen, const cli_json_t *request,
+                          const cli_json_t *answer) {
+    static const char *const titles[] = {">id", "*key", "*link", ">weight"};
+    const cli_json_t *nodes = cli_json_get(answer, "nodes");
+    cli_table_t *table = cli_table_create(titles, 4);
+    (void)request;
+    for (size_t i = 0; i < cli_json_count(nodes); i++) {
+        const cli_json_t *node = cli_json_at(nodes, i), *via = cli_json_get(node, "via");
+        for (size_t j = 0; j < cli_json_count(via); j++) {
+            const cli_json_t *link = cli_json_at(via, j);
+            bool out = integer_of(link, "to") == integer_of(node, "id");
+            cli_buffer_t way = {0};
+            char text[32];
+            snprintf(text, sizeof text, "#%lld", (long long)integer_of(node, "id"));
+            cli_table_text(table, text);
+            cli_table_cell(table, text_of(node, "key"));
+            cli_buffer_text(&way, out ? "to it" : "from it");
+            if (text_of(link, "type").size) {
+                cli_buffer_text(&way, ": ");
+                cli_buffer_append(&way, text_of(link, "type").data, text_of(link, "type").size);
+            }
+            cli_table_cell(table, (memdb_bytes_t){way.data, way.size});
+            cli_buffer_free(&way);
+            snprintf(text, sizeof text, "%g", cli_json_number(cli_json_get(link, "weight")));
+            cli_table_text(table, text);
+        }
+    }
+    if (cli_json_count(nodes))
+        cli_table_show(table, screen);
+    else
+        cli_show_text(screen, CLI_DIM, "no links"), cli_buffer_char(&screen->out, '\n');
+    cli_table_destroy(table);
+}
+
+void cli_print_spaces(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    static const char *const titles[] = {"*space",     ">memories", ">bytes",
+                                         ">dimension", "metric",    "tokenizer"};
+    const cli_json_t *spaces = cli_json_get(answer, "spaces");
+    cli_table_t *table = cli_table_create(titles, 6);
+    (void)request;
+    for (size_t i = 0; i < cli_json_count(spaces); i++) {
+        const cli_json_t *space = cli_json_at(spaces, i);
+        cli_table_cell(table, text_of(space, "name"));
+        cli_table_number(table, integer_of(space, "memories"));
+        cli_table_number(table, integer_of(space, "bytes"));
+        cli_table_number(table, integer_of(space, "dimension"));
+        cli_table_cell(table, text_of(space, "metric"));
+        cli_table_cell(table, text_of(space, "tokenizer"));
+    }
+    if (cli_json_count(spaces))
+        cli_table_show(table, screen);
+    else
+        cli_show_text(screen, CLI_DIM, "no spaces yet"), cli_buffer_char(&screen->out, '\n');
+    cli_table_destroy(table);
+}
+
+void cli_print_figures(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    static const char *const titles[] = {"figure", ">value"};
+    cli_table_t *table = cli_table_create(titles, 2);
+    (void)request;
+    for (void *at = cli_json_first(answer); at; at = cli_json_next(answer, at)) {
+        const cli_json_t *value = cli_json_value_at(at);
+        cli_json_kind_t kind = cli_json_kind(value);
+        if (kind == CLI_JSON_BOOL)
+            continue;
+        cli_table_text(table, cli_json_name_at(at));
+        if (kind == CLI_JSON_INTEGER)
+            cli_table_number(table, cli_json_integer(value));
+        else
+            cli_table_cell(table, kind == CLI_JSON_STRING ? cli_json_bytes(value)
+                                                          : (memdb_bytes_t){"-", 1});
+    }
+    cli_table_show(table, screen);
+    cli_table_destroy(table);
+}
+
+void cli_print_verify(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    static const char *const titles[] = {"*file", ">offset", "*damage"};
+    const cli_json_t *errors = cli_json_get(answer, "errors");
+    (void)request;
+    if (!cli_json_count(errors)) {
+        cli_show_text(screen, CLI_GREEN, "no damage found");
+        cli_buffer_char(&screen->out, '\n');
+        return;
+    }
+    cli_table_t *table = cli_table_create(titles, 3);
+    for (size_t i = 0; i < cli_json_count(errors); i++) {
+        const cli_json_t *damage = cli_json_at(errors, i);
+        cli_table_cell(table, text_of(damage, "file"));
+        cli_table_number(table, integer_of(damage, "offset"));
+        cli_table_cell(table, text_of(damage, "what"));
+    }
+    cli_table_show(table, screen);
+    cli_table_destroy(table);
+}

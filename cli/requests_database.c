@@ -1,0 +1,194 @@
+// Transactions, spaces, and the database as a whole.
+#include "cli/cli_request.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+memdb_status_t cli_run_begin(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                             memdb_error_t *error) {
+    (void)answer;
+    const cli_json_t *snapshot = cli_json_get(request, "snapshot");
+    if (cli_session_in_transaction(session))
+        return cli_fail(error, MEMDB_INVALID,
+                        "begin: a transaction is open; commit or abort it first");
+    if (snapshot && cli_json_truth(snapshot))
+        return cli_engine(session, memdb_snapshot_begin(session->db, NULL, &session->view), error,
+                          "begin");
+    memdb_status_t status =
+        cli_engine(session, memdb_txn_begin(session->db, &session->txn), error, "begin");
+    if (status == MEMDB_OK)
+        session->ids = cli_json_new_array();
+    return status;
+}
+
+memdb_status_t cli_run_commit(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                              memdb_error_t *error) {
+    uint64_t lsn = 0;
+    if (!cli_session_in_transaction(session))
+        return cli_fail(error, MEMDB_INVALID, "commit: no transaction is open");
+    cli_json_t *ids = session->ids ? session->ids : cli_json_new_array();
+    memdb_txn_t *txn = session->txn;
+    session->ids = NULL;
+    session->txn = NULL; // commit consumes it, whatever comes of it
+    memdb_status_t status = MEMDB_OK;
+    if (txn)
+        status = cli_engine(session, memdb_txn_commit(txn, cli_get_durability(request), &lsn),
+                            error, "commit");
+    else
+        lsn = memdb_snapshot_lsn(session->view);
+    cli_session_abort(session); // ends a view
+    if (status != MEMDB_OK) {
+        cli_json_free(ids);
+        return status;
+    }
+    cli_set_unsigned(answer, "lsn", lsn);
+    cli_json_set(answer, "ids", ids);
+    return MEMDB_OK;
+}
+
+memdb_status_t cli_run_abort(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                             memdb_error_t *error) {
+    (void)request;
+    (void)answer;
+    if (!cli_session_in_transaction(session))
+        return cli_fail(error, MEMDB_INVALID, "abort: no transaction is open");
+    cli_session_abort(session);
+    return MEMDB_OK;
+}
+
+static memdb_status_t write_space(cli_session_t *session, const cli_json_t *request,
+                                  cli_json_t *answer, bool drop, memdb_error_t *error) {
+    cli_write_t write;
+    uint64_t lsn;
+    memdb_space_t space;
+    memdb_bytes_t name = cli_get_bytes(request, "name"), metric = cli_get_bytes(request, "metric");
+    memdb_space_options_t options = {
+        .size = sizeof options, .dimension = (uint32_t)cli_get_integer(request, "dimension", 0)};
+    if (metric.size && metric.data[0] != 'c')
+        options.metric = metric.data[0] == 'd' ? MEMDB_METRIC_DOT : MEMDB_METRIC_L2;
+    if (cli_get_bytes(request, "tokenizer").size == strlen("plain"))
+        options.tokenizer = MEMDB_TOKENIZER_PLAIN;
+    memdb_status_t status = cli_write_begin(session, cli_get_durability(request), &write, error);
+    if (status != MEMDB_OK)
+        return status;
+    status = drop ? memdb_space_drop(write.txn, name)
+                  : memdb_space_create(write.txn, name, &options, &space);
+    status = cli_engine(session, status, error, "name: '%.*s'",
+                        (int)(name.size < 200 ? name.size : 200), name.data);
+    status = cli_write_end(session, &write, status, &lsn, error);
+    if (status == MEMDB_OK)
+        cli_answer_lsn(answer, lsn);
+    return status;
+}
+
+memdb_status_t cli_run_create_space(cli_session_t *session, const cli_json_t *request,
+                                    cli_json_t *answer, memdb_error_t *error) {
+    return write_space(session, request, answer, false, error);
+}
+
+memdb_status_t cli_run_drop_space(cli_session_t *session, const cli_json_t *request,
+                                  cli_json_t *answer, memdb_error_t *error) {
+    return write_space(session, request, answer, true, error);
+}
+
+static bool add_space(void *context, const memdb_space_info_t *info) {
+    static const char *const metrics[] = {"cosine", "dot", "l2"};
+    cli_json_t *space = cli_json_new_object();
+    cli_json_set(space, "name", cli_bytes_json(info->name));
+    cli_set_unsigned(space, "dimension", info->dimension);
+    cli_json_set(space, "metric",
+                 cli_json_new_text(metrics[info->metric <= MEMDB_METRIC_L2 ? info->metric : 0]));
+    cli_json_set(space, "tokenizer",
+                 cli_json_new_text(info->tokenizer == MEMDB_TOKENIZER_PLAIN ? "plain" : "english"));
+    cli_set_unsigned(space, "memories", info->memories);
+    cli_set_unsigned(space, "bytes", info->text_bytes);
+    cli_json_append(context, space);
+    return true;
+}
+
+memdb_status_t cli_run_spaces(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                              memdb_error_t *error) {
+    (void)request;
+    memdb_snapshot_t *snapshot;
+    cli_json_t *spaces = cli_json_new_array();
+    cli_json_set(answer, "spaces", spaces);
+    memdb_status_t status = cli_read_begin(session, &snapshot, error);
+    if (status != MEMDB_OK)
+        return status;
+    status = cli_engine(session, memdb_space_list(snapshot, add_space, spaces), error, "spaces");
+    cli_read_end(session, snapshot);
+    return status;
+}
+
+#define UNSIGNED_STATS(X)                                                                          \
+    X(visible_lsn)                                                                                 \
+    X(durable_lsn) X(written_lsn) X(applied_lsn) X(memories) X(spaces) X(links) X(log_bytes)       \
+        X(segment_bytes) X(blob_bytes) X(catalog_bytes) X(file_bytes) X(segments) X(tiers) X(runs) \
+            X(delta_bytes) X(commits) X(conflicts) X(batches) X(syncs) X(checkpoints) X(merges)    \
+                X(snapshots)
+
+memdb_status_t cli_run_stats(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                             memdb_error_t *error) {
+    (void)request;
+    memdb_stats_t stats = {.size = sizeof stats};
+    memdb_status_t status =
+        cli_engine(session, memdb_get_stats(session->db, &stats), error, "stats");
+    if (status != MEMDB_OK)
+        return status;
+#define SET_STAT(name) cli_set_unsigned(answer, #name, stats.name);
+    UNSIGNED_STATS(SET_STAT)
+#undef SET_STAT
+    cli_json_set(answer, "oldest_snapshot_time", cli_time_json(stats.oldest_snapshot_time));
+    cli_set_unsigned(answer, "views_retired", stats.views_retired);
+    cli_set_unsigned(answer, "views_reclaimed", stats.views_reclaimed);
+    return MEMDB_OK;
+}
+
+memdb_status_t cli_run_checkpoint(cli_session_t *session, const cli_json_t *request,
+                                  cli_json_t *answer, memdb_error_t *error) {
+    (void)request;
+    memdb_stats_t stats = {.size = sizeof stats};
+    memdb_status_t status = cli_engine(session, memdb_checkpoint(session->db), error, "checkpoint");
+    if (status == MEMDB_OK)
+        status = cli_engine(session, memdb_get_stats(session->db, &stats), error, "checkpoint");
+    if (status != MEMDB_OK)
+        return status;
+    cli_set_unsigned(answer, "applied_lsn", stats.applied_lsn);
+    cli_set_unsigned(answer, "durable_lsn", stats.durable_lsn);
+    cli_set_unsigned(answer, "log_bytes", stats.log_bytes);
+    cli_set_unsigned(answer, "segments", stats.segments);
+    cli_set_unsigned(answer, "segment_bytes", stats.segment_bytes);
+    cli_set_unsigned(answer, "file_bytes", stats.file_bytes);
+    return MEMDB_OK;
+}
+
+static void add_damage(void *context, const char *file, uint64_t offset, const char *what) {
+    cli_json_t *damage = cli_json_new_object();
+    cli_json_set(damage, "file", cli_json_new_text(file));
+    cli_set_unsigned(damage, "offset", offset);
+    cli_json_set(damage, "what", cli_json_new_text(what));
+    cli_json_append(context, damage);
+}
+
+memdb_status_t cli_run_verify(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                              memdb_error_t *error) {
+    (void)request;
+    cli_json_t *errors = cli_json_new_array();
+    cli_json_set(answer, "errors", errors);
+    memdb_status_t status = memdb_verify(session->db, add_damage, errors);
+    size_t count = cli_json_count(errors);
+    if (count)
+        return cli_fail(error, status == MEMDB_OK ? MEMDB_CORRUPT : status,
+                        "verify: %zu damage%s found", count, count == 1 ? "" : "s");
+    return cli_engine(session, status, error, "verify");
+}
+
+memdb_status_t cli_run_backup(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                              memdb_error_t *error) {
+    const cli_json_t *to = cli_json_get(request, "to");
+    memdb_status_t status =
+        cli_engine(session, memdb_backup(session->db, cli_json_bytes(to).data), error, "to");
+    if (status == MEMDB_OK)
+        cli_json_set(answer, "to", cli_json_share(to));
+    return status;
+}

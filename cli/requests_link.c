@@ -1,0 +1,175 @@
+// link, unlink, neighbours.
+#include "cli/cli_request.h"
+
+static memdb_status_t find_ends(cli_session_t *session, memdb_snapshot_t *snapshot,
+                                const cli_json_t *request, memdb_link_t *link,
+                                memdb_error_t *error) {
+    memdb_memory_t memory;
+    memdb_status_t status =
+        cli_space_find(session, snapshot, cli_space_name(request), &link->space, error);
+    if (status == MEMDB_OK)
+        status = cli_find_memory(session, snapshot, link->space, "from",
+                                 cli_json_get(request, "from"), &memory, error);
+    if (status != MEMDB_OK)
+        return status;
+    link->from = memory.id;
+    status = cli_find_memory(session, snapshot, link->space, "to", cli_json_get(request, "to"),
+                             &memory, error);
+    if (status == MEMDB_OK)
+        link->to = memory.id;
+    return status;
+}
+
+static memdb_status_t change(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                             bool remove, memdb_error_t *error) {
+    cli_write_t write;
+    cli_buffer_t attrs = {0};
+    uint64_t lsn;
+    memdb_link_t link = {.size = sizeof link,
+                         .type = cli_get_bytes(request, "type"),
+                         .weight = cli_get_number(request, "weight", 1),
+                         .valid_from = MEMDB_TIME_NONE,
+                         .valid_to = MEMDB_TIME_NONE};
+    cli_get_time(request, "valid_from", &link.valid_from);
+    cli_get_time(request, "valid_to", &link.valid_to);
+    memdb_status_t status = cli_get_attrs(request, &attrs, error);
+    link.attrs = (memdb_bytes_t){attrs.data, attrs.size};
+    if (status == MEMDB_OK)
+        status = cli_write_begin(session, cli_get_durability(request), &write, error);
+    if (status == MEMDB_OK) {
+        status = find_ends(session, memdb_txn_snapshot(write.txn), request, &link, error);
+        if (status == MEMDB_OK && remove)
+            status = cli_engine(
+                session, memdb_remove_link(write.txn, link.space, link.from, link.to, link.type),
+                error, "unlink");
+        else if (status == MEMDB_OK)
+            status = cli_engine(session, memdb_put_link(write.txn, &link), error, "link");
+        status = cli_write_end(session, &write, status, &lsn, error);
+        if (status == MEMDB_OK)
+            cli_answer_lsn(answer, lsn);
+    }
+    cli_buffer_free(&attrs);
+    return status;
+}
+
+memdb_status_t cli_run_link(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                            memdb_error_t *error) {
+    return change(session, request, answer, false, error);
+}
+
+memdb_status_t cli_run_unlink(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                              memdb_error_t *error) {
+    return change(session, request, answer, true, error);
+}
+
+static cli_json_t *via_json(const memdb_link_t *link) {
+    cli_json_t *via = cli_json_new_object();
+    cli_set_unsigned(via, "from", link->from);
+    cli_set_unsigned(via, "to", link->to);
+    cli_json_set(via, "type", cli_bytes_json(link->type));
+    cli_json_set(via, "weight", cli_json_new_number(link->weight));
+    if (link->attrs.size) {
+        cli_json_t *attrs = cli_json_parse(link->attrs.data, link->attrs.size, NULL, NULL);
+        cli_json_set(via, "attrs", attrs ? attrs : cli_json_new_null());
+    }
+    if (link->valid_from != MEMDB_TIME_NONE)
+        cli_json_set(via, "valid_from", cli_time_json(link->valid_from));
+    if (link->valid_to != MEMDB_TIME_NONE)
+        cli_json_set(via, "valid_to", cli_time_json(link->valid_to));
+    return via;
+}
+
+static cli_json_t *find_node(cli_json_t *nodes, uint64_t id) {
+    for (size_t i = 0; i < cli_json_count(nodes); i++) {
+        cli_json_t *node = cli_json_at(nodes, i);
+        if ((uint64_t)cli_json_integer(cli_json_get(node, "id")) == id)
+            return node;
+    }
+    return NULL;
+}
+
+typedef struct walk {
+    cli_session_t *session;
+    memdb_snapshot_t *snapshot;
+    memdb_space_t space;
+    uint64_t id, limit;
+    cli_json_t *nodes;
+} walk_t;
+
+// A neighbour is one node however many links lead to it: `via` holds them all.
+static memdb_status_t add_link(walk_t *walk, const memdb_link_t *link, memdb_error_t *error) {
+    uint64_t other = link->from == walk->id ? link->to : link->from;
+    cli_json_t *node = find_node(walk->nodes, other);
+    if (!node) {
+        memdb_memory_t memory = {.size = sizeof memory};
+        if (cli_json_count(walk->nodes) == walk->limit)
+            return MEMDB_OK;
+        memdb_status_t status = memdb_get(walk->snapshot, walk->space, other, &memory);
+        if (status != MEMDB_OK)
+            return cli_engine(walk->session, status, error, "the other end, memory %llu",
+                              (unsigned long long)other);
+        node = cli_json_new_object();
+        cli_set_unsigned(node, "id", other);
+        cli_json_set(node, "key",
+                     memory.fields & MEMDB_FIELD_KEY && memory.key.size ? cli_bytes_json(memory.key)
+                                                                        : cli_json_new_null());
+        cli_set_unsigned(node, "hops", 1);
+        cli_json_set(node, "via", cli_json_new_array());
+        cli_json_append(walk->nodes, node);
+    }
+    cli_json_append(cli_json_get(node, "via"), via_json(link));
+    return MEMDB_OK;
+}
+
+static memdb_status_t walk_links(walk_t *walk, const cli_json_t *request, memdb_error_t *error) {
+    memdb_link_cursor_t *cursor;
+    memdb_bytes_t name = cli_get_bytes(request, "direction");
+    memdb_direction_t direction = !name.size || name.data[0] == 'o' ? MEMDB_DIRECTION_OUT
+                                  : name.data[0] == 'i'             ? MEMDB_DIRECTION_IN
+                                                                    : MEMDB_DIRECTION_BOTH;
+    memdb_status_t status = memdb_links_open(walk->snapshot, walk->space, walk->id, direction,
+                                             cli_get_bytes(request, "type"), &cursor);
+    if (status != MEMDB_OK)
+        return cli_engine(walk->session, status, error, "neighbours");
+    for (;;) {
+        memdb_link_t link = {.size = sizeof link};
+        status = memdb_links_next(cursor, &link);
+        if (status != MEMDB_OK) {
+            status = status == MEMDB_DONE ? MEMDB_OK
+                                          : cli_engine(walk->session, status, error, "neighbours");
+            break;
+        }
+        status = add_link(walk, &link, error);
+        if (status != MEMDB_OK)
+            break;
+    }
+    memdb_links_close(cursor);
+    return status;
+}
+
+memdb_status_t cli_run_neighbours(cli_session_t *session, const cli_json_t *request,
+                                  cli_json_t *answer, memdb_error_t *error) {
+    const cli_json_t *reference;
+    memdb_memory_t memory;
+    walk_t walk = {.session = session, .limit = (uint64_t)cli_get_integer(request, "limit", 100)};
+    if (cli_get_integer(request, "hops", 1) > 1)
+        return cli_fail(error, MEMDB_UNSUPPORTED, "hops: this version goes one hop");
+    memdb_status_t status = cli_reference(request, &reference, error);
+    if (status == MEMDB_OK)
+        status = cli_read_begin(session, &walk.snapshot, error);
+    if (status != MEMDB_OK)
+        return status;
+    walk.nodes = cli_json_new_array();
+    cli_json_set(answer, "nodes", walk.nodes);
+    status = cli_space_find(session, walk.snapshot, cli_space_name(request), &walk.space, error);
+    if (status == MEMDB_OK)
+        status =
+            cli_find_memory(session, walk.snapshot, walk.space,
+                            cli_json_get(request, "id") ? "id" : "key", reference, &memory, error);
+    if (status == MEMDB_OK) {
+        walk.id = memory.id;
+        status = walk_links(&walk, request, error);
+    }
+    cli_read_end(session, walk.snapshot);
+    return status;
+}

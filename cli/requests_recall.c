@@ -1,0 +1,149 @@
+// recall: the query from its fields, and the hits with what a reader wants to see of each memory.
+#include "cli/cli_request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct spaces {
+    memdb_space_t *ids;
+    memdb_bytes_t *names; // of ids, side by side
+    size_t count;
+} spaces_t;
+
+// Space `main` may be missing, and then has no place among the ids.
+static memdb_status_t find_spaces(cli_session_t *session, memdb_snapshot_t *snapshot,
+                                  const cli_json_t *request, spaces_t *spaces,
+                                  memdb_error_t *error) {
+    const cli_json_t *list = cli_json_get(request, "spaces");
+    size_t count = list ? cli_json_count(list) : 1;
+    if (list && cli_json_get(request, "space"))
+        return cli_fail(error, MEMDB_INVALID, "spaces: give it or space, not both");
+    spaces->ids = cli_allocate(count * sizeof *spaces->ids);
+    spaces->names = cli_allocate(count * sizeof *spaces->names);
+    for (size_t i = 0; i < count; i++) {
+        memdb_bytes_t name = list ? cli_json_bytes(cli_json_at(list, i)) : cli_space_name(request);
+        memdb_space_t space;
+        memdb_status_t status = cli_space_find(session, snapshot, name, &space, error);
+        if (status != MEMDB_OK)
+            return status;
+        if (!space)
+            continue;
+        spaces->names[spaces->count] = name;
+        spaces->ids[spaces->count++] = space;
+    }
+    return MEMDB_OK;
+}
+
+// A score is float32 at heart: nine digits say all of it, and a reader wants no more.
+static cli_json_t *score_json(double score) {
+    char digits[40];
+    snprintf(digits, sizeof digits, "%.9g", score);
+    return cli_json_new_number(strtod(digits, NULL));
+}
+
+static cli_json_t *lent_or_null(bool there, memdb_bytes_t bytes) {
+    return there && bytes.size ? cli_bytes_json(bytes) : cli_json_new_null();
+}
+
+static memdb_status_t add_hit(cli_session_t *session, memdb_snapshot_t *snapshot,
+                              const spaces_t *spaces, const memdb_hit_t *hit, cli_json_t *hits,
+                              memdb_error_t *error) {
+    memdb_memory_t memory = {.size = sizeof memory};
+    size_t number = 0;
+    memdb_status_t status = memdb_get(snapshot, hit->space, hit->id, &memory);
+    if (status != MEMDB_OK)
+        return cli_engine(session, status, error, "hit %llu", (unsigned long long)hit->id);
+    while (number + 1 < spaces->count && spaces->ids[number] != hit->space)
+        number++;
+    cli_json_t *one = cli_json_new_object(), *signals = cli_json_new_object();
+    cli_set_unsigned(one, "id", hit->id);
+    cli_json_set(one, "key", lent_or_null(memory.fields & MEMDB_FIELD_KEY, memory.key));
+    cli_json_set(one, "space", cli_bytes_json(spaces->names[number]));
+    cli_json_set(one, "score", score_json(hit->score));
+    for (int signal = 0; signal < MEMDB_SIGNAL_COUNT; signal++)
+        cli_json_set(signals, memdb_signal_name((memdb_signal_t)signal),
+                     score_json(hit->signals[signal]));
+    cli_json_set(one, "signals", signals);
+    cli_json_set(
+        one, "text",
+        cli_bytes_json(memory.fields & MEMDB_FIELD_TEXT ? memory.text : (memdb_bytes_t){0}));
+    cli_json_set(one, "time",
+                 cli_time_json(memory.fields & MEMDB_FIELD_TIME ? memory.time : MEMDB_TIME_NONE));
+    cli_json_set(one, "session", lent_or_null(memory.fields & MEMDB_FIELD_SESSION, memory.session));
+    cli_json_set(one, "actor", lent_or_null(memory.fields & MEMDB_FIELD_ACTOR, memory.actor));
+    cli_json_append(hits, one);
+    return MEMDB_OK;
+}
+
+static void set_weights(const cli_json_t *request, memdb_query_t *query) {
+    const cli_json_t *weights = cli_json_get(request, "weights");
+    query->has_weights = weights != NULL;
+    for (int signal = 0; weights && signal < MEMDB_SIGNAL_COUNT; signal++)
+        query->weights[signal] =
+            cli_get_number(weights, memdb_signal_name((memdb_signal_t)signal), 0);
+}
+
+static memdb_recall_mode_t mode_of(const cli_json_t *request) {
+    memdb_bytes_t mode = cli_get_bytes(request, "mode");
+    if (!mode.size || mode.data[0] == 'a')
+        return MEMDB_RECALL_AUTO;
+    return mode.data[0] == 'w' ? MEMDB_RECALL_WORDS : MEMDB_RECALL_VECTOR;
+}
+
+static memdb_status_t ask(cli_session_t *session, memdb_snapshot_t *snapshot,
+                          const memdb_query_t *query, const spaces_t *spaces, cli_json_t *answer,
+                          memdb_error_t *error) {
+    memdb_result_t *result = NULL;
+    cli_json_t *hits = cli_json_new_array();
+    cli_json_set(answer, "hits", hits);
+    if (!spaces->count) {
+        cli_json_set(answer, "fewer", cli_json_new_text("the space main is empty"));
+        return MEMDB_OK;
+    }
+    memdb_status_t status =
+        cli_engine(session, memdb_recall(snapshot, query, &result), error, "recall");
+    if (status != MEMDB_OK)
+        return status;
+    for (size_t i = 0; status == MEMDB_OK && i < memdb_result_count(result); i++)
+        status = add_hit(session, snapshot, spaces, memdb_result_hit(result, i), hits, error);
+    const char *fewer = memdb_result_fewer(result);
+    if (fewer)
+        cli_json_set(answer, "fewer", cli_json_new_text(fewer));
+    memdb_result_free(result);
+    return status;
+}
+
+// The search of this version is exact over the stored vectors, so that it meets any recall_target.
+memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                              memdb_error_t *error) {
+    memdb_snapshot_t *snapshot;
+    spaces_t spaces = {0};
+    float *vector = NULL;
+    memdb_query_t query = {.size = sizeof query,
+                           .text = cli_get_bytes(request, "text"),
+                           .session = cli_get_bytes(request, "session"),
+                           .k = (uint32_t)cli_get_integer(request, "k", 10),
+                           .mode = mode_of(request)};
+    memdb_status_t status = cli_get_vector(request, &vector, &query.dimension, error);
+    if (status != MEMDB_OK)
+        return status;
+    query.vector = vector;
+    set_weights(request, &query);
+    if (!vector && !query.text.size)
+        status = cli_fail(error, MEMDB_INVALID, "text: give a text or a vector to ask for");
+    if (status == MEMDB_OK)
+        status = cli_read_begin(session, &snapshot, error);
+    if (status == MEMDB_OK) {
+        status = find_spaces(session, snapshot, request, &spaces, error);
+        query.spaces = spaces.ids;
+        query.space_count = spaces.count;
+        if (status == MEMDB_OK)
+            status = ask(session, snapshot, &query, &spaces, answer, error);
+        cli_read_end(session, snapshot);
+    }
+    free(spaces.ids);
+    free(spaces.names);
+    free(vector);
+    return status;
+}
