@@ -12,8 +12,8 @@
 #include <math.h>
 #include <string.h>
 
-#define BLOCK_ROWS 256
-#define GROUP_ROWS 32 // rows that one test for any candidate covers
+#define BLOCK_ROWS 512 // small rows too make a block that the kernels prefetch through
+#define GROUP_ROWS 32  // rows that one test for any candidate covers
 
 typedef struct scan {
     const memdb__vector_search_t *search;

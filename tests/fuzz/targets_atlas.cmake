@@ -1,0 +1,1 @@
+memdb_fuzz(vector_segment memdb_index memdb_base)
