@@ -20,7 +20,8 @@
  *   MUTANT_OPEN_WITHOUT_GATE    rule 3: presence alone, exclusive or else shared, decides who recovers
  *   MUTANT_VISIBLE_FIRST        rule 4: a snapshot takes the visible LSN before the base
  *   MUTANT_READ_WRITTEN         rule 6: readers see what is written, not yet durable
- *   MUTANT_SYNC_NEWEST          rule 7: a shared sync covers the newest log segment only
+ *   MUTANT_LEAVE_UNSYNCED       rule 7: a full log segment is left for a new one without a sync
+ *   MUTANT_EPOCH_FIRST          rule 7: a shared sync reads which segment is the newest before it reads the written LSN
  *   MUTANT_ACK_FIRST            a full commit is acknowledged before the sync
  *   MUTANT_REPAIR_UNSYNCED      a repair calls the frames that it found durable without a sync
  *   MUTANT_FOLD_WRITTEN         a checkpoint folds what is written, not yet durable
@@ -123,23 +124,6 @@ inline sync_segment(e) {
     d_step {
         i_ = 1;
         do :: i_ <= LSNS -> log[e].disk[i_] = log[e].cache[i_]; i_++ :: else -> break od
-    }
-}
-
-/* The oldest segment, from e on, that holds something that is not on the disk; EPOCHS: none. */
-inline next_unsynced(e) {
-    d_step {
-        j_ = 1;
-        do
-        :: j_ == 1 && e < EPOCHS ->
-            i_ = 1;
-            do :: i_ <= LSNS -> if :: log[e].disk[i_] != log[e].cache[i_] -> j_ = 0 :: else fi; i_++
-            :: else -> break
-            od;
-            if :: j_ == 1 -> e++ :: else fi
-        :: else -> break
-        od;
-        j_ = 0
     }
 }
 
@@ -287,7 +271,12 @@ end_idle:
             if
             :: next_frame <= FRAMES && written < LSNS ->
                 if  /* the segment may be full: go on in a new one */
-                :: atomic { rolls < ROLLS -> rolls++ }; x = written + 1; new_segment(x, e); x = 0
+                :: atomic { rolls < ROLLS -> rolls++ };
+#ifndef MUTANT_LEAVE_UNSYNCED
+                    sync_segment(epoch);
+                    d_step { raise_durable(written) };
+#endif
+                    x = written + 1; new_segment(x, e); x = 0
                 :: skip
                 fi;
                 atomic {
@@ -313,15 +302,17 @@ end_idle:
 #ifdef MUTANT_ACK_FIRST
                     promise_full[x] = frame;
 #endif
-                    /* The shared sync (rule 7): oldest segment first. A dead syncer leaves nothing to repair. */
-                    atomic { syncer == FREE || syncer == DEAD -> syncer = me; v = written };
-#ifdef MUTANT_SYNC_NEWEST
-                    e = epoch; sync_segment(e);
+                    /* The shared sync (rule 7): older segments were synced when they were left. A dead syncer leaves
+                     * nothing to repair. */
+                    atomic { syncer == FREE || syncer == DEAD -> syncer = me };
+#ifdef MUTANT_EPOCH_FIRST
+                    e = epoch;
+                    v = written;
 #else
-                    do
-                    :: next_unsynced(e); if :: e < EPOCHS -> sync_segment(e) :: else -> break fi
-                    od;
+                    v = written;
+                    e = epoch;
 #endif
+                    sync_segment(e);
                     atomic { raise_durable(v); syncer = FREE; v = 0; e = 0 };
                     atomic { promise_full[x] = frame; if :: mine < x -> mine = x :: else fi }
                 :: else ->

@@ -59,7 +59,7 @@ for what in "${@:-all}"; do
         plain_segments) bounds=(-DROLLS=1 -DSNAPSHOTS=0) ;;
         plain_kills) bounds=(-DKILLS=2 -DPOWER_LOSSES=0 -DSNAPSHOTS=0) ;;
         plain_snapshots) bounds=(-DSNAPSHOTS=2 -DPOWER_LOSSES=0) ;;
-        MUTANT_SYNC_NEWEST) bounds=("-D$name" -DROLLS=1 -DSNAPSHOTS=0) wanted=1 ;;
+        MUTANT_LEAVE_UNSYNCED | MUTANT_EPOCH_FIRST) bounds=("-D$name" -DROLLS=1 -DSNAPSHOTS=0) wanted=1 ;;
         MUTANT_*) bounds=("-D$name") wanted=1 ;;
         esac
         if [[ " $plain $(echo $mutants) " != *" $name "* ]]; then

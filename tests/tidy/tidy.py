@@ -33,11 +33,11 @@ LIBRARY = ("include", "base", "wal", "blob", "index", "engine", "query")
 # Third-party headers, and the only places that may include them.
 ADAPTERS = {
     "xxhash.h": ("base/checksum.c",),
-    "liburing.h": ("base/io_uring.c", "wal/wal_uring.c"),
+    "liburing.h": ("base/uring.c",),
     "lmdb.h": ("engine/catalog.c", "bench/"),
     "libstemmer.h": ("index/lexical/lexical_stem.c",),
     "utf8proc.h": ("index/lexical/lexical_unicode.c",),
-    "jansson.h": ("engine/json.c", "cli/"),
+    "jansson.h": ("base/json.c", "cli/"),
     "editline/readline.h": ("cli/",),
     "histedit.h": ("cli/",),
     "cmocka.h": ("tests/",),
@@ -71,7 +71,7 @@ BANNED_CALLS = (
     ("open openat creat read write pread pwrite readv writev preadv pwritev close fsync fdatasync "
      "sync_file_range msync mmap munmap ftruncate truncate fallocate posix_fallocate rename renameat unlink unlinkat "
      "mkdir mkdirat rmdir opendir fdopendir readdir fopen fdopen fread fwrite", LIBRARY,
-     ("base/io.c", "base/io_file.c", "base/io_uring.c"), FILES),
+     ("base/io.c", "base/io_file.c", "base/uring.c"), FILES),
     ("printf fprintf puts fputs perror", LIBRARY, (), "the log function of memdb_options_t"),
     ("exit _exit abort quick_exit", LIBRARY, (), STATUS),
     ("system popen execl execlp execve execvp", LIBRARY + ("cli",), (), "a function of the library"),
