@@ -65,7 +65,10 @@ void *memdb__allocate(size_t size) {
 void *memdb__allocate_zeroed(size_t count, size_t size) {
     if (!count || !size)
         count = size = 1;
-    return begin_allocation() ? count_live(calloc(count, size)) : NULL; // calloc checks the product
+    size_t product; // calloc checks it too, but under a sanitizer it stops the program then
+    if (__builtin_mul_overflow(count, size, &product))
+        return NULL;
+    return begin_allocation() ? count_live(calloc(count, size)) : NULL;
 }
 
 void *memdb__reallocate(void *pointer, size_t size) {

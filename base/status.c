@@ -94,7 +94,12 @@ memdb_status_t memdb__error_context(memdb_error_t *error, const char *format, ..
     int length = vsnprintf(error->message, sizeof error->message, format, arguments);
     va_end(arguments);
     size_t used = length < 0 ? 0 : (size_t)length;
-    if (used < sizeof error->message)
-        snprintf(error->message + used, sizeof error->message - used, ": %s", inner);
+    size_t room = used < sizeof error->message ? sizeof error->message - 1 - used : 0;
+    if (room > 2) {
+        size_t size = strnlen(inner, room - 2);
+        memcpy(error->message + used, ": ", 2);
+        memcpy(error->message + used + 2, inner, size);
+        error->message[used + 2 + size] = 0;
+    }
     return error->status;
 }

@@ -132,7 +132,10 @@ memdb_status_t memdb__uring_write(memdb__uring_t *ring, int fd, const void *data
         int refused = write_once(ring, fd, at, part, offset, sync && last, results);
         if (refused)
             return memdb__fail_errno(error, refused, "%s: io_uring: cannot submit", what);
-        int put = results[REQUEST_WRITE];
+        int put = results[REQUEST_WRITE], sync_result = results[REQUEST_SYNC];
+        // Also behind a short write: a second sync could succeed although the first lost pages.
+        if (sync_result < 0 && sync_result != -ECANCELED)
+            return memdb__fail_errno(error, -sync_result, "%s: io_uring: cannot sync", what);
         if (part && (put == -EINTR || put == -EAGAIN))
             continue;
         if (part && put <= 0) // a write of nothing would be repeated for ever
@@ -146,9 +149,8 @@ memdb_status_t memdb__uring_write(memdb__uring_t *ring, int fd, const void *data
         }
         if (size || !sync)
             continue; // a short write cancelled the sync; the next round asks again
-        if (results[REQUEST_SYNC])
-            return memdb__fail_errno(error, -results[REQUEST_SYNC], "%s: io_uring: cannot sync",
-                                     what);
+        if (sync_result)
+            return memdb__fail(error, MEMDB_IO, "%s: io_uring: the sync was cancelled", what);
         synced = true;
     }
     return MEMDB_OK;
