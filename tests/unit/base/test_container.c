@@ -9,6 +9,7 @@
 #include "tests/unit/base/base_test.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -299,6 +300,34 @@ static void test_container_open_faults_are_told(void **state) {
     unlinkat(directory.fd, NAME, 0);
 }
 
+static void *check_all_pages(void *argument) {
+    memdb__container_t *container = argument;
+    uint64_t size;
+    const uint8_t *at = memdb__container_section(container, 3, &size);
+    intptr_t bad = 0;
+    for (size_t i = 0; i + 100 <= size; i += 100)
+        bad += memdb__container_check(container, at + i, 100, NULL) || at[i] != pattern[i];
+    return (void *)bad;
+}
+
+static void test_container_is_checked_by_many_threads(void **state) {
+    (void)state;
+    assert_int_equal(write_container(sizeof pattern - 8, NULL, NULL, NULL), MEMDB_OK);
+    memdb__container_t *container;
+    assert_int_equal(memdb__container_open(directory.fd, NAME, &identity, 0, 0, &container, NULL),
+                     MEMDB_OK);
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, check_all_pages, container), 0);
+    for (int i = 0; i < 4; i++) {
+        void *bad;
+        assert_int_equal(pthread_join(threads[i], &bad), 0);
+        assert_null(bad);
+    }
+    memdb__container_close(container);
+    unlinkat(directory.fd, NAME, 0);
+}
+
 static void test_container_out_of_memory_is_told_and_leaves_nothing(void **state) {
     (void)state;
     uint64_t live = memdb__memory_live();
@@ -332,6 +361,7 @@ int main(void) {
         cmocka_unit_test(test_container_tells_the_bad_page_only),
         cmocka_unit_test(test_container_faults_are_told_and_leave_nothing),
         cmocka_unit_test(test_container_open_faults_are_told),
+        cmocka_unit_test(test_container_is_checked_by_many_threads),
         cmocka_unit_test(test_container_out_of_memory_is_told_and_leaves_nothing),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);

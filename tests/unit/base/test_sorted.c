@@ -1,0 +1,403 @@
+// Goal: a sorted segment answers like a sorted array, whatever keys and values are in it, and never
+// from damaged bytes. Method: random entries against a model that is an array searched from one
+// end; then damage of each byte, a cut at each length, and each allocation failed, one at a time,
+// over a small file.
+#include "base/bytes.h"
+#include "base/memory.h"
+#include "base/sorted.h"
+#include "tests/unit/base/base_test.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NAME "sorted"
+#define LARGEST_KEY 40
+
+static test_directory_t directory;
+static const memdb__segment_identity_t identity = {{9}, 3, MEMDB__SEGMENT_SORTED};
+
+/// The model: entries with storage of their own, sorted.
+typedef struct model {
+    memdb__entry_t *entries;
+    size_t count;
+} model_t;
+
+static int make_directory(void **state) {
+    (void)state;
+    test_directory_make(&directory);
+    return 0;
+}
+
+static int remove_directory(void **state) {
+    (void)state;
+    test_directory_remove(&directory);
+    return 0;
+}
+
+/// Kinds of keys: many short ones that are prefixes of each other, numbers, long common prefixes,
+/// random bytes.
+static size_t random_key(uint64_t *random, int kind, uint8_t key[LARGEST_KEY]) {
+    size_t size = 0;
+    switch (kind) {
+    case 0:
+        size = (size_t)test_below(random, 12);
+        for (size_t i = 0; i < size; i++)
+            key[i] = "ab\0\xff"[test_below(random, 4)];
+        return size;
+    case 1:
+        memdb__put_be64(key, test_below(random, 8000));
+        return 8;
+    case 2:
+        memset(key, 'p', LARGEST_KEY);
+        size = 20 + (size_t)test_below(random, LARGEST_KEY - 20);
+        key[size - 1] = (uint8_t)test_random(random);
+        return size;
+    default:
+        size = (size_t)test_below(random, LARGEST_KEY);
+        for (size_t i = 0; i < size; i++)
+            key[i] = (uint8_t)test_random(random);
+        return size;
+    }
+}
+
+static int compare_entries(const void *a, const void *b) {
+    const memdb__entry_t *x = a, *y = b;
+    return memdb__compare(x->key, x->key_size, y->key, y->key_size);
+}
+
+static void make_model(model_t *model, uint64_t *random, size_t count, int kind,
+                       size_t value_limit) {
+    model->entries = calloc(count + 1, sizeof *model->entries);
+    assert_non_null(model->entries);
+    for (size_t i = 0; i < count; i++) {
+        uint8_t key[LARGEST_KEY];
+        memdb__entry_t *entry = &model->entries[i];
+        entry->key_size = random_key(random, kind, key);
+        // Most values are small, one in 50 may have the limit.
+        entry->value_size = (size_t)test_below(
+            random, (test_below(random, 50) ? value_limit / 20 : value_limit) + 1);
+        entry->version = test_random(random);
+        entry->tombstone = test_below(random, 5) == 0;
+        uint8_t *data = malloc(entry->key_size + entry->value_size + 1);
+        assert_non_null(data);
+        memcpy(data, key, entry->key_size);
+        memset(data + entry->key_size, (int)test_random(random), entry->value_size);
+        entry->key = data;
+        entry->value = data + entry->key_size;
+    }
+    qsort(model->entries, count, sizeof *model->entries, compare_entries);
+    model->count = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (model->count && !compare_entries(&model->entries[model->count - 1], &model->entries[i]))
+            free((void *)model->entries[i].key);
+        else
+            model->entries[model->count++] = model->entries[i];
+    }
+}
+
+static void free_model(model_t *model) {
+    for (size_t i = 0; i < model->count; i++)
+        free((void *)model->entries[i].key);
+    free(model->entries);
+}
+
+static memdb_status_t write_sorted(const model_t *model, uint64_t *file_size, uint64_t *checksum,
+                                   memdb_error_t *error) {
+    memdb__sorted_writer_t *writer;
+    memdb_status_t status = memdb__sorted_create(directory.fd, NAME, &identity, &writer, error);
+    if (status)
+        return status;
+    for (size_t i = 0; i < model->count; i++) {
+        status = memdb__sorted_append(writer, &model->entries[i], error);
+        if (status) {
+            memdb__sorted_abandon(writer);
+            return status;
+        }
+    }
+    return memdb__sorted_finish(writer, file_size, checksum, error);
+}
+
+static bool same(const memdb__entry_t *a, const memdb__entry_t *b) {
+    return !compare_entries(a, b) && a->value_size == b->value_size && a->version == b->version &&
+           a->tombstone == b->tombstone && !memcmp(a->value, b->value, a->value_size);
+}
+
+/// The number of entries whose key is below `key`.
+static size_t count_below(const model_t *model, const uint8_t *key, size_t key_size) {
+    size_t count = 0;
+    while (count < model->count &&
+           memdb__compare(model->entries[count].key, model->entries[count].key_size, key,
+                          key_size) < 0)
+        count++;
+    return count;
+}
+
+static void expect_at(const model_t *model, const memdb__sorted_iterator_t *iterator, size_t at) {
+    assert_int_equal(iterator->valid, at < model->count); // SIZE_MAX: before the beginning
+    if (iterator->valid)
+        assert_true(same(&iterator->entry, &model->entries[at]));
+}
+
+static void check_key(const model_t *model, memdb__sorted_t *sorted, const uint8_t *key,
+                      size_t key_size) {
+    size_t at = count_below(model, key, key_size);
+    bool present = at < model->count && !memdb__compare(model->entries[at].key,
+                                                        model->entries[at].key_size, key, key_size);
+    memdb__entry_t entry;
+    memdb_status_t status = memdb__sorted_get(sorted, key, key_size, &entry, NULL);
+    assert_int_equal(status, present ? MEMDB_OK : MEMDB_NOT_FOUND);
+    if (present)
+        assert_true(same(&entry, &model->entries[at]));
+    memdb__sorted_iterator_t iterator;
+    assert_int_equal(memdb__sorted_seek(sorted, key, key_size, &iterator, NULL), 0);
+    expect_at(model, &iterator, at);
+    assert_int_equal(memdb__sorted_seek_before(sorted, key, key_size, &iterator, NULL), 0);
+    expect_at(model, &iterator, at - 1);
+}
+
+/// Step at random, also over both ends.
+static void check_walk(const model_t *model, memdb__sorted_t *sorted, uint64_t *random) {
+    memdb__sorted_iterator_t iterator;
+    assert_int_equal(memdb__sorted_seek(sorted, NULL, 0, &iterator, NULL), 0);
+    int64_t at = 0, count = (int64_t)model->count;
+    if (!count)
+        assert_false(iterator.valid);
+    bool forth = true;
+    for (size_t step = 0; step < 3 * model->count + 20; step++) {
+        if (test_below(random, 100) == 0)
+            forth = !forth;
+        if (at == count)
+            forth = test_below(random, 4) == 0;
+        if (at == -1)
+            forth = test_below(random, 4) != 0;
+        assert_int_equal(forth ? memdb__sorted_next(&iterator, NULL)
+                               : memdb__sorted_previous(&iterator, NULL),
+                         0);
+        if (forth && at < count)
+            at++;
+        if (!forth && at >= 0)
+            at--;
+        expect_at(model, &iterator, (size_t)at);
+    }
+}
+
+static void check_against_model(const model_t *model, uint64_t *random, int kind) {
+    uint64_t file_size, checksum;
+    memdb__sorted_t *sorted;
+    memdb_error_t error = {0};
+    assert_int_equal(write_sorted(model, &file_size, &checksum, &error), 0);
+    if (memdb__sorted_open(directory.fd, NAME, &identity, file_size, checksum, &sorted, &error))
+        fail_msg("%s", error.message);
+    assert_int_equal(memdb__sorted_count(sorted), model->count);
+    uint64_t allocations = memdb__memory_count();
+    for (size_t i = 0; i < model->count; i++) {
+        const memdb__entry_t *entry = &model->entries[i];
+        check_key(model, sorted, entry->key, entry->key_size);
+    }
+    for (int i = 0; i < 1000; i++) {
+        uint8_t key[LARGEST_KEY];
+        size_t size = random_key(random, i % 2 ? kind : i % 4, key);
+        check_key(model, sorted, size ? key : NULL, size);
+    }
+    check_walk(model, sorted, random);
+    assert_int_equal(memdb__memory_count(), allocations); // reading does not allocate
+    if (memdb__sorted_verify(sorted, NULL, NULL, &error))
+        fail_msg("%s", error.message);
+    memdb__sorted_close(sorted);
+    unlinkat(directory.fd, NAME, 0);
+}
+
+static void test_sorted_answers_like_the_model(void **state) {
+    (void)state;
+    uint64_t random = test_seed();
+    static const size_t counts[] = {0, 1, 2, 50, 3000};
+    static const size_t limits[] = {0, 30, 700, 6000, 100000};
+    for (int kind = 0; kind < 4; kind++)
+        for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
+            for (size_t v = 0; v < sizeof limits / sizeof *limits; v++) {
+                size_t count = limits[v] > 1000 && counts[c] > 500 ? 500 : counts[c];
+                model_t model;
+                make_model(&model, &random, count, kind, limits[v]);
+                check_against_model(&model, &random, kind);
+                free_model(&model);
+            }
+}
+
+static void test_sorted_filter_stops_most_misses(void **state) {
+    (void)state;
+    enum { COUNT = 20000 };
+    memdb__sorted_writer_t *writer;
+    assert_int_equal(memdb__sorted_create(directory.fd, NAME, &identity, &writer, NULL), 0);
+    uint8_t key[8];
+    for (uint64_t i = 0; i < COUNT; i++) {
+        memdb__put_be64(key, i * 2);
+        memdb__entry_t entry = {key, 8, NULL, 0, i, true};
+        assert_int_equal(memdb__sorted_append(writer, &entry, NULL), 0);
+    }
+    assert_int_equal(memdb__sorted_finish(writer, NULL, NULL, NULL), 0);
+    // Damage all blocks: a miss that the filter lets through meets the damage, and is told apart
+    // so.
+    int fd = openat(directory.fd, NAME, O_RDWR);
+    uint8_t bytes[400];
+    memset(bytes, 0xa5, sizeof bytes);
+    for (off_t page = 0; page < COUNT * 20 / 16384; page++)
+        assert_int_equal(pwrite(fd, bytes, sizeof bytes, 4096 + page * 16384), sizeof bytes);
+    close(fd);
+    memdb__sorted_t *sorted;
+    assert_int_equal(memdb__sorted_open(directory.fd, NAME, &identity, 0, 0, &sorted, NULL), 0);
+    int passed = 0;
+    for (uint64_t i = 0; i < COUNT; i++) {
+        memdb__entry_t entry;
+        memdb__put_be64(key, i * 2 + 1);
+        memdb_status_t status = memdb__sorted_get(sorted, key, 8, &entry, NULL);
+        assert_true(status == MEMDB_NOT_FOUND || status == MEMDB_CORRUPT);
+        passed += status == MEMDB_CORRUPT;
+        memdb__put_be64(key, i * 2); // what is there is never said to be absent
+        assert_int_not_equal(memdb__sorted_get(sorted, key, 8, &entry, NULL), MEMDB_NOT_FOUND);
+    }
+    assert_true(passed < COUNT / 40);
+    memdb__sorted_close(sorted);
+    unlinkat(directory.fd, NAME, 0);
+}
+
+static void test_sorted_refuses_keys_that_do_not_rise(void **state) {
+    (void)state;
+    memdb__sorted_writer_t *writer;
+    memdb__sorted_t *sorted;
+    assert_int_equal(memdb__sorted_create(directory.fd, NAME, &identity, &writer, NULL), 0);
+    memdb__entry_t entry = {(const uint8_t *)"b", 1, (const uint8_t *)"v", 1, 1, false};
+    assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_OK);
+    assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_INVALID);
+    entry.key = (const uint8_t *)"a";
+    assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_INVALID);
+    entry.key = (const uint8_t *)"ba", entry.key_size = 2;
+    assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_OK);
+    entry.key = (const uint8_t *)"c", entry.value_size = (size_t)1 << 31;
+    assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_LIMIT);
+    assert_int_equal(memdb__sorted_finish(writer, NULL, NULL, NULL), MEMDB_OK);
+    assert_int_equal(memdb__sorted_open(directory.fd, NAME, &identity, 0, 0, &sorted, NULL), 0);
+    assert_int_equal(memdb__sorted_count(sorted), 2);
+    memdb__sorted_close(sorted);
+    memdb__sorted_close(NULL);
+    memdb__sorted_abandon(NULL);
+    unlinkat(directory.fd, NAME, 0);
+}
+
+/// A file of three blocks, small enough to damage it everywhere.
+static void make_small_model(model_t *model) {
+    uint64_t random = 12345;
+    make_model(model, &random, 60, 3, 3000);
+}
+
+/// Open and read everything: each answer is the model's, or MEMDB_CORRUPT. Returns whether verify
+/// was content.
+static bool read_all(const model_t *model) {
+    memdb__sorted_t *sorted;
+    memdb_status_t status = memdb__sorted_open(directory.fd, NAME, &identity, 0, 0, &sorted, NULL);
+    if (status) {
+        assert_int_equal(status, MEMDB_CORRUPT);
+        return false;
+    }
+    for (size_t i = 0; i < model->count; i++) {
+        const memdb__entry_t *expected = &model->entries[i];
+        memdb__entry_t entry;
+        status = memdb__sorted_get(sorted, expected->key, expected->key_size, &entry, NULL);
+        assert_true(status == MEMDB_CORRUPT || (!status && same(&entry, expected)));
+    }
+    memdb__sorted_iterator_t iterator;
+    status = memdb__sorted_seek(sorted, NULL, 0, &iterator, NULL);
+    size_t count = 0;
+    for (; !status && iterator.valid; status = memdb__sorted_next(&iterator, NULL))
+        assert_true(same(&iterator.entry, &model->entries[count++]));
+    assert_true(status == MEMDB_CORRUPT || (!status && count == model->count));
+    status = memdb__sorted_verify(sorted, NULL, NULL, NULL);
+    assert_true(!status || status == MEMDB_CORRUPT);
+    memdb__sorted_close(sorted);
+    return !status;
+}
+
+static void test_sorted_damage_of_any_byte_is_told(void **state) {
+    (void)state;
+    model_t model;
+    make_small_model(&model);
+    assert_int_equal(write_sorted(&model, NULL, NULL, NULL), 0);
+    assert_true(read_all(&model));
+    size_t size;
+    uint8_t *file = test_file_read(&directory, NAME, &size);
+    int fd = openat(directory.fd, NAME, O_WRONLY);
+    for (size_t at = 0; at < size; at++) {
+        uint8_t damaged = file[at] ^ (uint8_t)(1u << at % 8);
+        assert_int_equal(pwrite(fd, &damaged, 1, (off_t)at), 1);
+        if (read_all(&model))
+            fail_msg("damage of byte %zu was not told", at);
+        assert_int_equal(pwrite(fd, file + at, 1, (off_t)at), 1);
+    }
+    assert_true(read_all(&model));
+    for (size_t cut = size; cut-- > 0;) {
+        assert_int_equal(ftruncate(fd, (off_t)cut), 0);
+        assert_false(read_all(&model));
+    }
+    close(fd);
+    free(file);
+    free_model(&model);
+    unlinkat(directory.fd, NAME, 0);
+}
+
+static void test_sorted_faults_are_told_and_leave_nothing(void **state) {
+    (void)state;
+    model_t model;
+    make_small_model(&model);
+    uint64_t live = memdb__memory_live();
+    test_faults_begin(FAULT_NONE, 0);
+    assert_int_equal(write_sorted(&model, NULL, NULL, NULL), 0);
+    uint64_t calls = test_faults_end();
+    unlinkat(directory.fd, NAME, 0);
+    for (fault_t fault = FAULT_EIO; fault <= FAULT_EINTR; fault++)
+        for (uint64_t at = 0; at < calls; at++) {
+            test_faults_begin(fault, at);
+            memdb_status_t status = write_sorted(&model, NULL, NULL, NULL);
+            test_faults_end();
+            assert_int_equal(status, fault == FAULT_EIO      ? MEMDB_IO
+                                     : fault == FAULT_ENOSPC ? MEMDB_FULL
+                                                             : MEMDB_OK);
+            assert_int_equal(test_file_exists(&directory, NAME), !status);
+            if (!status)
+                assert_true(read_all(&model));
+            assert_int_equal(memdb__memory_live(), live);
+            unlinkat(directory.fd, NAME, 0);
+        }
+    for (uint64_t n = 0;; n++) {
+        uint64_t count = memdb__memory_count();
+        memdb__sorted_t *sorted = NULL;
+        memdb__memory_fail_after(n);
+        memdb_status_t status = write_sorted(&model, NULL, NULL, NULL);
+        bool written = !status;
+        if (written)
+            status = memdb__sorted_open(directory.fd, NAME, &identity, 0, 0, &sorted, NULL);
+        memdb__memory_fail_after(UINT64_MAX);
+        memdb__sorted_close(sorted);
+        assert_int_equal(memdb__memory_live(), live);
+        assert_int_equal(test_file_exists(&directory, NAME), written);
+        unlinkat(directory.fd, NAME, 0);
+        if (memdb__memory_count() - count <= n) {
+            assert_int_equal(status, MEMDB_OK);
+            break;
+        }
+        assert_int_equal(status, MEMDB_NOMEM);
+    }
+    free_model(&model);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_sorted_answers_like_the_model),
+        cmocka_unit_test(test_sorted_filter_stops_most_misses),
+        cmocka_unit_test(test_sorted_refuses_keys_that_do_not_rise),
+        cmocka_unit_test(test_sorted_damage_of_any_byte_is_told),
+        cmocka_unit_test(test_sorted_faults_are_told_and_leave_nothing),
+    };
+    return cmocka_run_group_tests(tests, make_directory, remove_directory);
+}
