@@ -1,7 +1,7 @@
 // Goal: a list serves readers beside its writer, is cheap for many small spaces, finds rows among
 // many versions, and survives a failed allocation anywhere. Method: one writer and readers that
 // check what they must see already; counted bytes; each allocation failed in turn.
-#include "test_atlas_fixture.h"
+#include "tests/unit/index/test_atlas_fixture.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -1,7 +1,7 @@
 // Goal: the exact search over INT8 codes finds the neighbours that floats find: recall@10 of .97 or
 // better. Method: generated vectors in clusters of several widths, and the real sentence embeddings
 // where MEMDB_SHARED names their folder; the oracle scores floats in double precision.
-#include "test_atlas_fixture.h"
+#include "tests/unit/index/test_atlas_fixture.h"
 
 #define DIMENSION 96
 #define ROWS 5000

@@ -2,7 +2,7 @@
 // hostile rows are refused. Method: random vectors of many magnitudes and dimensions; the limits of
 // float one by one.
 #include "base/bytes.h"
-#include "test_atlas_fixture.h"
+#include "tests/unit/index/test_atlas_fixture.h"
 
 #include <float.h>
 

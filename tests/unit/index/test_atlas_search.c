@@ -3,7 +3,7 @@
 // at random moments; the model keeps every version and scores with plain loops over decoded rows,
 // in the arithmetic that atlas_internal.h defines, and once more in double precision within a
 // bound.
-#include "test_atlas_fixture.h"
+#include "tests/unit/index/test_atlas_fixture.h"
 
 #define SPACES 3
 #define IDS 120
@@ -168,13 +168,13 @@ static float model_score(const model_t *model, memdb_space_t space, const uint8_
     float query_scale, row_scale;
     memcpy(&query_scale, query, 4);
     memcpy(&row_scale, row, 4);
-    volatile float inner = (float)dot * row_scale;
+    float inner = (float)dot * row_scale;
     inner = inner * query_scale;
     if (model->metrics[space - 1] != MEMDB_METRIC_L2)
         return inner;
     float query_norm = (float)((double)query_scale * query_scale * (double)query_squares);
     float row_norm = (float)((double)row_scale * row_scale * (double)row_squares);
-    volatile float twice = inner + inner, norms = row_norm + query_norm;
+    float twice = inner + inner, norms = row_norm + query_norm;
     return twice - norms;
 }
 

@@ -3,7 +3,7 @@
 // Method: a small segment of several spaces; each byte of it damaged in turn (sampled); each
 // allocation and each call of the I/O table failed in turn.
 #include "base/io.h"
-#include "test_atlas_fixture.h"
+#include "tests/unit/index/test_atlas_fixture.h"
 
 #include <errno.h>
 #include <pthread.h>
