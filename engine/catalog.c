@@ -246,6 +246,45 @@ static memdb_status_t read_back(memdb__lmdb_t *lmdb, MDB_txn *txn,
     return status;
 }
 
+// When LMDB cannot write its meta page, it writes "some old data" in its place: the new trees under
+// the old transaction id, which to the next opener is a meta page that lies. So the page that a
+// commit replaces is kept, and put back when the commit fails. Where that fails too, the outcome is
+// what it was: unknown.
+typedef struct kept_meta {
+    mdb_filehandle_t fd;
+    uint64_t offset;
+    uint8_t bytes[MEMDB__LMDB_META_END];
+} kept_meta_t;
+
+static memdb_status_t keep_meta(MDB_txn *txn, kept_meta_t *kept, memdb_error_t *error) {
+    MDB_stat stat;
+    MDB_env *env = mdb_txn_env(txn);
+    int code = mdb_env_stat(env, &stat);
+    if (!code)
+        code = mdb_env_get_fd(env, &kept->fd);
+    if (code)
+        return fail_lmdb(error, code, "meta page");
+    kept->offset = mdb_txn_id(txn) % 2 * stat.ms_psize;
+    return memdb__io_read(kept->fd, kept->bytes, sizeof kept->bytes, kept->offset,
+                          MEMDB__CATALOG_DATA, error);
+}
+
+static memdb_status_t finish_commit(MDB_txn *txn, memdb_error_t *error) {
+    kept_meta_t kept;
+    memdb_status_t status = keep_meta(txn, &kept, error);
+    if (status) {
+        mdb_txn_abort(txn);
+        return status;
+    }
+    int code = mdb_txn_commit(txn);
+    if (code == 0)
+        return MEMDB_OK;
+    memdb__io_write(kept.fd, kept.bytes, sizeof kept.bytes, kept.offset, MEMDB__CATALOG_DATA, NULL);
+    if (code == ENOMEM || code == MDB_MAP_FULL || code == MDB_TXN_FULL)
+        return fail_lmdb(error, code, "commit"); // found before the first page was written
+    return memdb__fail(error, MEMDB_IO, MEMDB__CATALOG_DATA ": commit: %s", mdb_strerror(code));
+}
+
 memdb_status_t memdb__lmdb_commit(memdb__lmdb_t *lmdb, int companion,
                                   const memdb__manifest_t *manifest, uint64_t *generation_out,
                                   memdb_error_t *error) {
@@ -271,12 +310,8 @@ memdb_status_t memdb__lmdb_commit(memdb__lmdb_t *lmdb, int companion,
         mdb_txn_abort(txn);
         return status;
     }
-    code = mdb_txn_commit(txn);
-    if (code == ENOMEM || code == MDB_MAP_FULL || code == MDB_TXN_FULL)
-        return fail_lmdb(error, code, "commit"); // found before the first page was written
-    if (code)
-        return memdb__fail(error, MEMDB_IO, MEMDB__CATALOG_DATA ": commit: %s", mdb_strerror(code));
-    if (generation_out)
+    status = finish_commit(txn, error);
+    if (!status && generation_out)
         *generation_out = txnid;
-    return MEMDB_OK;
+    return status;
 }

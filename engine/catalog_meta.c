@@ -12,7 +12,6 @@
 #include <stdio.h>
 
 enum {
-    META_END = 152,
     PAGE_META = 0x08,
     TREE_INTEGER_KEYS = 0x08,
     MIN_PAGE = 512,
@@ -65,7 +64,7 @@ static memdb_status_t check_tree(meta_reader_t *reader, uint64_t offset,
 static memdb_status_t decode_meta(meta_reader_t *reader, uint64_t number, uint64_t page_size,
                                   memdb__lmdb_meta_t *meta) {
     uint64_t offset = number * page_size;
-    if (reader->size < META_END || offset > reader->size - META_END)
+    if (reader->size < MEMDB__LMDB_META_END || offset > reader->size - MEMDB__LMDB_META_END)
         return damaged(reader, reader->size, "the file ends before meta page %" PRIu64, number);
     const uint8_t *page = reader->file + offset;
     if (memdb__get_u64(page) != number || memdb__get_u16(page + 10) != PAGE_META)

@@ -20,6 +20,7 @@ typedef struct memdb__catalog_damage {
 #define MEMDB__LMDB_NO_PAGE UINT64_MAX // the root of an empty tree
 #define MEMDB__LMDB_MAX_DEPTH 32       // LMDB's cursor stack
 #define MEMDB__LMDB_MAX_PAGE 32768
+#define MEMDB__LMDB_META_END 152 // page header and meta data
 
 // One of the two trees of an LMDB environment, as a meta page names it.
 typedef struct memdb__lmdb_tree {

@@ -144,7 +144,6 @@ typedef struct memdb_options {
     uint64_t checkpoint_log_bytes;     ///< log above the base that starts a checkpoint; default 32 MiB
     uint64_t log_limit_bytes;          ///< log above the base at which writers wait; default 1 GiB
     uint32_t busy_timeout_ms;          ///< how long they wait before MEMDB_BUSY; default 10,000
-    uint32_t snapshot_limit_ms;        ///< age at which a snapshot may be ended to free memory; default 1 hour
     bool no_background;                ///< no background thread: the caller runs memdb_checkpoint itself
 } memdb_options_t;
 

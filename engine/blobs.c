@@ -1,0 +1,189 @@
+// Blobs of memories: the arena behind the public functions, with deduplication by content hash.
+//
+// The ordered map keeps hash -> reference for every blob that a committed transaction stored; equal content is found there
+// before it is written a second time.
+#include "engine/engine.h"
+
+#include "base/checksum.h"
+
+struct memdb_blob_writer {
+    memdb_txn_t *txn;
+    memdb__blob_stream_t *stream;
+};
+
+struct memdb_blob_reader {
+    memdb_snapshot_t *snapshot;
+    memdb__blob_view_t *view;
+    uint64_t size;
+};
+
+/// The blob with this content, if the transaction can see one.
+static memdb_status_t find_equal(const memdb__sight_t *sight, const uint8_t hash[16], uint64_t size, memdb_blob_t *blob_out, memdb_error_t *error) {
+    memdb__key_t key;
+    memdb__entry_t entry;
+    memdb__key_blob(&key, hash);
+    memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, &entry, error);
+    if (status || entry.tombstone) {
+        return status ? status : MEMDB_NOT_FOUND;
+    }
+    if (entry.value_size != 40) {
+        return memdb__fail(error, MEMDB_CORRUPT, "a blob's entry is not well formed");
+    }
+    if (memdb__get_u64(entry.value + 32) != size) {
+        return MEMDB_NOT_FOUND;
+    }
+    *blob_out = (memdb_blob_t){.size_bytes = size};
+    memcpy(blob_out->reference, entry.value, sizeof blob_out->reference);
+    return MEMDB_OK;
+}
+
+static memdb_status_t add_blob(memdb_txn_t *txn, const uint8_t reference[32], uint64_t size, const uint8_t hash[16], memdb_blob_t *blob_out, memdb_error_t *error) {
+    memdb__operation_t operation = {.kind = MEMDB__OPERATION_BLOB, .hash = hash, .reference = reference, .size = size};
+    memdb_status_t status = memdb__txn_operate(txn, &operation, error);
+    if (!status) {
+        txn->has_blobs = true;
+        *blob_out = (memdb_blob_t){.size_bytes = size};
+        memcpy(blob_out->reference, reference, sizeof blob_out->reference);
+    }
+    return status;
+}
+
+static memdb_status_t put_blob(memdb_txn_t *txn, const void *data, size_t size, memdb_blob_t *blob_out, memdb_error_t *error) {
+    uint8_t hash[16], reference[MEMDB__BLOB_REFERENCE_BYTES];
+    uint64_t stored;
+    memdb__hash128(data, size, hash);
+    memdb_status_t status = find_equal(&txn->snapshot.sight, hash, size, blob_out, error);
+    if (status != MEMDB_NOT_FOUND) {
+        return status;
+    }
+    memdb__blob_stream_t *stream;
+    status = memdb__blob_begin(txn->snapshot.db->blobs, &stream, error);
+    if (status) {
+        return status;
+    }
+    status = memdb__blob_append(stream, data, size, error);
+    if (status) {
+        memdb__blob_abandon(stream);
+        return status;
+    }
+    status = memdb__blob_finish(stream, reference, &stored, hash, error);
+    return status ? status : add_blob(txn, reference, stored, hash, blob_out, error);
+}
+
+memdb_status_t memdb_blob_put(memdb_txn_t *txn, const void *data, size_t size, memdb_blob_t *blob_out) {
+    memdb_error_t error = {0};
+    if (!txn || !blob_out || (size && !data)) {
+        return MEMDB_INVALID;
+    }
+    if (memdb__writable(txn->snapshot.db, &error) == MEMDB_OK) {
+        put_blob(txn, data, size, blob_out, &error);
+    }
+    return memdb__report(txn->snapshot.db, &error);
+}
+
+memdb_status_t memdb_blob_writer_open(memdb_txn_t *txn, memdb_blob_writer_t **writer_out) {
+    memdb_error_t error = {0};
+    if (!txn || !writer_out) {
+        return MEMDB_INVALID;
+    }
+    memdb_status_t status = memdb__writable(txn->snapshot.db, &error);
+    memdb_blob_writer_t *writer = status ? NULL : memdb__allocate_zeroed(1, sizeof *writer);
+    if (!status && !writer) {
+        status = memdb__fail(&error, MEMDB_NOMEM, "blob: out of memory");
+    }
+    status = status ? status : memdb__blob_begin(txn->snapshot.db->blobs, &writer->stream, &error);
+    if (status) {
+        memdb__free(writer);
+        return memdb__report(txn->snapshot.db, &error);
+    }
+    writer->txn = txn;
+    *writer_out = writer;
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb_blob_writer_append(memdb_blob_writer_t *writer, const void *data, size_t size) {
+    memdb_error_t error = {0};
+    if (!writer || (size && !data)) {
+        return MEMDB_INVALID;
+    }
+    if (memdb__usable(writer->txn->snapshot.db, &error) == MEMDB_OK) {
+        memdb__blob_append(writer->stream, data, size, &error);
+    }
+    return memdb__report(writer->txn->snapshot.db, &error);
+}
+
+memdb_status_t memdb_blob_writer_finish(memdb_blob_writer_t *writer, memdb_blob_t *blob_out) {
+    if (!writer) {
+        return MEMDB_INVALID;
+    }
+    memdb_txn_t *txn = writer->txn;
+    memdb_error_t error = {0};
+    uint8_t hash[16], reference[MEMDB__BLOB_REFERENCE_BYTES];
+    uint64_t size = 0;
+    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    if (status || !blob_out) {
+        memdb__blob_abandon(writer->stream);
+        status = status ? status : memdb__fail(&error, MEMDB_INVALID, "blob: no place for the result");
+    } else {
+        status = memdb__blob_finish(writer->stream, reference, &size, hash, &error);
+    }
+    // The content is written already; an equal blob is named instead, and this one is left as garbage.
+    if (!status && (status = find_equal(&txn->snapshot.sight, hash, size, blob_out, &error)) == MEMDB_NOT_FOUND) {
+        add_blob(txn, reference, size, hash, blob_out, &error);
+    }
+    memdb__free(writer);
+    return memdb__report(txn->snapshot.db, &error);
+}
+
+void memdb_blob_writer_abort(memdb_blob_writer_t *writer) {
+    if (writer) {
+        memdb__blob_abandon(writer->stream);
+        memdb__free(writer);
+    }
+}
+
+memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot, const memdb_blob_t *blob, memdb_blob_reader_t **reader_out) {
+    memdb_error_t error = {0};
+    if (!snapshot || !blob || !reader_out) {
+        return MEMDB_INVALID;
+    }
+    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_blob_reader_t *reader = status ? NULL : memdb__allocate_zeroed(1, sizeof *reader);
+    if (!status && !reader) {
+        status = memdb__fail(&error, MEMDB_NOMEM, "blob: out of memory");
+    }
+    status = status ? status : memdb__blob_open(snapshot->db->blobs, blob->reference, &reader->view, &reader->size, &error);
+    if (!status && reader->size != blob->size_bytes) {
+        memdb__blob_close(reader->view);
+        status = memdb__fail(&error, MEMDB_CORRUPT, "blob: %llu bytes stored, the memory says %llu", (unsigned long long)reader->size, (unsigned long long)blob->size_bytes);
+    }
+    if (status) {
+        memdb__free(reader);
+        return memdb__report(snapshot->db, &error);
+    }
+    reader->snapshot = snapshot;
+    *reader_out = reader;
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uint64_t offset, void *buffer, size_t size, size_t *read_out) {
+    memdb_error_t error = {0};
+    if (!reader || (size && !buffer) || !read_out) {
+        return MEMDB_INVALID;
+    }
+    uint64_t left = offset < reader->size ? reader->size - offset : 0;
+    size_t wanted = size < left ? size : (size_t)left;
+    memdb_status_t status = memdb__usable(reader->snapshot->db, &error);
+    status = status || !wanted ? status : memdb__blob_read(reader->view, offset, buffer, wanted, &error);
+    if (!status) {
+        *read_out = wanted;
+    }
+    return memdb__report(reader->snapshot->db, &error);
+}
+
+void memdb_blob_reader_close(memdb_blob_reader_t *reader) {
+    if (reader) {
+        memdb__blob_close(reader->view);
+        memdb__free(reader);
+    }
+}

@@ -1,0 +1,246 @@
+// Group commit: threads that commit at the same time share one write and one sync; so do processes (wal/).
+//
+// A committer puts a request into the queue. The first to come leads: under the writer mutex it follows the log to its end, checks
+// each request against what others committed (first committer wins), gives it a place in the batch, applies it to the delta, writes the
+// batch, releases the mutex, syncs if anybody asked for it, and wakes the others. Whoever came meanwhile is led by the next in line.
+// Applying before the write is safe: nobody sees an LSN that is not written (or durable), and a failed write fails the database.
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <time.h>
+
+// ------------------------------------------------------------------------------ conflicts
+
+/// Whether two commits of this kind of key exclude each other. Index entries and blobs do not: the record behind them does.
+static bool is_exclusive(uint8_t kind) {
+    return kind == MEMDB__KEY_RECORD || kind == MEMDB__KEY_KEY || kind == MEMDB__KEY_LINK || kind == MEMDB__KEY_NAME || kind == MEMDB__KEY_SPACE;
+}
+
+static memdb_status_t conflict(memdb_error_t *error, uint8_t kind) {
+    const char *what = kind == MEMDB__KEY_RECORD ? "the memory" : kind == MEMDB__KEY_KEY ? "the key" : kind == MEMDB__KEY_LINK ? "the link" : "the space";
+    return memdb__fail(error, MEMDB_CONFLICT, "%s was changed by another commit meanwhile; nothing was written, retry", what);
+}
+
+/// Check a request against everything committed above its snapshot.
+static memdb_status_t validate(memdb_t *db, const memdb_txn_t *txn, memdb_error_t *error) {
+    memdb__view_t *view = atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
+    uint64_t seen = txn->snapshot.sight.visible, version;
+    bool tombstone;
+    const memdb__node_t *node = memdb__run_seek(txn->run, NULL, 0, UINT64_MAX);
+    for (; node; node = memdb__run_next(node, UINT64_MAX)) {
+        memdb__entry_t entry;
+        memdb__node_entry(node, &entry);
+        if (is_exclusive(entry.key[0])) {
+            memdb_status_t status = memdb__view_newest(view, entry.key, entry.key_size, seen, &version, &tombstone, error);
+            if (status || version > seen) {
+                return status ? status : conflict(error, entry.key[0]);
+            }
+        }
+    }
+    for (const memdb__guard_t *guard = txn->guards; guard; guard = guard->next) {
+        memdb_status_t status = memdb__view_newest(view, guard->key, guard->key_size, seen, &version, &tombstone, error);
+        if (status || (version > seen && (tombstone || guard->unchanged))) {
+            return status ? status : conflict(error, guard->key[0]);
+        }
+    }
+    return MEMDB_OK;
+}
+
+// ------------------------------------------------------------------------------ the leader
+
+/// Place one request in the batch and in the delta.
+static void add_request(memdb_t *db, memdb__request_t *request) {
+    memdb__frame_t frame;
+    request->status = memdb__usable(db, &request->error);
+    if (!request->status && request->txn) {
+        request->status = validate(db, request->txn, &request->error);
+        request->help = request->status == MEMDB_CONFLICT ? atomic_load_explicit(&db->position, memory_order_relaxed) : 0;
+    }
+    if (!request->status) {
+        request->status = memdb__wal_add(db->wal, request->payload, request->size, &frame, &request->error);
+    }
+    if (request->status) {
+        return;
+    }
+    request->end = frame.end;
+    memdb_error_t error = {0};
+    frame.payload = request->payload;
+    frame.size = request->size;
+    if (memdb__apply_frame(db, &frame, &error)) {
+        memdb__tell(db, error.status, "%s", error.message); // the frame is in the log; this handle is broken from now on
+    }
+}
+
+/// Fail all requests that have a place in a batch that was not written.
+static void fail_placed(memdb__request_t *from, const memdb_error_t *error) {
+    for (memdb__request_t *request = from; request; request = request->next) {
+        if (!request->status && request->end) {
+            request->status = MEMDB_IO;
+            request->error = *error;
+            request->error.status = MEMDB_IO;
+        }
+    }
+}
+
+static memdb__request_t *take_queue(memdb_t *db) {
+    pthread_mutex_lock(&db->queue);
+    memdb__request_t *first = db->first_request;
+    db->first_request = db->last_request = NULL;
+    pthread_mutex_unlock(&db->queue);
+    return first;
+}
+
+/// Under the writer mutex: check, place, apply and write all requests that wait.
+static memdb__request_t *write_batch(memdb_t *db) {
+    memdb_error_t error = {0};
+    memdb_status_t status = memdb__wal_lock(db->wal, &error);
+    bool locked = status == MEMDB_OK;
+    pthread_mutex_lock(&db->apply);
+    if (!status) {
+        uint64_t written = atomic_load_explicit(&db->control->written, memory_order_acquire);
+        status = memdb__follow_locked(db, written, &error);
+    }
+    memdb__request_t *first = take_queue(db), *unwritten = first;
+    for (memdb__request_t *request = first; request; request = request->next) {
+        if (status) {
+            request->status = status;
+            request->error = error;
+            continue;
+        }
+        add_request(db, request);
+        if (memdb__wal_batch_bytes(db->wal) > MEMDB__BATCH_BYTES && request->next) {
+            status = memdb__wal_write(db->wal, &error);
+            if (status) {
+                fail_placed(unwritten, &error);
+            }
+            unwritten = request->next;
+        }
+    }
+    if (locked && !status && (status = memdb__wal_write(db->wal, &error))) {
+        fail_placed(unwritten, &error);
+    }
+    if (locked) {
+        if (!status) { // nothing lies between our last frame and the written LSN
+            atomic_store_explicit(&db->position, atomic_load_explicit(&db->control->written, memory_order_relaxed), memory_order_release);
+        }
+        memdb__wal_unlock(db->wal);
+    }
+    pthread_mutex_unlock(&db->apply);
+    return first;
+}
+
+/// Sync as far as any request of the batch needs it.
+static void sync_batch(memdb_t *db, memdb__request_t *first) {
+    uint64_t needed = 0, end = 0;
+    for (memdb__request_t *request = first; request; request = request->next) {
+        if (!request->status && request->durability == MEMDB_DURABILITY_FULL && request->end > needed) {
+            needed = request->end;
+        }
+        needed = request->help > needed ? request->help : needed; // rule 6: what it met becomes durable before it is told
+        end = !request->status && request->end > end ? request->end : end;
+    }
+    memdb_error_t error = {0};
+    bool lesser = end > needed && db->database_durability == MEMDB_DURABILITY_FULL;
+    if (lesser && db->options.no_background) {
+        needed = end; // nobody else would keep the bound of rule 6
+    }
+    if (needed && memdb__wal_sync(db->wal, needed, &error)) {
+        fail_placed(first, &error);
+        return;
+    }
+    if (end) {
+        memdb__raise(&db->acknowledged, end);
+    }
+    if (lesser && !db->options.no_background) {
+        memdb__background_sync(db);
+    }
+}
+
+static void lead(memdb_t *db) {
+    memdb__request_t *first = write_batch(db);
+    sync_batch(db, first);
+    pthread_mutex_lock(&db->queue);
+    if (db->first_request) {
+        sem_post(&db->first_request->wake); // the next leader: not done, so it leads
+    } else {
+        db->leading = false;
+    }
+    pthread_mutex_unlock(&db->queue);
+    for (memdb__request_t *request = first, *next; request; request = next) {
+        next = request->next; // gone once its thread runs
+        request->done = true;
+        sem_post(&request->wake); // pairs with the wait below: everything written to the request is seen
+    }
+}
+
+static void wait_for(sem_t *wake) {
+    while (sem_wait(wake) != 0) { // EINTR only
+    }
+}
+
+memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error_t *error) {
+    request->next = NULL;
+    request->done = false;
+    request->status = MEMDB_OK;
+    request->end = request->help = 0;
+    sem_init(&request->wake, 0, 0);
+    pthread_mutex_lock(&db->queue);
+    if (db->last_request) {
+        db->last_request->next = request;
+    } else {
+        db->first_request = request;
+    }
+    db->last_request = request;
+    bool leads = !db->leading;
+    db->leading = true;
+    pthread_mutex_unlock(&db->queue);
+    if (!leads) {
+        wait_for(&request->wake);
+    }
+    if (leads || !request->done) {
+        lead(db);
+        wait_for(&request->wake); // posted by lead itself
+    }
+    sem_destroy(&request->wake);
+    if (request->status) {
+        *error = request->error;
+        atomic_fetch_add_explicit(&db->conflicts, request->status == MEMDB_CONFLICT, memory_order_relaxed); // figures only
+    } else {
+        atomic_fetch_add_explicit(&db->commits, 1, memory_order_relaxed);
+    }
+    return request->status;
+}
+
+// ------------------------------------------------------------------------------ back-pressure
+
+uint64_t memdb__log_above_base(memdb_t *db) {
+    uint64_t applied = atomic_load_explicit(&db->control->applied, memory_order_relaxed); // a figure
+    uint64_t written = atomic_load_explicit(&db->control->written, memory_order_relaxed);
+    return written > applied ? written - applied : 0;
+}
+
+memdb_status_t memdb__throttle(memdb_t *db, memdb_error_t *error) {
+    if (memdb__log_above_base(db) < db->options.checkpoint_log_bytes) {
+        return MEMDB_OK;
+    }
+    memdb__background_checkpoint(db);
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += db->options.busy_timeout_ms / 1000;
+    deadline.tv_nsec += (long)(db->options.busy_timeout_ms % 1000) * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000;
+    }
+    int waited = 0;
+    pthread_mutex_lock(&db->thread_mutex);
+    while (waited != ETIMEDOUT && memdb__log_above_base(db) >= db->options.log_limit_bytes) {
+        waited = pthread_cond_timedwait(&db->thread_done, &db->thread_mutex, &deadline);
+    }
+    pthread_mutex_unlock(&db->thread_mutex);
+    if (memdb__log_above_base(db) >= db->options.log_limit_bytes) {
+        return memdb__fail(error, MEMDB_BUSY, "the log is at its limit of %llu bytes, and no checkpoint made room within %u ms; retry later",
+                           (unsigned long long)db->options.log_limit_bytes, db->options.busy_timeout_ms);
+    }
+    return MEMDB_OK;
+}

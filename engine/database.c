@@ -1,0 +1,482 @@
+// The life of a handle: open and close.
+//
+// Opening (rules 1 and 3): gate exclusively; presence exclusively tells whether anybody is there. Alone: the log is recovered and a new
+// control file replaces the old one. Not alone: control is valid and mapped. Presence is then held shared for life.
+// A handle opened read-only needs neither control nor recovery: it reads catalog and log once and sees the database as it was.
+#include "engine/engine.h"
+
+#include "base/check.h"
+#include "engine/root.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_CHECKPOINT_BYTES (32u << 20)
+#define DEFAULT_LOG_LIMIT (1u << 30)
+#define DEFAULT_BUSY_MS 10000
+
+// ------------------------------------------------------------------------------ forks
+
+// A child inherits the open file descriptions, and with them the locks on `lock`: a child that outlived its parent would be
+// taken for a process that has the database open. So the handler in the child closes them, before anything else runs there.
+
+static _Atomic uint32_t forks;
+static pthread_mutex_t handles_mutex = PTHREAD_MUTEX_INITIALIZER;
+static memdb_t *handles; // all open handles of this process
+
+static void before_fork(void) {
+    pthread_mutex_lock(&handles_mutex);
+}
+
+static void after_fork_in_parent(void) {
+    pthread_mutex_unlock(&handles_mutex);
+}
+
+static void after_fork_in_child(void) {
+    atomic_fetch_add(&forks, 1);
+    for (memdb_t *db = handles; db; db = db->next_handle) {
+        memdb__io_close(db->lock);
+        db->lock = -1;
+    }
+    handles = NULL;
+    pthread_mutex_unlock(&handles_mutex);
+}
+
+static void watch_forks(void) {
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
+
+static void add_handle(memdb_t *db) {
+    pthread_mutex_lock(&handles_mutex);
+    db->next_handle = handles;
+    handles = db;
+    pthread_mutex_unlock(&handles_mutex);
+}
+
+static void remove_handle(memdb_t *db) {
+    pthread_mutex_lock(&handles_mutex);
+    for (memdb_t **at = &handles; *at; at = &(*at)->next_handle) {
+        if (*at == db) {
+            *at = db->next_handle;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&handles_mutex);
+}
+
+uint32_t memdb__fork_generation(void) {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+    return atomic_load_explicit(&forks, memory_order_relaxed); // only changed in a child that has one thread
+}
+
+// ------------------------------------------------------------------------------ errors
+
+memdb_status_t memdb__report(memdb_t *db, const memdb_error_t *error) {
+    if (error->status && db->fork_generation == memdb__fork_generation()) {
+        pthread_mutex_lock(&db->error_mutex);
+        db->error = *error;
+        pthread_mutex_unlock(&db->error_mutex);
+    }
+    return error->status;
+}
+
+size_t memdb_last_error(memdb_t *db, char *buffer, size_t buffer_size) {
+    if (!db || db->fork_generation != memdb__fork_generation()) {
+        return buffer_size ? (size_t)snprintf(buffer, buffer_size, "%s", memdb_status_text(MEMDB_FORKED)) : 0;
+    }
+    pthread_mutex_lock(&db->error_mutex);
+    int length = buffer_size ? snprintf(buffer, buffer_size, "%s", db->error.message) : 0;
+    pthread_mutex_unlock(&db->error_mutex);
+    return (size_t)length < buffer_size ? (size_t)length : buffer_size ? buffer_size - 1 : 0;
+}
+
+memdb_status_t memdb__usable(memdb_t *db, memdb_error_t *error) {
+    if (db->fork_generation != memdb__fork_generation()) {
+        return memdb__fail(error, MEMDB_FORKED, "the handle was opened in the parent process; open the database again in this one");
+    }
+    uint32_t broken = atomic_load_explicit(&db->broken, memory_order_acquire); // pairs with memdb__apply_frame
+    if (broken) {
+        return memdb__fail(error, broken == MEMDB_CORRUPT ? MEMDB_CORRUPT : MEMDB_FAILED, "following the log failed (%s); close the database and open it again",
+                           memdb_status_text((memdb_status_t)broken));
+    }
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__writable(memdb_t *db, memdb_error_t *error) {
+    memdb_status_t status = memdb__usable(db, error);
+    if (status) {
+        return status;
+    }
+    if (db->read_only) {
+        return memdb__fail(error, MEMDB_READ_ONLY, "the database was opened for reading only");
+    }
+    if (atomic_load_explicit(&db->control->failed, memory_order_acquire)) { // pairs with the store in wal/
+        return memdb__fail(error, MEMDB_FAILED, "an earlier write or sync failed; close the database in every process and open it again");
+    }
+    return MEMDB_OK;
+}
+
+void memdb__tell(memdb_t *db, memdb_status_t severity, const char *format, ...) {
+    if (db->options.log) {
+        char message[600];
+        va_list arguments;
+        va_start(arguments, format);
+        vsnprintf(message, sizeof message, format, arguments);
+        va_end(arguments);
+        db->options.log(db->options.log_context, severity, message);
+    }
+}
+
+// ------------------------------------------------------------------------------ opening
+
+/// Open the directory, making it where asked for, and its file `lock`.
+static memdb_status_t open_directory(memdb_t *db, const char *path, memdb_error_t *error) {
+    bool create = db->options.flags & MEMDB_OPEN_CREATE;
+    memdb_status_t status = memdb__io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, &db->directory, error);
+    if (status == MEMDB_NOT_FOUND && create) {
+        status = memdb__io_make_directory(AT_FDCWD, path, error);
+        status = status ? status : memdb__io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, &db->directory, error);
+    }
+    if (status) {
+        return status;
+    }
+    status = memdb__directory_is_local(db->directory, error);
+    if (status) {
+        return status;
+    }
+    memdb__directory_state_t state;
+    status = memdb__directory_look(db->directory, &state, error);
+    if (status) {
+        return status;
+    }
+    if (state == MEMDB__DIRECTORY_FOREIGN) {
+        return memdb__fail(error, MEMDB_NOT_DATABASE, "the directory holds other things than a memdb database; choose an empty or a new one");
+    }
+    if (state == MEMDB__DIRECTORY_EMPTY && !create) {
+        return memdb__fail(error, MEMDB_NOT_DATABASE, "the directory holds no memdb database yet");
+    }
+    status = memdb__io_open(db->directory, "lock", db->read_only ? O_RDWR : O_RDWR | O_CREAT, &db->lock, error);
+    if (status && db->read_only) {
+        status = memdb__io_open(db->directory, "lock", O_RDONLY, &db->lock, error); // no locks there: see open_read_only
+    }
+    return status;
+}
+
+/// What the visitor of recovery remembers besides applying.
+typedef struct recovery {
+    memdb_t *db;
+    uint64_t last_id;
+    uint32_t last_space;
+} recovery_t;
+
+static memdb_status_t recover_frame(void *context, const memdb__frame_t *frame, memdb_error_t *error) {
+    recovery_t *recovery = context;
+    memdb__reader_t reader = memdb__reader(frame->payload, frame->size);
+    memdb__operation_t operation;
+    while (memdb__operation_decode(&reader, &operation)) {
+        if (operation.kind == MEMDB__OPERATION_PUT && operation.id > recovery->last_id) {
+            recovery->last_id = operation.id;
+        }
+        if (operation.kind == MEMDB__OPERATION_SPACE && operation.space > recovery->last_space) {
+            recovery->last_space = operation.space;
+        }
+    }
+    return memdb__apply_frame(recovery->db, frame, error);
+}
+
+static memdb__wal_options_t wal_options(const memdb_t *db) {
+    memdb__wal_options_t options = {.backend = db->options.io_backend, .log = db->options.log, .log_context = db->options.log_context};
+    memcpy(options.database_id, db->database_id, 16);
+    return options;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b) {
+    return a > b ? a : b;
+}
+
+typedef struct newest_file {
+    uint64_t id;
+} newest_file_t;
+
+static memdb_status_t note_file(void *context, const char *name, memdb_error_t *error) {
+    (void)error;
+    unsigned long long id = 0;
+    if (sscanf(name, "%16llx.", &id) == 1 && id > ((newest_file_t *)context)->id) {
+        ((newest_file_t *)context)->id = id;
+    }
+    return MEMDB_OK;
+}
+
+/// The largest id of a file of segments or blob, named or not: new names must lie above.
+static memdb_status_t newest_file(memdb_t *db, uint64_t *id_out, memdb_error_t *error) {
+    newest_file_t newest = {0};
+    int blob = -1;
+    memdb_status_t status = memdb__io_list(db->segments, note_file, &newest, error);
+    if (!status && memdb__io_open(db->directory, "blob", O_RDONLY | O_DIRECTORY, &blob, error) == MEMDB_OK) {
+        status = memdb__io_list(blob, note_file, &newest, error);
+        memdb__io_close(blob);
+    }
+    *id_out = newest.id;
+    return status;
+}
+
+/// Alone: recover the log above the base and make a new control file.
+static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest, memdb_error_t *error) {
+    recovery_t recovery = {.db = db};
+    memdb__wal_recovery_t found = {0};
+    memdb__wal_options_t options = wal_options(db);
+    uint64_t last_file = 0;
+    memdb_status_t status = newest_file(db, &last_file, error);
+    if (!status) {
+        status = memdb__wal_recover(db->directory, &options, manifest->applied_lsn, manifest->epoch_floor, false, recover_frame, &recovery, &found, error);
+    }
+    if (status) {
+        return memdb__error_context(error, "recover");
+    }
+    memdb__control_start_t start = {
+        .end_lsn = found.start,
+        .applied = manifest->applied_lsn,
+        .base_generation = manifest->generation,
+        .segment_epoch = found.segment_epoch,
+        .next_epoch = found.next_epoch,
+        .last_commit_time = found.last_commit_time > manifest->last_commit_time ? found.last_commit_time : manifest->last_commit_time,
+        .next_segment_id = larger(manifest->next_segment_id, last_file + 1),
+        .next_id = larger(manifest->next_id, recovery.last_id + 1),
+        .next_space = larger(manifest->next_space, recovery.last_space + 1),
+    };
+    memcpy(start.database_id, db->database_id, 16);
+    atomic_store_explicit(&db->position, found.start, memory_order_release); // past the hole before the new segment
+    status = memdb__control_create(db->directory, &start, &db->control, error);
+    if (!status && found.frames) {
+        memdb__tell(db, MEMDB_OK, "recovered %llu commits from the log (%llu bytes of a torn tail cut)", (unsigned long long)found.frames, (unsigned long long)found.cut_bytes);
+    }
+    return status;
+}
+
+static memdb_status_t open_catalog(memdb_t *db, bool alone, memdb__manifest_t *manifest, memdb_error_t *error) {
+    // Shared: no commit of the catalog runs while its file is checked.
+    memdb_status_t status = alone ? MEMDB_OK : memdb__lock_acquire(db->lock, MEMDB__LOCK_CATALOG, MEMDB__LOCK_SHARED, true, error);
+    if (!status) {
+        status = memdb__catalog_open(db->directory, alone, db->read_only, &db->catalog, error);
+        if (!alone) {
+            memdb__lock_release(db->lock, MEMDB__LOCK_CATALOG);
+        }
+    }
+    return status ? status : memdb__catalog_read(db->catalog, manifest, error);
+}
+
+/// Root, segments, catalog, base, log, control: under the gate.
+static memdb_status_t open_files(memdb_t *db, bool alone, memdb_error_t *error) {
+    memdb__root_t root;
+    memdb__directory_state_t state;
+    memdb_status_t status = memdb__directory_look(db->directory, &state, error);
+    if (!status && state == MEMDB__DIRECTORY_HEADLESS) {
+        return memdb__fail(error, MEMDB_CORRUPT, "root at 0: the file is missing, and the database is not empty");
+    }
+    if (!status && state == MEMDB__DIRECTORY_EMPTY && alone) {
+        status = memdb__directory_create(db->directory, db->options.durability, error);
+    }
+    status = status ? status : memdb__root_read(db->directory, &root, error);
+    if (status) {
+        return status;
+    }
+    memcpy(db->database_id, root.database_id, 16);
+    db->database_durability = root.durability;
+    db->durability = db->options.durability ? db->options.durability : root.durability;
+    memdb__manifest_t manifest = {0};
+    status = memdb__io_open(db->directory, "segments", O_RDONLY | O_DIRECTORY, &db->segments, error);
+    if (!status && !alone) {
+        status = memdb__control_map(db->directory, db->database_id, &db->control, error);
+    }
+    status = status ? status : open_catalog(db, alone, &manifest, error);
+    for (int tries = 0; !status; tries++) {
+        status = memdb__adopt_locked(db, &manifest, error); // nobody else has the handle yet
+        if (status != MEMDB_NOT_FOUND || alone || tries == 8) {
+            break;
+        }
+        memdb__manifest_deinit(&manifest); // a checkpoint of another process replaced it meanwhile
+        status = memdb__catalog_read(db->catalog, &manifest, error);
+    }
+    if (status == MEMDB_NOT_FOUND) {
+        status = error->status = MEMDB_CORRUPT; // the catalog names a file that is not there
+    }
+    if (!status && alone) {
+        status = recover(db, &manifest, error);
+    }
+    memdb__manifest_deinit(&manifest);
+    return status;
+}
+
+/// A read-only handle: everything as it is now, once, without a shared word.
+static memdb_status_t open_read_only(memdb_t *db, memdb_error_t *error) {
+    memdb__root_t root;
+    memdb__manifest_t manifest = {0};
+    uint64_t end = 0;
+    memdb_status_t status = memdb__root_read(db->directory, &root, error);
+    if (status) {
+        return status == MEMDB_NOT_FOUND ? memdb__fail(error, MEMDB_NOT_DATABASE, "the directory has no root file") : status;
+    }
+    memcpy(db->database_id, root.database_id, 16);
+    db->database_durability = db->durability = root.durability;
+    status = memdb__io_open(db->directory, "segments", O_RDONLY | O_DIRECTORY, &db->segments, error);
+    status = status ? status : open_catalog(db, false, &manifest, error);
+    status = status ? status : memdb__adopt_locked(db, &manifest, error);
+    memdb__wal_options_t options = wal_options(db);
+    status = status ? status : memdb__wal_scan(db->directory, &options, manifest.applied_lsn, memdb__apply_frame, db, &end, error);
+    memdb__manifest_deinit(&manifest);
+    memdb__catalog_close(db->catalog);
+    db->catalog = NULL;
+    return status;
+}
+
+static uint64_t next_extent(void *context) {
+    memdb_t *db = context;
+    return atomic_fetch_add_explicit(&db->control->next_segment_id, 1, memory_order_relaxed); // unique is all it needs
+}
+
+static memdb_status_t open_locked(memdb_t *db, memdb_error_t *error) {
+    memdb_status_t status = memdb__lock_acquire(db->lock, MEMDB__LOCK_GATE, MEMDB__LOCK_EXCLUSIVE, true, error);
+    if (status) {
+        return status;
+    }
+    status = memdb__lock_acquire(db->lock, MEMDB__LOCK_PRESENCE, MEMDB__LOCK_EXCLUSIVE, false, error);
+    bool alone = status == MEMDB_OK;
+    if (alone || status == MEMDB_BUSY) {
+        status = open_files(db, alone, error);
+        // Converts the exclusive lock where it is held: nobody can be between, the gate is ours.
+        status = status ? status : memdb__lock_acquire(db->lock, MEMDB__LOCK_PRESENCE, MEMDB__LOCK_SHARED, true, error);
+    }
+    if (!status) {
+        memdb__wal_options_t options = wal_options(db);
+        status = memdb__wal_open(db->directory, &options, db->control, &db->wal, error);
+    }
+    memdb__lock_release(db->lock, MEMDB__LOCK_GATE);
+    return status ? status : memdb__blobs_open(db->directory, db->database_id, next_extent, db, false, &db->blobs, error);
+}
+
+static void set_defaults(memdb_t *db, const memdb_options_t *options) {
+    if (options) {
+        memcpy(&db->options, options, options->size < sizeof db->options ? options->size : sizeof db->options);
+    }
+    db->read_only = db->options.flags & MEMDB_OPEN_READ_ONLY;
+    db->options.checkpoint_log_bytes = db->options.checkpoint_log_bytes ? db->options.checkpoint_log_bytes : DEFAULT_CHECKPOINT_BYTES;
+    db->options.log_limit_bytes = db->options.log_limit_bytes ? db->options.log_limit_bytes : DEFAULT_LOG_LIMIT;
+    db->options.busy_timeout_ms = db->options.busy_timeout_ms ? db->options.busy_timeout_ms : DEFAULT_BUSY_MS;
+    db->directory = db->segments = db->lock = -1;
+    pthread_mutex_init(&db->apply, NULL);
+    pthread_mutex_init(&db->queue, NULL);
+    pthread_mutex_init(&db->lease, NULL);
+    pthread_mutex_init(&db->fold, NULL);
+    pthread_mutex_init(&db->thread_mutex, NULL);
+    pthread_mutex_init(&db->embedders_mutex, NULL);
+    pthread_mutex_init(&db->error_mutex, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&db->thread_wake, &attributes);
+    pthread_cond_init(&db->thread_done, &attributes);
+    pthread_condattr_destroy(&attributes);
+}
+
+/// Release everything of a handle. In a forked child only memory and mappings, which are the child's own copies.
+static void destroy(memdb_t *db) {
+    bool forked = db->fork_generation != memdb__fork_generation();
+    if (!forked) {
+        remove_handle(db);
+    }
+    memdb__blobs_close(db->blobs);
+    memdb__wal_close(db->wal);
+    memdb__catalog_close(db->catalog);
+    memdb__control_unmap(db->control);
+    if (db->epochs.slots) {
+        memdb__view_destroy(atomic_load(&db->view));
+        memdb__epochs_deinit(&db->epochs);
+    }
+    while (db->embedders) {
+        memdb__embedder_t *next = db->embedders->next;
+        memdb__free(db->embedders->name);
+        memdb__free(db->embedders);
+        db->embedders = next;
+    }
+    memdb__io_close(db->segments);
+    memdb__io_close(db->lock); // ends presence; in a child the parent's descriptor keeps it
+    memdb__io_close(db->directory);
+    if (!forked) {
+        pthread_cond_destroy(&db->thread_wake);
+        pthread_cond_destroy(&db->thread_done);
+    }
+    memdb__free(db->path);
+    memdb__free(db);
+}
+
+static memdb_status_t open_handle(memdb_t *db, const char *path, memdb_error_t *error) {
+    db->path = memdb__duplicate_string(path);
+    if (!db->path) {
+        return memdb__fail(error, MEMDB_NOMEM, "out of memory");
+    }
+    memdb_status_t status = memdb__epochs_init(&db->epochs, error);
+    status = status ? status : open_directory(db, path, error);
+    if (!status) {
+        status = db->read_only ? open_read_only(db, error) : open_locked(db, error);
+    }
+    if (!status && !db->read_only && !db->options.no_background) {
+        status = memdb__background_start(db, error);
+    }
+    // Rule 12: a process that opens with much log above the base folds it, so that the next one opens quickly.
+    if (!status && !db->read_only && memdb__log_above_base(db) > db->options.checkpoint_log_bytes) {
+        memdb__background_checkpoint(db);
+    }
+    return status;
+}
+
+memdb_status_t memdb_open(const char *path, const memdb_options_t *options, memdb_t **db_out, memdb_error_t *error_out) {
+    memdb_error_t error = {0};
+    if (!path || !*path || !db_out || (options && (options->size == 0 || options->durability > MEMDB_DURABILITY_FULL || options->io_backend > MEMDB_IO_URING))) {
+        memdb__fail(&error, MEMDB_INVALID, "open: a path, a place for the handle, and sized options are needed");
+    } else {
+        memdb_t *db = memdb__allocate_zeroed(1, sizeof *db);
+        if (!db) {
+            memdb__fail(&error, MEMDB_NOMEM, "open: out of memory");
+        } else {
+            set_defaults(db, options);
+            db->fork_generation = memdb__fork_generation();
+            add_handle(db);
+            if (open_handle(db, path, &error) == MEMDB_OK) {
+                *db_out = db;
+                return MEMDB_OK;
+            }
+            memdb__error_context(&error, "open %s", path);
+            destroy(db);
+        }
+    }
+    if (error_out) {
+        *error_out = error;
+    }
+    return error.status;
+}
+
+memdb_status_t memdb_close(memdb_t *db) {
+    if (!db) {
+        return MEMDB_OK;
+    }
+    if (db->fork_generation == memdb__fork_generation()) {
+        memdb_error_t error = {0};
+        int64_t oldest;
+        if (memdb__epoch_readers(&db->epochs, &oldest)) {
+            memdb__fail(&error, MEMDB_BUSY, "close: snapshots or transactions are still open");
+            return memdb__report(db, &error);
+        }
+        memdb__background_stop(db);
+        // Rule 12 again, at the other end; a failure is told, and the log stays as it is.
+        if (db->control && memdb__usable(db, &error) == MEMDB_OK && memdb__log_above_base(db) > db->options.checkpoint_log_bytes &&
+            memdb__checkpoint(db, &error)) {
+            memdb__tell(db, error.status, "close: %s", error.message);
+        }
+    }
+    destroy(db);
+    return MEMDB_OK;
+}

@@ -1,0 +1,126 @@
+// Epoch-based reclamation. See epoch.h for the idea and its order of steps.
+#include "engine/epoch.h"
+
+#include "base/io.h"
+#include "base/memory.h"
+
+memdb_status_t memdb__epochs_init(memdb__epochs_t *epochs, memdb_error_t *error) {
+    epochs->slots = memdb__allocate_aligned(MEMDB__EPOCH_SLOTS * sizeof *epochs->slots);
+    if (!epochs->slots) {
+        return memdb__fail(error, MEMDB_NOMEM, "epochs: out of memory");
+    }
+    for (size_t i = 0; i < MEMDB__EPOCH_SLOTS; i++) {
+        atomic_init(&epochs->slots[i].epoch, 0);
+        atomic_init(&epochs->slots[i].since, 0);
+    }
+    atomic_init(&epochs->global, 2);
+    atomic_init(&epochs->used, 0);
+    atomic_init(&epochs->retired_count, 0);
+    atomic_init(&epochs->freed_count, 0);
+    epochs->retired = NULL;
+    pthread_mutex_init(&epochs->mutex, NULL);
+    return MEMDB_OK;
+}
+
+void memdb__epochs_deinit(memdb__epochs_t *epochs) {
+    if (!epochs->slots) {
+        return;
+    }
+    memdb__epoch_collect(epochs, SIZE_MAX);
+    pthread_mutex_destroy(&epochs->mutex);
+    memdb__free_aligned(epochs->slots);
+    epochs->slots = NULL;
+}
+
+uint32_t memdb__epoch_pin(memdb__epochs_t *epochs) {
+    static _Thread_local uint32_t hint; // the slot that this thread had last: no other thread writes its line
+    for (uint32_t i = 0; i < MEMDB__EPOCH_SLOTS; i++) {
+        uint32_t number = (hint + i) % MEMDB__EPOCH_SLOTS;
+        memdb__epoch_slot_t *slot = &epochs->slots[number];
+        uint64_t free = 0;
+        if (atomic_load_explicit(&slot->epoch, memory_order_relaxed) != 0 ||
+            !atomic_compare_exchange_strong_explicit(&slot->epoch, &free, 1, memory_order_acquire, memory_order_relaxed)) {
+            continue; // acquire: what the slot's last owner did is over
+        }
+        hint = number;
+        uint32_t used = atomic_load_explicit(&epochs->used, memory_order_relaxed);
+        while (used <= number && !atomic_compare_exchange_weak(&epochs->used, &used, number + 1)) {
+        }
+        atomic_store_explicit(&slot->since, memdb__now_us(), memory_order_relaxed); // a figure only
+        // seq_cst, with the exchange of the pointer and the scan in `oldest_pinned`: either the scan sees this slot, or
+        // this reader, which loads the pointer next, sees the new one.
+        atomic_store(&slot->epoch, atomic_load(&epochs->global));
+        return number;
+    }
+    return MEMDB__EPOCH_NONE;
+}
+
+void memdb__epoch_unpin(memdb__epochs_t *epochs, uint32_t slot) {
+    // Release: all reads of the section come before an object is freed (pairs with the scan's load).
+    atomic_store_explicit(&epochs->slots[slot].epoch, 0, memory_order_release);
+}
+
+/// The oldest pinned epoch; a slot that is claimed but has no epoch yet counts as the oldest of all.
+static uint64_t oldest_pinned(memdb__epochs_t *epochs) {
+    uint64_t oldest = UINT64_MAX;
+    uint32_t used = atomic_load(&epochs->used); // seq_cst: pairs with memdb__epoch_pin
+    for (uint32_t i = 0; i < used; i++) {
+        uint64_t epoch = atomic_load(&epochs->slots[i].epoch); // seq_cst: pairs with memdb__epoch_pin
+        if (epoch != 0 && epoch < oldest) {
+            oldest = epoch;
+        }
+    }
+    return oldest;
+}
+
+void memdb__epoch_retire(memdb__epochs_t *epochs, memdb__retired_t *node, void *object, void (*destroy)(void *object)) {
+    node->object = object;
+    node->destroy = destroy;
+    pthread_mutex_lock(&epochs->mutex);
+    node->epoch = atomic_fetch_add(&epochs->global, 1); // readers that pin from now on cannot have the object
+    node->next = epochs->retired;
+    epochs->retired = node;
+    atomic_fetch_add_explicit(&epochs->retired_count, 1, memory_order_relaxed); // a figure only
+    pthread_mutex_unlock(&epochs->mutex);
+}
+
+size_t memdb__epoch_collect(memdb__epochs_t *epochs, size_t limit) {
+    uint64_t oldest = oldest_pinned(epochs);
+    memdb__retired_t *dead = NULL;
+    size_t count = 0;
+    pthread_mutex_lock(&epochs->mutex);
+    for (memdb__retired_t **at = &epochs->retired; *at && count < limit;) {
+        memdb__retired_t *node = *at;
+        if (node->epoch < oldest) {
+            *at = node->next;
+            node->next = dead;
+            dead = node;
+            count++;
+        } else {
+            at = &node->next;
+        }
+    }
+    pthread_mutex_unlock(&epochs->mutex);
+    while (dead) {
+        memdb__retired_t *next = dead->next;
+        dead->destroy(dead->object); // frees the node too
+        dead = next;
+    }
+    atomic_fetch_add_explicit(&epochs->freed_count, count, memory_order_relaxed); // a figure only
+    return count;
+}
+
+uint32_t memdb__epoch_readers(memdb__epochs_t *epochs, int64_t *oldest_out) {
+    uint32_t readers = 0;
+    int64_t oldest = MEMDB_TIME_NONE;
+    uint32_t used = atomic_load_explicit(&epochs->used, memory_order_relaxed);
+    for (uint32_t i = 0; i < used; i++) {
+        if (atomic_load_explicit(&epochs->slots[i].epoch, memory_order_relaxed) > 1) { // figures only
+            int64_t since = atomic_load_explicit(&epochs->slots[i].since, memory_order_relaxed);
+            readers++;
+            oldest = oldest == MEMDB_TIME_NONE || since < oldest ? since : oldest;
+        }
+    }
+    *oldest_out = oldest;
+    return readers;
+}

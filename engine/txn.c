@@ -1,0 +1,147 @@
+// Transactions: a snapshot, a private run of own writes on top of it, and the frame's payload that grows along.
+//
+// Each operation is encoded once, into the payload, and applied to the private run by the function that will apply the
+// frame everywhere else; so what a transaction reads back is what others will read.
+#include "engine/engine.h"
+
+memdb_status_t memdb_txn_begin(memdb_t *db, memdb_txn_t **txn_out) {
+    memdb_error_t error = {0};
+    if (!db || !txn_out) {
+        return MEMDB_INVALID;
+    }
+    if (memdb__writable(db, &error)) {
+        return memdb__report(db, &error);
+    }
+    memdb_txn_t *txn = memdb__allocate_zeroed(1, sizeof *txn);
+    if (!txn) {
+        memdb__fail(&error, MEMDB_NOMEM, "transaction: out of memory");
+        return memdb__report(db, &error);
+    }
+    if (memdb__snapshot_init(db, &txn->snapshot, &error)) {
+        memdb__free(txn);
+        return memdb__report(db, &error);
+    }
+    txn->snapshot.txn = txn;
+    *txn_out = txn;
+    return MEMDB_OK;
+}
+
+memdb_snapshot_t *memdb_txn_snapshot(memdb_txn_t *txn) {
+    return &txn->snapshot;
+}
+
+void memdb_txn_abort(memdb_txn_t *txn) {
+    if (!txn) {
+        return;
+    }
+    while (txn->guards) {
+        memdb__guard_t *next = txn->guards->next;
+        memdb__free(txn->guards);
+        txn->guards = next;
+    }
+    memdb__snapshot_deinit(&txn->snapshot);
+    memdb__run_release(txn->run);
+    memdb__buffer_deinit(&txn->payload);
+    memdb__buffer_deinit(&txn->record);
+    memdb__buffer_deinit(&txn->bag);
+    memdb__buffer_deinit(&txn->old_bag);
+    memdb__buffer_deinit(&txn->row);
+    memdb__free(txn);
+}
+
+memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *operation, memdb_error_t *error) {
+    if (txn->poisoned) {
+        return memdb__fail(error, MEMDB_FAILED, "an earlier operation of this transaction failed half-way; abort it");
+    }
+    if (!txn->run && !(txn->run = memdb__run_create(MEMDB__PRIVATE))) {
+        return memdb__fail(error, MEMDB_NOMEM, "transaction: out of memory");
+    }
+    txn->snapshot.sight.own = txn->run;
+    size_t before = txn->payload.size;
+    if (!memdb__operation_encode(&txn->payload, operation)) {
+        txn->payload.size = before;
+        txn->payload.failed = false;
+        return memdb__fail(error, MEMDB_NOMEM, "transaction: out of memory");
+    }
+    if (txn->payload.size > MEMDB_MAX_TXN_BYTES) {
+        txn->payload.size = before;
+        return memdb__fail(error, MEMDB_LIMIT, "the transaction is larger than %u bytes; commit in smaller parts", MEMDB_MAX_TXN_BYTES);
+    }
+    memdb_status_t status = memdb__run_apply(txn->run, txn->payload.data + before, txn->payload.size - before, MEMDB__PRIVATE, txn->operations, NULL, error);
+    txn->poisoned = status != MEMDB_OK;
+    txn->operations++;
+    return status;
+}
+
+memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged, memdb_error_t *error) {
+    for (memdb__guard_t *guard = txn->guards; guard; guard = guard->next) {
+        if (guard->unchanged == unchanged && guard->key_size == key->size && memcmp(guard->key, key->bytes, key->size) == 0) {
+            return MEMDB_OK; // the first few are looked at again and again: a transaction has few spaces
+        }
+        if (key->bytes[0] != MEMDB__KEY_SPACE) {
+            break; // ends of links: as many as links, not worth the search
+        }
+    }
+    memdb__guard_t *guard = memdb__allocate(sizeof *guard + key->size);
+    if (!guard) {
+        return memdb__fail(error, MEMDB_NOMEM, "transaction: out of memory");
+    }
+    guard->key_size = key->size;
+    guard->unchanged = unchanged;
+    memcpy(guard->key, key->bytes, key->size);
+    guard->next = txn->guards;
+    txn->guards = guard;
+    return MEMDB_OK;
+}
+
+static memdb_status_t commit_payload(memdb_txn_t *txn, memdb_durability_t durability, uint64_t *lsn, memdb_error_t *error) {
+    memdb_t *db = txn->snapshot.db;
+    memdb_status_t status = memdb__writable(db, error);
+    if (!status && txn->poisoned) {
+        status = memdb__fail(error, MEMDB_FAILED, "an earlier operation of this transaction failed half-way; nothing was written");
+    }
+    status = status ? status : memdb__throttle(db, error);
+    // A blob is durable before the frame that names it, whatever the frame's own durability: a frame must never name a hole.
+    if (!status && txn->has_blobs) {
+        status = memdb__blobs_sync(db->blobs, error);
+    }
+    if (status) {
+        return status;
+    }
+    memdb__request_t request = {.payload = txn->payload.data, .size = txn->payload.size, .txn = txn, .durability = durability ? durability : db->durability};
+    status = memdb__commit(db, &request, error);
+    *lsn = request.end;
+    return status;
+}
+
+memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability, uint64_t *lsn_out) {
+    if (!txn) {
+        return MEMDB_INVALID;
+    }
+    memdb_t *db = txn->snapshot.db;
+    memdb_error_t error = {0};
+    uint64_t lsn = txn->snapshot.sight.visible;
+    if ((uint32_t)durability > MEMDB_DURABILITY_FULL) {
+        memdb__fail(&error, MEMDB_INVALID, "commit: durability %d", (int)durability);
+    } else if (txn->operations) {
+        commit_payload(txn, durability, &lsn, &error);
+    } else {
+        memdb__usable(db, &error);
+    }
+    memdb_txn_abort(txn); // frees it; what was committed is in the log
+    if (error.status == MEMDB_OK && lsn_out) {
+        *lsn_out = lsn;
+    }
+    return memdb__report(db, &error);
+}
+
+memdb_status_t memdb_sync(memdb_t *db) {
+    memdb_error_t error = {0};
+    if (!db) {
+        return MEMDB_INVALID;
+    }
+    if (memdb__writable(db, &error) == MEMDB_OK) {
+        memdb__wal_sync(db->wal, atomic_load_explicit(&db->control->written, memory_order_acquire), &error);
+    }
+    return memdb__report(db, &error);
+}

@@ -1,0 +1,308 @@
+// Views: tiers and runs read as one ordered map. See view.h.
+#include "engine/view.h"
+
+#include <stdio.h>
+
+void memdb__segment_file(uint64_t segment_id, char name_out[32]) {
+    snprintf(name_out, 32, "%016llx.seg", (unsigned long long)segment_id);
+}
+
+static memdb__segment_identity_t identity_of(const uint8_t database_id[16], uint64_t segment_id, memdb__segment_kind_t kind) {
+    memdb__segment_identity_t identity = {.segment_id = segment_id, .kind = kind};
+    memcpy(identity.database_id, database_id, 16);
+    return identity;
+}
+
+static memdb_status_t open_files(int directory, const uint8_t database_id[16], memdb__tier_t *tier, memdb_error_t *error) {
+    char file[32];
+    const memdb__tier_name_t *name = &tier->name;
+    memdb__segment_identity_t identity = identity_of(database_id, name->sorted.segment_id, MEMDB__SEGMENT_SORTED);
+    memdb__segment_file(identity.segment_id, file);
+    memdb_status_t status = memdb__sorted_open(directory, file, &identity, name->sorted.file_size, name->sorted.checksum, &tier->sorted, error);
+    if (!status && name->words.segment_id) {
+        identity = identity_of(database_id, name->words.segment_id, MEMDB__SEGMENT_WORDS);
+        memdb__segment_file(identity.segment_id, file);
+        status = memdb__words_segment_open(directory, file, &identity, name->words.file_size, name->words.checksum, &tier->words, error);
+    }
+    if (!status && name->vectors.segment_id) {
+        identity = identity_of(database_id, name->vectors.segment_id, MEMDB__SEGMENT_VECTORS);
+        memdb__segment_file(identity.segment_id, file);
+        status = memdb__vector_segment_open(directory, file, &identity, name->vectors.file_size, name->vectors.checksum, &tier->vectors, error);
+    }
+    return status;
+}
+
+memdb_status_t memdb__tier_open(int segments_directory, const uint8_t database_id[16], const memdb__tier_name_t *name, memdb__tier_t **tier_out, memdb_error_t *error) {
+    memdb__tier_t *tier = memdb__allocate_zeroed(1, sizeof *tier);
+    if (!tier) {
+        return memdb__fail(error, MEMDB_NOMEM, "tier: out of memory");
+    }
+    atomic_init(&tier->references, 1);
+    tier->name = *name;
+    memdb_status_t status = open_files(segments_directory, database_id, tier, error);
+    if (status) {
+        memdb__tier_release(tier);
+        return status;
+    }
+    *tier_out = tier;
+    return MEMDB_OK;
+}
+
+void memdb__tier_retain(memdb__tier_t *tier) {
+    atomic_fetch_add_explicit(&tier->references, 1, memory_order_relaxed); // the caller holds one already
+}
+
+void memdb__tier_release(memdb__tier_t *tier) {
+    // acq_rel: all reads through other references are over before the mappings go.
+    if (!tier || atomic_fetch_sub_explicit(&tier->references, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    memdb__sorted_close(tier->sorted);
+    memdb__words_segment_close(tier->words);
+    memdb__vector_segment_close(tier->vectors);
+    memdb__free(tier);
+}
+
+memdb__view_t *memdb__view_create(size_t tier_count, size_t run_count) {
+    memdb__view_t *view = memdb__allocate_zeroed(1, sizeof *view);
+    if (!view) {
+        return NULL;
+    }
+    view->tier_count = tier_count;
+    view->run_count = run_count;
+    view->tiers = memdb__allocate_zeroed(tier_count + 1, sizeof *view->tiers);
+    view->runs = memdb__allocate_zeroed(run_count + 1, sizeof *view->runs);
+    if (!view->tiers || !view->runs) {
+        memdb__view_destroy(view);
+        return NULL;
+    }
+    return view;
+}
+
+void memdb__view_destroy(void *object) {
+    memdb__view_t *view = object;
+    if (!view) {
+        return;
+    }
+    for (size_t i = 0; view->tiers && i < view->tier_count; i++) {
+        memdb__tier_release(view->tiers[i]);
+    }
+    for (size_t i = 0; view->runs && i < view->run_count; i++) {
+        memdb__run_release(view->runs[i]);
+    }
+    memdb__free(view->tiers);
+    memdb__free(view->runs);
+    memdb__free(view);
+}
+
+memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size, memdb__entry_t *entry_out, memdb_error_t *error) {
+    if (sight->own && memdb__run_get(sight->own, key, size, UINT64_MAX, entry_out)) {
+        return MEMDB_OK;
+    }
+    const memdb__view_t *view = sight->view;
+    for (size_t i = view->run_count; i-- > 0;) {
+        if (memdb__run_get(view->runs[i], key, size, sight->visible, entry_out)) {
+            return MEMDB_OK;
+        }
+    }
+    for (size_t i = view->tier_count; i-- > 0;) {
+        memdb_status_t status = memdb__sorted_get(view->tiers[i]->sorted, key, size, entry_out, error);
+        if (status != MEMDB_NOT_FOUND) {
+            return status;
+        }
+    }
+    return MEMDB_NOT_FOUND;
+}
+
+memdb_status_t memdb__view_newest(const memdb__view_t *view, const void *key, size_t size, uint64_t above, uint64_t *version_out, bool *tombstone_out, memdb_error_t *error) {
+    memdb__entry_t entry = {0};
+    for (size_t i = view->run_count; i-- > 0;) {
+        if (memdb__run_get(view->runs[i], key, size, UINT64_MAX, &entry)) {
+            *version_out = entry.version;
+            *tombstone_out = entry.tombstone;
+            return MEMDB_OK;
+        }
+    }
+    *version_out = 0;
+    *tombstone_out = false;
+    for (size_t i = view->tier_count; i-- > 0 && view->tiers[i]->name.last_lsn > above;) {
+        memdb_status_t status = memdb__sorted_get(view->tiers[i]->sorted, key, size, &entry, error);
+        if (status == MEMDB_OK) {
+            *version_out = entry.version;
+            *tombstone_out = entry.tombstone;
+        }
+        if (status != MEMDB_NOT_FOUND) {
+            return status;
+        }
+    }
+    return MEMDB_OK;
+}
+
+// ------------------------------------------------------------------------------ walking backwards
+
+/// Keep the greater key of two candidates; of equal keys the first (newer) one.
+static void keep_greater(memdb__entry_t *best, bool *found, const memdb__entry_t *candidate) {
+    if (!*found || memdb__compare(candidate->key, candidate->key_size, best->key, best->key_size) > 0) {
+        *best = *candidate;
+        *found = true;
+    }
+}
+
+/// The greatest key below `key` in any source, tombstones included.
+static memdb_status_t greatest_below(const memdb__sight_t *sight, const void *key, size_t size, memdb__entry_t *best, bool *found, memdb_error_t *error) {
+    memdb__entry_t entry;
+    const memdb__node_t *node;
+    *found = false;
+    if (sight->own && (node = memdb__run_before(sight->own, key, size, UINT64_MAX))) {
+        memdb__node_entry(node, &entry);
+        keep_greater(best, found, &entry);
+    }
+    for (size_t i = sight->view->run_count; i-- > 0;) {
+        if ((node = memdb__run_before(sight->view->runs[i], key, size, sight->visible))) {
+            memdb__node_entry(node, &entry);
+            keep_greater(best, found, &entry);
+        }
+    }
+    for (size_t i = sight->view->tier_count; i-- > 0;) {
+        memdb__sorted_iterator_t iterator;
+        memdb_status_t status = memdb__sorted_seek_before(sight->view->tiers[i]->sorted, key, size, &iterator, error);
+        if (status) {
+            return status;
+        }
+        if (iterator.valid) {
+            keep_greater(best, found, &iterator.entry);
+        }
+    }
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__sight_before(const memdb__sight_t *sight, const void *key, size_t size, const void *prefix, size_t prefix_size, memdb__entry_t *entry_out, memdb_error_t *error) {
+    for (;;) {
+        memdb__entry_t best;
+        bool found;
+        memdb_status_t status = greatest_below(sight, key, size, &best, &found, error);
+        if (status) {
+            return status;
+        }
+        if (!found || best.key_size < prefix_size || memcmp(best.key, prefix, prefix_size) != 0) {
+            return MEMDB_NOT_FOUND;
+        }
+        if (!best.tombstone) {
+            *entry_out = best;
+            return MEMDB_OK;
+        }
+        key = best.key;
+        size = best.key_size;
+    }
+}
+
+// ------------------------------------------------------------------------------ walking forwards
+
+static void load_node(memdb__source_t *source) {
+    source->valid = source->node != NULL;
+    if (source->valid) {
+        memdb__node_entry(source->node, &source->entry);
+    }
+}
+
+static void load_segment(memdb__source_t *source) {
+    source->valid = source->segment.valid;
+    source->entry = source->segment.entry;
+}
+
+static memdb_status_t step(memdb__source_t *source, memdb_error_t *error) {
+    if (source->run) {
+        source->node = memdb__run_next(source->node, source->visible);
+        load_node(source);
+        return MEMDB_OK;
+    }
+    memdb_status_t status = memdb__sorted_next(&source->segment, error);
+    load_segment(source);
+    return status;
+}
+
+/// Find the least key; the first source that has it is the newest.
+static void choose(memdb__merge_t *merge) {
+    merge->valid = false;
+    for (size_t i = 0; i < merge->count; i++) {
+        memdb__source_t *source = &merge->sources[i];
+        if (source->valid && (!merge->valid || memdb__compare(source->entry.key, source->entry.key_size, merge->entry.key, merge->entry.key_size) < 0)) {
+            merge->valid = true;
+            merge->current = i;
+            merge->entry = source->entry;
+        }
+    }
+}
+
+static void add_run(memdb__merge_t *merge, const memdb__run_t *run, uint64_t visible, const void *key, size_t size) {
+    memdb__source_t *source = &merge->sources[merge->count++];
+    *source = (memdb__source_t){.run = run, .visible = visible};
+    source->node = memdb__run_seek(run, key, size, visible);
+    load_node(source);
+}
+
+static memdb_status_t add_tier(memdb__merge_t *merge, const memdb__tier_t *tier, const void *key, size_t size, memdb_error_t *error) {
+    memdb__source_t *source = &merge->sources[merge->count++];
+    *source = (memdb__source_t){0};
+    memdb_status_t status = memdb__sorted_seek(tier->sorted, key, size, &source->segment, error);
+    load_segment(source);
+    return status;
+}
+
+static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *sight, bool fold, size_t first_tier, const void *key, size_t size, memdb_error_t *error) {
+    const memdb__view_t *view = sight->view;
+    *merge = (memdb__merge_t){0};
+    merge->sources = memdb__allocate((view->run_count + view->tier_count + 1) * sizeof *merge->sources);
+    if (!merge->sources) {
+        return memdb__fail(error, MEMDB_NOMEM, "merge: out of memory");
+    }
+    if (sight->own) {
+        add_run(merge, sight->own, UINT64_MAX, key, size);
+    }
+    for (size_t i = view->run_count; i-- > 0;) {
+        uint64_t sealed = memdb__run_sealed_lsn(view->runs[i]);
+        if (!fold || (sealed != 0 && sealed <= sight->visible)) {
+            add_run(merge, view->runs[i], sight->visible, key, size);
+        }
+    }
+    memdb_status_t status = MEMDB_OK;
+    for (size_t i = view->tier_count; !status && i-- > first_tier;) {
+        status = add_tier(merge, view->tiers[i], key, size, error);
+    }
+    if (status) {
+        memdb__merge_close(merge);
+        return status;
+    }
+    choose(merge);
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__merge_open(memdb__merge_t *merge, const memdb__sight_t *sight, const void *key, size_t size, memdb_error_t *error) {
+    return open_merge(merge, sight, false, 0, key, size, error);
+}
+
+memdb_status_t memdb__merge_open_fold(memdb__merge_t *merge, const memdb__sight_t *sight, size_t first_tier, memdb_error_t *error) {
+    return open_merge(merge, sight, true, first_tier, NULL, 0, error);
+}
+
+memdb_status_t memdb__merge_next(memdb__merge_t *merge, memdb_error_t *error) {
+    memdb__entry_t done = merge->entry;
+    for (size_t i = merge->current; i < merge->count; i++) {
+        memdb__source_t *source = &merge->sources[i];
+        if (source->valid && memdb__compare(source->entry.key, source->entry.key_size, done.key, done.key_size) == 0) {
+            memdb_status_t status = step(source, error);
+            if (status) {
+                merge->valid = false;
+                return status;
+            }
+        }
+    }
+    choose(merge);
+    return MEMDB_OK;
+}
+
+void memdb__merge_close(memdb__merge_t *merge) {
+    memdb__free(merge->sources);
+    merge->sources = NULL;
+    merge->valid = false;
+}
