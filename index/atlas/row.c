@@ -118,8 +118,10 @@ static inline float hold(float score) {
     return score < FLT_MAX ? score : FLT_MAX;
 }
 
-void memdb__scores(const memdb__coded_query_t *query, const int32_t *dots, const float *scales,
-                   const float *norms, size_t count, float *scores_out) {
+static inline __attribute__((always_inline)) void scores_of(const memdb__coded_query_t *query,
+                                                            const int32_t *dots,
+                                                            const float *scales, const float *norms,
+                                                            size_t count, float *scores_out) {
     float query_scale = query->scale, query_norm = query->norm;
     if (query->metric == MEMDB_METRIC_L2) {
         for (size_t i = 0; i < count; i++) {
@@ -130,4 +132,26 @@ void memdb__scores(const memdb__coded_query_t *query, const int32_t *dots, const
         for (size_t i = 0; i < count; i++)
             scores_out[i] = hold(((float)dots[i] * scales[i]) * query_scale);
     }
+}
+
+#if defined(__x86_64__)
+/// The same loops in wider registers. Each lane is the same IEEE operations, so the bits are the
+/// same.
+__attribute__((target("avx2"))) static void scores_avx2(const memdb__coded_query_t *query,
+                                                        const int32_t *dots, const float *scales,
+                                                        const float *norms, size_t count,
+                                                        float *scores_out) {
+    scores_of(query, dots, scales, norms, count, scores_out);
+}
+#endif
+
+void memdb__scores(const memdb__coded_query_t *query, const int32_t *dots, const float *scales,
+                   const float *norms, size_t count, float *scores_out) {
+#if defined(__x86_64__)
+    if (memdb__kernels()->level != MEMDB__KERNEL_SCALAR && count > 1) {
+        scores_avx2(query, dots, scales, norms, count, scores_out);
+        return;
+    }
+#endif
+    scores_of(query, dots, scales, norms, count, scores_out);
 }

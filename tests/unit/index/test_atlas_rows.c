@@ -111,6 +111,34 @@ static void test_atlas_row_verify_refuses_hostile_bytes(void **unused) {
     }
 }
 
+static void test_atlas_scores_of_a_block_equal_those_of_single_rows(void **unused) {
+    (void)unused;
+    enum { COUNT = 133 };
+    random_t random = random_seeded();
+    const float odd[] = {0, FLT_MAX, FLT_TRUE_MIN, INFINITY, NAN, 1e30f, 1e-30f, 1};
+    static memdb__coded_query_t query;
+    int32_t dots[COUNT];
+    float scales[COUNT], norms[COUNT], scores[COUNT], single;
+    for (int round = 0; round < 600; round++) {
+        query.metric = (memdb_metric_t)(round % 3);
+        query.scale = round % 5 ? fabsf(random_float(&random)) : odd[round % 8];
+        query.norm = round % 7 ? fabsf(random_float(&random)) : odd[round % 8];
+        for (int i = 0; i < COUNT; i++) {
+            dots[i] = (int32_t)random_next(&random) % 66064384; // 127 * 127 * 4096
+            dots[i] = random_next(&random) % 2 ? -dots[i] : dots[i];
+            scales[i] = random_next(&random) % 9 ? fabsf(random_float(&random)) : odd[i % 8];
+            norms[i] = random_next(&random) % 9 ? fabsf(random_float(&random)) : odd[i % 8];
+        }
+        size_t count = 2 + random_next(&random) % (COUNT - 1);
+        memdb__scores(&query, dots, scales, norms, count, scores);
+        for (size_t i = 0; i < count; i++) {
+            memdb__scores(&query, dots + i, scales + i, norms + i, 1, &single);
+            assert_memory_equal(&single, &scores[i], sizeof single);
+            assert_true(isfinite(single));
+        }
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_atlas_row_decodes_to_half_a_scale),
@@ -119,6 +147,7 @@ int main(void) {
         cmocka_unit_test(test_atlas_row_of_zero_is_zero),
         cmocka_unit_test(test_atlas_row_of_extreme_floats_is_well_formed),
         cmocka_unit_test(test_atlas_row_verify_refuses_hostile_bytes),
+        cmocka_unit_test(test_atlas_scores_of_a_block_equal_those_of_single_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
