@@ -25,6 +25,8 @@ foreach(library memdb memdb_static)
                              $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 endforeach()
 target_link_options(memdb PRIVATE -Wl,--as-needed)
+# An installed program finds the library beside itself, wherever the prefix was moved.
+set(CMAKE_INSTALL_RPATH "$ORIGIN/../${CMAKE_INSTALL_LIBDIR}")
 
 include(CMakePackageConfigHelpers)
 set(memdb_package ${CMAKE_INSTALL_LIBDIR}/cmake/memdb)

@@ -66,6 +66,8 @@ if ldd "$bin/consumer_static" | grep libmemdb; then
     echo "consumer_static is linked with the shared library" >&2
     exit 1
 fi
+echo "== the installed shell"
+env -u LD_LIBRARY_PATH "$prefix/bin/memdb" "$work/consumer_c.memdb" get first
 echo "== README.md's program"
 answer=$("$bin/readme")
 echo "$answer"

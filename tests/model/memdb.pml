@@ -302,18 +302,22 @@ end_idle:
 #ifdef MUTANT_ACK_FIRST
                     promise_full[x] = frame;
 #endif
-                    /* The shared sync (rule 7): older segments were synced when they were left. A dead syncer leaves
-                     * nothing to repair. */
-                    atomic { syncer == FREE || syncer == DEAD -> syncer = me };
+                    if
+                    :: durable >= x                         /* somebody synced for us */
+                    :: else ->
+                        /* The shared sync (rule 7): older segments were synced when they were left. A dead syncer leaves
+                         * nothing to repair. */
+                        atomic { syncer == FREE || syncer == DEAD -> syncer = me };
 #ifdef MUTANT_EPOCH_FIRST
-                    e = epoch;
-                    v = written;
+                        e = epoch;
+                        v = written;
 #else
-                    v = written;
-                    e = epoch;
+                        v = written;
+                        e = epoch;
 #endif
-                    sync_segment(e);
-                    atomic { raise_durable(v); syncer = FREE; v = 0; e = 0 };
+                        sync_segment(e);
+                        atomic { raise_durable(v); syncer = FREE; v = 0; e = 0 }
+                    fi;
                     atomic { promise_full[x] = frame; if :: mine < x -> mine = x :: else fi }
                 :: else ->
                     atomic { promise_os[x] = frame; if :: mine < x -> mine = x :: else fi }

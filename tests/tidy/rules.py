@@ -101,7 +101,7 @@ def check_includes(root, path, text, tables):
             findings.append(f"{place}: {folder} may include {' '.join(sorted(edges))} only: "
                             "move the code, or hand the thing in as an argument")
         private = target.name.startswith(target.parts[-2] + "_")
-        if private and folder != "tests" and target.parent != path.parent:
+        if private and folder not in ("tests", "bench") and target.parent != path.parent:
             findings.append(f"{place}: private to {target.parent}: use its contract header")
     return findings
 
