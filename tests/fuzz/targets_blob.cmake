@@ -1,0 +1,1 @@
+memdb_fuzz(extent memdb_blob memdb_base)
