@@ -1,0 +1,1 @@
+memdb_fuzz(json_lines memdb_cli memdb_static)

@@ -1,0 +1,182 @@
+"""JSON lines: goal, that each request gets the one answer that the contract promises, and that a refused request changes
+nothing. Method: whole conversations with the shell, whose answers are compared."""
+import base64
+import json
+import struct
+import shell_case
+
+
+def put(key, **fields):
+    return {"op": "put", "key": key, "text": f"text of {key}", **fields}
+
+
+class Json(shell_case.ShellCase):
+    def test_put_then_get_gives_every_field_back(self):
+        fields = {"text": "naïve \u0000 text 東京", "kind": "fact", "session": "s1", "actor": "Ann", "time": "2023-05-08T13:56:00+02:00",
+                  "valid_from": "2023-01-01", "valid_to": "2024-01-01T00:00:00.5Z", "expires": "2999-12-31T23:59:59Z", "importance": 0.1,
+                  "tokens": 7, "attrs": {"x": [1, 2.5, {"y": None}], "z": "ü"}}
+        answer, got = self.ask({"op": "put", "key": "a", **fields}, {"op": "get", "key": "a"})
+        self.assertTrue(answer["ok"] and answer["id"] >= 1 and answer["lsn"] > 0)
+        memory = got["memory"]
+        for name in ("text", "kind", "session", "actor", "importance", "tokens", "attrs", "expires"):
+            self.assertEqual(memory[name], fields[name])
+        self.assertEqual((memory["time"], memory["valid_from"], memory["valid_to"]),
+                         ("2023-05-08T11:56:00Z", "2023-01-01T00:00:00Z", "2024-01-01T00:00:00.500000Z"))
+        self.assertEqual((memory["id"], memory["key"], memory["space"]), (answer["id"], "a", "main"))
+        self.assertGreater(memory["version"], 0)
+
+    def test_put_with_known_key_keeps_fields_left_out(self):
+        answers = self.ask(put("a", actor="Ann"), {"op": "put", "key": "a", "text": "new"}, {"op": "get", "key": "a"})
+        self.assertEqual(answers[0]["id"], answers[1]["id"])
+        self.assertEqual((answers[2]["memory"]["text"], answers[2]["memory"]["actor"]), ("new", "Ann"))
+
+    def test_malformed_lines_are_invalid_and_answered_in_order(self):
+        raw = [b"", b"   ", b"{", b"[1]", b"7", b"null", b'{"op":"get","key":"a"} x', b'{"op":"get","key":"\xff"}',
+               b'{"op":"get","id":99999999999999999999}', b'{"op":"put","importance":1e999}', b"[" * 5000, b'{"op":7}', b'{"op":"nix"}',
+               b"{}", b'{"op":"spaces"}']
+        *bad, good = self.lines(*raw)
+        for answer in bad:
+            self.refused(answer, "MEMDB_INVALID")
+        self.assertEqual(good["spaces"], [])
+
+    def test_wrong_fields_are_invalid_and_named(self):
+        cases = [("nope", {"nope": 1}), ("text", {"text": 5}), ("text", {"text": None}), ("key", {"key": ""}), ("key", {"key": "a\0b"}), ("space", {"space": ""}),
+                 ("session", {"session": "a\0"}), ("actor", {"actor": ["x"]}), ("time", {"time": "2023-02-29"}), ("time", {"time": 5}),
+                 ("valid_from", {"valid_from": "yesterday"}), ("tokens", {"tokens": -1}), ("tokens", {"tokens": 1.5}), ("tokens", {"tokens": 1 << 40}),
+                 ("importance", {"importance": "high"}), ("attrs", {"attrs": []}), ("vector", {"vector": "x"}), ("vector", {"vector": []}),
+                 ("vector", {"vector": [1, "2"]}), ("vector", {"vector": [1e39]}), ("vector_b64", {"vector_b64": "AAAA"}),
+                 ("vector_b64", {"vector_b64": "AADAfw=="}), ("vector_b64", {"vector": [1], "vector_b64": "AACAPw=="}), ("links", {"links": {}}),
+                 ("links", {"links": [{"type": "x"}]}), ("links", {"links": [{"to": 1, "x": 1}]}), ("links", {"links": [{"to": True}]}),
+                 ("durability", {"durability": "some"}), ("id", {"id": 1})]
+        answers = self.ask(*({"op": "put", "text": "t", **fields, "re": i} for i, (_, fields) in enumerate(cases)), {"op": "list"})
+        for number, ((name, _), answer) in enumerate(zip(cases, answers)):
+            self.refused(answer, "MEMDB_INVALID", name)
+            self.assertEqual(answer["re"], number)
+        self.assertEqual(answers[-1]["memories"], [])
+
+    def test_duplicate_key_is_invalid_and_brings_re_back(self):
+        answer, = self.lines(b'{"op":"put","text":"a","text":"b","re":{"n":[1,null]}}')
+        self.refused(answer, "MEMDB_INVALID", "text")
+        self.assertEqual(answer["re"], {"n": [1, None]})
+
+    def test_line_above_the_limit_is_invalid_and_the_next_one_is_answered(self):
+        long = b'{"op":"put","text":"' + b"x" * (64 << 20) + b'"}'
+        first, second = self.lines(long, b'{"op":"spaces","re":2}')
+        self.refused(first, "MEMDB_INVALID", "64 MiB")
+        self.assertEqual(second, {"ok": True, "spaces": [], "re": 2})
+
+    def test_what_comes_later_is_unsupported(self):
+        recall = {"op": "recall", "text": "x"}
+        later = [{**recall, name: value} for name, value in (("seeds", [1]), ("filter", "kind = 'x'"), ("as_of", 5), ("window", []), ("now", "2020-01-01"),
+                                                            ("mmr", 0.5), ("token_budget", 100), ("explain", True))]
+        later += [{"op": "compact"}, {"op": "purge"}, {"op": "get", "key": "a", "as_of": 1}, {"op": "neighbours", "key": "a", "hops": 2},
+                  {"op": "neighbours", "key": "a", "as_of": 1}, {"op": "forget", "key": "a", "erase": True}, {"op": "forget", "filter": "x"}]
+        for request, answer in zip(later, self.ask(*later)):
+            self.refused(answer, "MEMDB_UNSUPPORTED")
+            self.assertTrue(answer["message"], request)
+
+    def test_recall_finds_by_words_and_says_why_fewer(self):
+        answers = self.ask(put("a", text="the lantern hangs in the harbour", session="s", time="2023-05-08"), put("b", text="granite and moss"),
+                           {"op": "recall", "text": "lantern", "mode": "words", "k": 3})
+        hit, = answers[-1]["hits"]
+        self.assertEqual((hit["key"], hit["space"], hit["text"], hit["time"], hit["session"]),
+                         ("a", "main", "the lantern hangs in the harbour", "2023-05-08T00:00:00Z", "s"))
+        self.assertAlmostEqual(sum(hit["signals"].values()), hit["score"], places=5)
+        self.assertEqual(set(hit["signals"]), {"words", "vector", "trace"})
+        self.assertTrue(answers[-1]["fewer"])
+
+    def test_recall_by_vector_takes_both_spellings(self):
+        packed = base64.b64encode(struct.pack("<3f", 0, 1, 0)).decode()
+        answers = self.ask(put("x", vector=[1, 0, 0]), put("y", vector_b64=packed), {"op": "recall", "vector_b64": packed, "mode": "vector", "k": 1},
+                           {"op": "recall", "vector": [0.9, 0.1, 0], "k": 1}, {"op": "recall", "vector": [1, 2], "k": 1})
+        self.assertEqual([hit["key"] for hit in answers[2]["hits"]], ["y"])
+        self.assertEqual([hit["key"] for hit in answers[3]["hits"]], ["x"])
+        self.refused(answers[4], "MEMDB_INVALID")
+
+    def test_recall_refuses_wrong_questions(self):
+        for request, name in (({}, "text"), ({"text": "x", "k": 0}, "k"), ({"text": "x", "k": 10001}, "k"), ({"text": "x", "mode": "deep"}, "mode"),
+                              ({"text": "x", "weights": {"magic": 1}}, "weights.magic"), ({"text": "x", "weights": {"words": -1}}, "weights.words"),
+                              ({"text": "x", "space": "main", "spaces": ["main"]}, "spaces"), ({"text": "x", "spaces": []}, "spaces"),
+                              ({"text": "x", "spaces": ["a", "a"]}, "spaces")):
+            self.refused(self.ask({"op": "recall", **request})[0], "MEMDB_INVALID", name)
+
+    def test_unknown_space_is_not_found_but_main_is_empty(self):
+        answers = self.ask({"op": "recall", "text": "x"}, {"op": "list"}, {"op": "get", "key": "a"}, {"op": "recall", "text": "x", "space": "far"},
+                           {"op": "list", "space": "far"}, {"op": "get", "space": "far", "key": "a"}, {"op": "recall", "text": "x", "spaces": ["main", "far"]})
+        self.assertEqual(answers[0]["hits"], [])
+        self.assertTrue(answers[0]["fewer"])
+        self.assertEqual(answers[1]["memories"], [])
+        self.refused(answers[2], "MEMDB_NOT_FOUND", "a")
+        for answer in answers[3:]:
+            self.refused(answer, "MEMDB_NOT_FOUND", "far")
+
+    def test_list_pages_by_time_session_and_key(self):
+        puts = [put(f"k{i:02}", time=f"2023-01-{30 - i:02}", session="odd" if i % 2 else "even") for i in range(25)]
+        pages, request = [], {"op": "list", "limit": 10}
+        self.ask(*puts)
+        while True:
+            answer, = self.ask(request)
+            pages.append([memory["key"] for memory in answer["memories"]])
+            if not answer["next"]:
+                break
+            request = {**request, "after": answer["next"]}
+        self.assertEqual([len(page) for page in pages], [10, 10, 5])
+        self.assertEqual(sum(pages, []), [f"k{i:02}" for i in reversed(range(25))])
+        odd, keys, some, wrong = self.ask({"op": "list", "session": "odd"}, {"op": "list", "prefix": "k1"}, {"op": "list", "from": "2023-01-10", "to": "2023-01-12"},
+                                          {"op": "list", "after": "!"})
+        self.assertEqual([m["key"] for m in odd["memories"]], [f"k{i:02}" for i in reversed(range(1, 25, 2))])
+        self.assertEqual([m["key"] for m in keys["memories"]], [f"k{i}" for i in range(10, 20)])
+        self.assertEqual([m["key"] for m in some["memories"]], ["k20", "k19"])
+        self.refused(wrong, "MEMDB_INVALID", "after")
+
+    def test_trace_gives_the_session_around_one(self):
+        self.ask(*(put(f"t{i}", time=f"2023-01-01T00:00:{i:02}Z", session="s") for i in range(9)), put("alone"))
+        around, two, alone = self.ask({"op": "trace", "key": "t4"}, {"op": "trace", "key": "t0", "before": 2, "after": 1}, {"op": "trace", "key": "alone"})
+        self.assertEqual([m["key"] for m in around["memories"]], [f"t{i}" for i in range(1, 8)])
+        self.assertEqual([m["key"] for m in two["memories"]], ["t0", "t1"])
+        self.assertEqual([m["key"] for m in alone["memories"]], ["alone"])
+
+    def test_links_are_walked_one_hop_in_each_direction(self):
+        answers = self.ask(put("a"), put("b", links=[{"to": "a", "type": "after"}, {"to": "b", "type": "self"}]), put("c", links=[{"to": "nobody"}]), {"op": "get", "key": "c"},
+                           {"op": "link", "from": "a", "to": "b", "type": "before", "weight": 0.5}, {"op": "neighbours", "key": "a", "direction": "both"},
+                           {"op": "neighbours", "key": "a"}, {"op": "unlink", "from": "a", "to": "b", "type": "before"}, {"op": "neighbours", "key": "a"},
+                           {"op": "unlink", "from": "a", "to": "b", "type": "before"})
+        self.refused(answers[2], "MEMDB_NOT_FOUND", "nobody")
+        self.refused(answers[3], "MEMDB_NOT_FOUND")
+        node, = answers[5]["nodes"]
+        self.assertEqual((node["key"], node["hops"], sorted(via["type"] for via in node["via"])), ("b", 1, ["after", "before"]))
+        self.assertEqual(answers[6]["nodes"][0]["via"][0]["weight"], 0.5)
+        self.assertEqual(answers[8]["nodes"], [])
+        self.refused(answers[9], "MEMDB_NOT_FOUND")
+
+    def test_forget_counts_and_then_nothing_is_found(self):
+        answers = self.ask(put("a", text="lantern"), {"op": "forget", "key": "a"}, {"op": "get", "key": "a"}, {"op": "recall", "text": "lantern"}, {"op": "forget", "key": "a"})
+        self.assertEqual(answers[1]["forgotten"], 1)
+        self.refused(answers[2], "MEMDB_NOT_FOUND")
+        self.assertEqual(answers[3]["hits"], [])
+        self.refused(answers[4], "MEMDB_NOT_FOUND")
+
+    def test_spaces_are_created_listed_and_dropped(self):
+        answers = self.ask({"op": "create_space", "name": "v", "dimension": 3, "metric": "l2", "tokenizer": "plain"}, {"op": "create_space", "name": "v"},
+                           put("a", space="v", vector=[1, 2, 3]), put("b", space="v", vector=[1, 2]), {"op": "spaces"}, {"op": "drop_space", "name": "v"},
+                           {"op": "get", "space": "v", "key": "a"}, {"op": "drop_space", "name": "v"})
+        self.refused(answers[1], "MEMDB_EXISTS")
+        self.refused(answers[3], "MEMDB_INVALID")
+        space, = answers[4]["spaces"]
+        self.assertEqual((space["name"], space["dimension"], space["metric"], space["memories"], space["bytes"]), ("v", 3, "l2", 1, 9))
+        self.refused(answers[6], "MEMDB_NOT_FOUND", "v")
+        self.refused(answers[7], "MEMDB_NOT_FOUND", "v")
+
+    def test_database_operations_answer_their_figures(self):
+        copy = self.path("copy")
+        answers = self.ask(put("a"), {"op": "checkpoint"}, {"op": "verify"}, {"op": "stats"}, {"op": "backup", "to": copy}, {"op": "backup", "to": copy})
+        self.assertTrue(all(answer["ok"] for answer in answers[:5]), answers)
+        self.assertEqual(answers[2]["errors"], [])
+        self.assertEqual(answers[3]["memories"], 1)
+        self.refused(answers[5], "MEMDB_EXISTS")
+        self.database = copy
+        self.assertEqual(self.ask({"op": "get", "key": "a"})[0]["memory"]["text"], "text of a")
+
+
+if __name__ == "__main__":
+    shell_case.main()
