@@ -1,7 +1,7 @@
 // Integers to and from bytes, and a cursor that reads hostile bytes safely.
 //
-// On disk: little-endian fixed-width integers and LEB128 varints. Keys of sorted segments use big-endian integers,
-// so that memcmp orders them.
+// On disk: little-endian fixed-width integers and LEB128 varints. Keys of sorted segments use
+// big-endian integers, so that memcmp orders them.
 #ifndef MEMDB_BASE_BYTES_H
 #define MEMDB_BASE_BYTES_H
 
@@ -74,8 +74,9 @@ static inline uint64_t memdb__get_be64(const void *at) {
 /// Encode a LEB128 varint; returns its length, 1 to 10.
 size_t memdb__put_varint(uint8_t *at, uint64_t value);
 
-/// Reads from hostile bytes: after any read past the end, or of a varint of more than 64 bits, `bad` is set, and it
-/// and all later reads give zero (or an empty slice). Check `bad` once, at the end.
+/// Reads from hostile bytes: after any read past the end, or of a varint of more than 64 bits,
+/// `bad` is set, and it and all later reads give zero (or an empty slice). Check `bad` once, at the
+/// end.
 typedef struct memdb__reader {
     const uint8_t *at, *end;
     bool bad;
@@ -85,13 +86,16 @@ static inline memdb__reader_t memdb__reader(const void *data, size_t size) {
     const uint8_t *p = data;
     return (memdb__reader_t){p, p ? p + size : p, false};
 }
-static inline size_t memdb__reader_left(const memdb__reader_t *r) { return (size_t)(r->end - r->at); }
+static inline size_t memdb__reader_left(const memdb__reader_t *r) {
+    return (size_t)(r->end - r->at);
+}
 uint8_t memdb__read_u8(memdb__reader_t *reader);
 uint32_t memdb__read_u32(memdb__reader_t *reader);
 uint64_t memdb__read_u64(memdb__reader_t *reader);
 uint64_t memdb__read_varint(memdb__reader_t *reader);
-const uint8_t *memdb__read_slice(memdb__reader_t *reader, size_t size);             // NULL when bad
-const uint8_t *memdb__read_sized(memdb__reader_t *reader, size_t *size_out);        // varint size, then bytes
+const uint8_t *memdb__read_slice(memdb__reader_t *reader, size_t size); // NULL when bad
+const uint8_t *memdb__read_sized(memdb__reader_t *reader,
+                                 size_t *size_out); // varint size, then bytes
 
 /// memcmp over the common length, then by length: <0, 0, >0.
 static inline int memdb__compare(const void *a, size_t a_size, const void *b, size_t b_size) {

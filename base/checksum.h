@@ -1,4 +1,5 @@
-// The xxHash adapter: XXH3-64 as checksum of everything durable, XXH3-128 as content identity of blobs.
+// The xxHash adapter: XXH3-64 as checksum of everything durable, XXH3-128 as content identity of
+// blobs.
 #ifndef MEMDB_BASE_CHECKSUM_H
 #define MEMDB_BASE_CHECKSUM_H
 

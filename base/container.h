@@ -1,16 +1,20 @@
 // The segment container: the one file shape of every store's immutable segments.
 //
-// A container is written once from front to back, synced, and then named by the catalog; it is never changed.
-// It holds up to 32 sections of bytes, each 64-byte aligned, so that arrays can be used in place through the mapping.
+// A container is written once from front to back, synced, and then named by the catalog; it is
+// never changed. It holds up to 32 sections of bytes, each 64-byte aligned, so that arrays can be
+// used in place through the mapping.
 //
-//   header   4 KiB: magic "MEMDBSEG", format version, kind, database id, segment id, page size, reserved zero, XXH3-64
+//   header   4 KiB: magic "MEMDBSEG", format version, kind, database id, segment id, page size,
+//            zero, XXH3-64
 //   body     sections, in pages of 16 KiB
-//   tail     page checksums (u64 each, XXH3-64 with a seed made of segment id and page number), section table,
-//            then a 64-byte footer at the end of the file: sizes, offsets, XXH3-64 of the tail, magic
+//   tail     page checksums (u64 each, XXH3-64, seed made of segment id and page number),
+//            section table
+//   footer   the last 64 bytes: sizes, XXH3-64 of the tail, XXH3-64 of itself, magic
 //
-// Pages are contiguous in the mapping; their checksums stand apart, so that no array is broken by them. Reading is
-// two steps: memdb__container_section gives unchecked bytes; memdb__container_check makes a range of them safe to
-// read, once (a bit a page remembers). Nothing may be read before it was checked.
+// Pages are contiguous in the mapping; their checksums stand apart, so that no array is broken by
+// them. Reading is two steps: memdb__container_section gives unchecked bytes;
+// memdb__container_check makes a range of them safe to read, once (a bit a page remembers). Nothing
+// may be read before it was checked.
 #ifndef MEMDB_BASE_CONTAINER_H
 #define MEMDB_BASE_CONTAINER_H
 
@@ -35,30 +39,45 @@ typedef struct memdb__segment_identity {
 typedef struct memdb__container_writer memdb__container_writer_t;
 typedef struct memdb__container memdb__container_t;
 
-/// Create file `name` in `directory` (it must not exist).
-memdb_status_t memdb__container_create(int directory, const char *name, const memdb__segment_identity_t *identity,
-                                       memdb__container_writer_t **writer_out, memdb_error_t *error);
+/// Create file `name` in `directory` (it must not exist: MEMDB_EXISTS). `directory` stays open
+/// until the writer is consumed. After a failed begin or append the writer accepts nothing more;
+/// finish then fails too, so that the status of the appends need not be looked at one by one.
+memdb_status_t memdb__container_create(int directory, const char *name,
+                                       const memdb__segment_identity_t *identity,
+                                       memdb__container_writer_t **writer_out,
+                                       memdb_error_t *error);
 /// Begin the section numbered `section` (0 to 31, each at most once); ends the one before.
-memdb_status_t memdb__container_begin(memdb__container_writer_t *writer, uint32_t section, memdb_error_t *error);
-memdb_status_t memdb__container_append(memdb__container_writer_t *writer, const void *data, size_t size, memdb_error_t *error);
+memdb_status_t memdb__container_begin(memdb__container_writer_t *writer, uint32_t section,
+                                      memdb_error_t *error);
+memdb_status_t memdb__container_append(memdb__container_writer_t *writer, const void *data,
+                                       size_t size, memdb_error_t *error);
 /// Bytes appended to the current section so far.
 uint64_t memdb__container_position(const memdb__container_writer_t *writer);
-/// Write the tail, sync the file, close. The directory is not synced. Consumes `writer` on every path; a failed file is unlinked.
-/// file_size_out, checksum_out: what the catalog keeps of the file; open compares them.
-memdb_status_t memdb__container_finish(memdb__container_writer_t *writer, uint64_t *file_size_out, uint64_t *checksum_out, memdb_error_t *error);
+/// Write the tail, sync the file, close. The directory is not synced. Consumes `writer` on every
+/// path; a failed file is unlinked. file_size_out, checksum_out: what the catalog keeps of the
+/// file; open compares them.
+memdb_status_t memdb__container_finish(memdb__container_writer_t *writer, uint64_t *file_size_out,
+                                       uint64_t *checksum_out, memdb_error_t *error);
 void memdb__container_abandon(memdb__container_writer_t *writer); // closes and unlinks
 
-/// Map and check header, footer and tail of a segment. `file_size` and `checksum` as finish gave them (0, 0: not compared).
-/// A container may be used by many threads.
-memdb_status_t memdb__container_open(int directory, const char *name, const memdb__segment_identity_t *identity, uint64_t file_size, uint64_t checksum,
-                                     memdb__container_t **container_out, memdb_error_t *error);
+/// Map and check header, footer and tail of a segment. `file_size` and `checksum` as finish gave
+/// them (0, 0: not compared). A container may be used by many threads.
+memdb_status_t memdb__container_open(int directory, const char *name,
+                                     const memdb__segment_identity_t *identity, uint64_t file_size,
+                                     uint64_t checksum, memdb__container_t **container_out,
+                                     memdb_error_t *error);
 void memdb__container_close(memdb__container_t *container);
 /// A section's bytes, not yet checked; an absent section is NULL and 0.
-const uint8_t *memdb__container_section(const memdb__container_t *container, uint32_t section, uint64_t *size_out);
-/// Check the pages under [at, at + size), which must lie inside the mapping; MEMDB_CORRUPT names file and offset.
-memdb_status_t memdb__container_check(memdb__container_t *container, const void *at, size_t size, memdb_error_t *error);
-/// Check every page, whatever is remembered. `found` is called for each bad page; the status is MEMDB_CORRUPT then.
-memdb_status_t memdb__container_verify(memdb__container_t *container, memdb_verify_fn found, void *context, memdb_error_t *error);
+const uint8_t *memdb__container_section(const memdb__container_t *container, uint32_t section,
+                                        uint64_t *size_out);
+/// Check the pages under [at, at + size), which must lie inside the mapping; MEMDB_CORRUPT names
+/// file and offset.
+memdb_status_t memdb__container_check(memdb__container_t *container, const void *at, size_t size,
+                                      memdb_error_t *error);
+/// Check every page, whatever is remembered. `found` is called for each bad page; the status is
+/// MEMDB_CORRUPT then.
+memdb_status_t memdb__container_verify(memdb__container_t *container, memdb_verify_fn found,
+                                       void *context, memdb_error_t *error);
 /// Where in the file a byte of the mapping lies, for messages.
 uint64_t memdb__container_offset(const memdb__container_t *container, const void *at);
 uint64_t memdb__container_file_size(const memdb__container_t *container);

@@ -9,13 +9,12 @@
 //   40    4   size of the header
 //   44    4   page size
 //   48    .   reserved, zero
-//   4088  8   XXH3-64 of the 4,088 bytes before, seed 0; at this place in every version, so that an
-//   unknown version
-//             can be told from damage
-// body: from 4096, a multiple of 64 bytes. Sections follow each other in the order of the table;
-// each begins at the
-//   end of the one before, rounded up to 64; the gaps are zero. Page p is the body's bytes from p *
-//   16,384, the last page is shorter.
+//   4088  8   XXH3-64 of the 4,088 bytes before, seed 0; at this place in every version, so that
+//             an unknown version can be told from damage
+// body: from 4096, a multiple of 64 bytes
+//   Sections follow each other in the order of the table; each begins at the end of the one before,
+//   rounded up to 64; the gaps are zero. Page p is the body's bytes from p * 16,384 on; the last
+//   page is shorter.
 // tail: at the end of the body
 //   page count * 8      XXH3-64 of each page, seed page_seed(segment id, p)
 //   section count * 24  number u32, reserved u32 zero, offset in the file u64, size u64
@@ -28,9 +27,8 @@
 //   32    4   section count
 //   36    4   reserved, zero
 //   40    8   XXH3-64 of the tail, seed segment id
-//   48    8   XXH3-64 of the 48 bytes before, seed segment id; the "checksum" of the whole file,
-//   since it covers the
-//             tail's checksum, which covers the pages' checksums
+//   48    8   XXH3-64 of the 48 bytes before, seed segment id; the checksum of the whole file,
+//             since it covers the tail's checksum, which covers those of the pages
 //   56    8   magic "MEMDBEND"
 #ifndef MEMDB_BASE_CONTAINER_FORMAT_H
 #define MEMDB_BASE_CONTAINER_FORMAT_H

@@ -1,11 +1,13 @@
-// A sorted segment: an immutable, ordered map from byte keys to byte values, each with a version, in one container.
+// A sorted segment: an immutable, ordered map from byte keys to byte values, each with a version,
+// in one container.
 //
-// Entries are written in rising order of key (memcmp), at most one a key. They lie in blocks of about 4 KiB (a larger
-// entry has a block of its own), each with an offset array, so that a block is searched by halving. An index section
-// holds the blocks' offsets and first keys. A Bloom filter over the keys (10 bits a key, one cache line a key) answers
-// about 99 % of the misses without a block. Each entry carries a version (u64, an LSN), and a flag: tombstone or not;
-// a tombstone may have a value.
-// Every block is decoded as hostile bytes after its pages were checked: a bad offset is MEMDB_CORRUPT, never a crash.
+// Entries are written in rising order of key (memcmp), at most one a key. They lie in blocks of
+// about 4 KiB (a larger entry has a block of its own), each with an offset array, so that a block
+// is searched by halving. An index section holds the blocks' offsets and first keys. A Bloom filter
+// over the keys (10 bits a key, one cache line a key) answers about 99 % of the misses without a
+// block. Each entry carries a version (u64, an LSN), and a flag: tombstone or not; a tombstone may
+// have a value. Every block is decoded as hostile bytes after its pages were checked: a bad offset
+// is MEMDB_CORRUPT, never a crash.
 #ifndef MEMDB_BASE_SORTED_H
 #define MEMDB_BASE_SORTED_H
 
@@ -23,46 +25,58 @@ typedef struct memdb__entry {
 typedef struct memdb__sorted_writer memdb__sorted_writer_t;
 typedef struct memdb__sorted memdb__sorted_t;
 
-memdb_status_t memdb__sorted_create(int directory, const char *name, const memdb__segment_identity_t *identity,
+memdb_status_t memdb__sorted_create(int directory, const char *name,
+                                    const memdb__segment_identity_t *identity,
                                     memdb__sorted_writer_t **writer_out, memdb_error_t *error);
-/// Keys must rise strictly; else MEMDB_INVALID and nothing changed. Key and value below 1 GiB; else MEMDB_LIMIT.
-/// After any other error only finish, which tells it again, and abandon are left.
-memdb_status_t memdb__sorted_append(memdb__sorted_writer_t *writer, const memdb__entry_t *entry, memdb_error_t *error);
+/// Keys must rise strictly, else MEMDB_INVALID; key and value are below 1 GiB, else MEMDB_LIMIT;
+/// both change nothing. After any other error only finish, which tells it again, and abandon are
+/// left.
+memdb_status_t memdb__sorted_append(memdb__sorted_writer_t *writer, const memdb__entry_t *entry,
+                                    memdb_error_t *error);
 /// As memdb__container_finish: consumes the writer.
-memdb_status_t memdb__sorted_finish(memdb__sorted_writer_t *writer, uint64_t *file_size_out, uint64_t *checksum_out, memdb_error_t *error);
+memdb_status_t memdb__sorted_finish(memdb__sorted_writer_t *writer, uint64_t *file_size_out,
+                                    uint64_t *checksum_out, memdb_error_t *error);
 void memdb__sorted_abandon(memdb__sorted_writer_t *writer);
 
-/// Opening checks the container's tail and the index section; blocks are checked at first touch. Thread-safe for reading.
-memdb_status_t memdb__sorted_open(int directory, const char *name, const memdb__segment_identity_t *identity, uint64_t file_size, uint64_t checksum,
-                                  memdb__sorted_t **sorted_out, memdb_error_t *error);
+/// Opening checks the container's tail and the index section; blocks are checked at first touch.
+/// Thread-safe for reading.
+memdb_status_t memdb__sorted_open(int directory, const char *name,
+                                  const memdb__segment_identity_t *identity, uint64_t file_size,
+                                  uint64_t checksum, memdb__sorted_t **sorted_out,
+                                  memdb_error_t *error);
 void memdb__sorted_close(memdb__sorted_t *sorted);
 uint64_t memdb__sorted_count(const memdb__sorted_t *sorted);
 memdb__container_t *memdb__sorted_container(memdb__sorted_t *sorted);
 
-/// Point lookup. MEMDB_NOT_FOUND without a message when the key is absent (a tombstone is found). Pointers go into the
-/// mapping and live as long as `sorted`. Does not allocate.
-memdb_status_t memdb__sorted_get(memdb__sorted_t *sorted, const void *key, size_t key_size, memdb__entry_t *entry_out, memdb_error_t *error);
+/// Point lookup. MEMDB_NOT_FOUND without a message when the key is absent (a tombstone is found).
+/// Pointers go into the mapping and live as long as `sorted`. Does not allocate.
+memdb_status_t memdb__sorted_get(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                 memdb__entry_t *entry_out, memdb_error_t *error);
 
 /// A position in the map. Storage is the caller's; no clean-up is needed.
 typedef struct memdb__sorted_iterator {
     memdb__sorted_t *sorted;
-    uint64_t block;      // number of the block; == block count: after the end
-    uint32_t slot;       // number of the entry in the block
-    bool valid;          // whether it stands on an entry
+    uint64_t block; // number of the block; == block count: after the end
+    uint32_t slot;  // number of the entry in the block
+    bool valid;     // whether it stands on an entry
     memdb__entry_t entry;
 } memdb__sorted_iterator_t;
 
-/// An iterator without an entry stands after the end or before the beginning: a step back from the end stands on the
-/// last entry, a step forth from the beginning on the first; further steps out change nothing. A step that fails
-/// leaves the iterator as it was. Nothing here allocates. An empty `key` is the smallest one.
+/// An iterator without an entry stands after the end or before the beginning: a step back from the
+/// end stands on the last entry, a step forth from the beginning on the first; further steps out
+/// change nothing. A step that fails leaves the iterator as it was. Nothing here allocates. An
+/// empty `key` is the smallest one.
 
 /// Stand on the first entry with a key >= `key`; `valid` is false when there is none.
-memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size_t key_size, memdb__sorted_iterator_t *iterator, memdb_error_t *error);
+memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                  memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 /// Stand on the last entry with a key < `key`; `valid` is false when there is none.
-memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *key, size_t key_size, memdb__sorted_iterator_t *iterator, memdb_error_t *error);
+memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                         memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_next(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_previous(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 /// Checks all pages, then that every entry decodes, keys rise, and the filter knows each key.
-memdb_status_t memdb__sorted_verify(memdb__sorted_t *sorted, memdb_verify_fn found, void *context, memdb_error_t *error);
+memdb_status_t memdb__sorted_verify(memdb__sorted_t *sorted, memdb_verify_fn found, void *context,
+                                    memdb_error_t *error);
 
 #endif

@@ -3,11 +3,13 @@
 // Sections of the container
 //   0  blocks       one after the other, without gaps
 //   1  starts       u64 (block count + 1): where each block begins in section 0; the last is the
-//   section's size 2  key starts   u64 (block count + 1): where each block's first key begins in
-//   section 3; the last is its size 3  first keys   bytes 4  heads        u64 a block: the 8 bytes
-//   of its first key behind the common prefix, as a big-endian number in
-//                   little-endian bytes, filled up with zero. Searching these alone decides nearly
-//                   every step.
+//                   size of that section
+//   2  key starts   u64 (block count + 1): where each block's first key begins in section 3; the
+//                   last is the size of that section
+//   3  first keys   bytes
+//   4  heads        u64 a block: the 8 bytes of its first key behind the common prefix, as a
+//                   big-endian number in little-endian bytes, filled up with zero. Searching these
+//                   alone decides nearly every step.
 //   5  filter       lines of 64 bytes
 //   6  meta         64 bytes, below
 //

@@ -27,7 +27,7 @@ static memdb_status_t load_section(const memdb__sorted_t *sorted, uint32_t secti
 }
 
 static memdb_status_t load_meta(memdb__sorted_t *sorted, memdb_error_t *error) {
-    const uint8_t *meta;
+    const uint8_t *meta = NULL;
     memdb_status_t status =
         load_section(sorted, MEMDB__SORTED_META, MEMDB__SORTED_META_BYTES, &meta, error);
     if (status)

@@ -1,8 +1,9 @@
 // Status and error context for the files of the library.
 //
-// A function that can fail returns memdb_status_t and takes a memdb_error_t * as its last argument, in which it
-// leaves the status and a message: lower case, no full stop, with the offending value. Callers add context in front:
-// "open: recover: segment 7 at 4096: checksum mismatch". `error` may be NULL where the caller does not want it.
+// A function that can fail returns memdb_status_t and takes a memdb_error_t * as its last argument,
+// in which it leaves the status and a message: lower case, no full stop, with the offending value.
+// Callers add context in front: "open: recover: segment 7 at 4096: checksum mismatch". `error` may
+// be NULL where the caller does not want it.
 #ifndef MEMDB_BASE_STATUS_H
 #define MEMDB_BASE_STATUS_H
 
@@ -15,12 +16,14 @@
 memdb_status_t memdb__fail(memdb_error_t *error, memdb_status_t status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/// The same for a failed system call: status from `errno_value` (ENOSPC, EDQUOT: MEMDB_FULL; ENOMEM: MEMDB_NOMEM;
-/// ENOENT: MEMDB_NOT_FOUND; EEXIST: MEMDB_EXISTS; else MEMDB_IO), message "<formatted>: <strerror>".
+/// The same for a failed system call: status from `errno_value` (ENOSPC, EDQUOT: MEMDB_FULL;
+/// ENOMEM: MEMDB_NOMEM; ENOENT: MEMDB_NOT_FOUND; EEXIST: MEMDB_EXISTS; else MEMDB_IO), message
+/// "<formatted>: <strerror>".
 memdb_status_t memdb__fail_errno(memdb_error_t *error, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/// Put context in front of the message: "<formatted>: <message>". Returns error->status (MEMDB_IO for NULL).
+/// Put context in front of the message: "<formatted>: <message>". Returns error->status (MEMDB_IO
+/// for NULL).
 memdb_status_t memdb__error_context(memdb_error_t *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
