@@ -84,14 +84,21 @@ memdb_status_t memdb__words_segment_write(int directory, const char *name, const
 
 typedef struct memdb__words_query memdb__words_query_t;
 
-/// Parse a question: terms (stop words dropped, unless nothing is left), "quoted phrases" (their terms count as terms
-/// too), and prefix* terms. A query may be used for many searches, by one thread at a time.
+#define MEMDB__WORDS_QUERY_WORDS 4096u   // words of a question that are read; the rest is ignored
+#define MEMDB__WORDS_PREFIX_TERMS 64u    // a prefix stands for so many of its terms, the most frequent ones
+
+/// Parse a question: terms (stop words dropped, unless nothing is left; a repeated term counts once), "quoted phrases"
+/// (their terms count as terms too), and prefix* terms: each term that begins with the prefix, and the stem of the
+/// prefix itself. A query may be used for many searches, by one thread at a time.
 memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char *text, size_t size, memdb__words_query_t **query_out, memdb_error_t *error);
 void memdb__words_query_destroy(memdb__words_query_t *query);
 size_t memdb__words_query_terms(const memdb__words_query_t *query);   // 0: nothing to ask
 size_t memdb__words_query_phrases(const memdb__words_query_t *query);
-/// How often the phrases occur in `text` (tokenised as documents are), summed; `required` demands each one and each prefix.
-bool memdb__words_query_matches(const memdb__words_query_t *query, const char *text, size_t size, uint32_t *phrase_count_out);
+/// How often the phrases occur in `text` (tokenised as documents are), summed, and whether each phrase and each prefix
+/// occurs in it at all. The index keeps no positions: a search finds the candidates by their terms, and this decides.
+/// A prefix matches a word that begins with it, before or after stemming.
+memdb_status_t memdb__words_query_matches(memdb__words_query_t *query, const char *text, size_t size, bool *all_out, uint32_t *phrase_count_out,
+                                          memdb_error_t *error);
 
 typedef struct memdb__words_hit {
     uint64_t id, version;

@@ -1,0 +1,24 @@
+// Reading the terms of a bag.
+#ifndef MEMDB_INDEX_LEXICAL_BAG_H
+#define MEMDB_INDEX_LEXICAL_BAG_H
+
+#include "base/bytes.h"
+#include "index/lexical/lexical.h"
+
+/// A document's terms, read one by one. After memdb__bag_open and after each step `bad` says that the bytes are no bag.
+typedef struct memdb__bag {
+    memdb__reader_t reader;
+    uint32_t tokens, terms; // as the head says
+    uint32_t left;          // terms not yet read
+    uint64_t counted;       // sum of tf so far
+    const uint8_t *term;
+    uint32_t size, tf;
+    bool bad;
+} memdb__bag_t;
+
+bool memdb__bag_open(memdb__bag_t *bag, const uint8_t *data, size_t size);
+/// The next term into `term`, `size`, `tf`. False at the end, and where the bytes are bad. All of the form is checked:
+/// rising terms, sizes, counts, and at the end the sum of tf and that nothing follows.
+bool memdb__bag_next(memdb__bag_t *bag);
+
+#endif

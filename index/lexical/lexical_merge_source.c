@@ -1,0 +1,171 @@
+// A source of a merge: a delta list or a segment, walked space by space and term by term.
+#include "index/lexical/lexical_merge.h"
+
+#include "index/lexical/lexical_code.h"
+
+#include <stdlib.h>
+
+// A list's term with its first 8 bytes as a number, which decides most comparisons.
+typedef struct sorted_term {
+    uint64_t key;
+    const memdb__list_term_t *term;
+} sorted_term_t;
+
+static int compare_terms(const void *a, const void *b) {
+    const sorted_term_t *left = a, *right = b;
+    if (left->key != right->key) {
+        return left->key < right->key ? -1 : 1;
+    }
+    return memdb__compare(left->term->bytes, left->term->size, right->term->bytes,
+                          right->term->size);
+}
+
+static memdb_status_t sort_list_terms(memdb__merge_source_t *source, memdb_error_t *error) {
+    memdb__buffer_clear(&source->terms);
+    for (const memdb__list_term_t *term = memdb__list_terms(source->view.space); term;
+         term = term->next_in_space) {
+        uint8_t head[8] = {0};
+        memcpy(head, term->bytes, term->size < 8 ? term->size : 8);
+        sorted_term_t entry = {memdb__get_be64(head), term};
+        memdb__buffer_append(&source->terms, &entry, sizeof entry);
+    }
+    if (source->terms.failed) {
+        return memdb__fail(error, MEMDB_NOMEM, "no memory to merge words");
+    }
+    if (source->terms.size) {
+        qsort(source->terms.data, source->terms.size / sizeof(sorted_term_t),
+              sizeof(sorted_term_t), compare_terms);
+    }
+    source->next = 0;
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__merge_enter_space(memdb__merge_source_t *source, memdb_space_t space,
+                                        uint64_t visible, memdb_error_t *error) {
+    memdb_status_t status;
+    source->term = NULL;
+    source->net_documents = source->net_tokens = 0;
+    if (source->segment) {
+        status = memdb__segment_find_space(source->segment, space, &source->row, &source->present,
+                                           error);
+        if (status || !source->present) {
+            return status;
+        }
+        source->net_documents = source->row.net_documents;
+        source->net_tokens = source->row.net_tokens;
+        source->position = source->row.dictionary_begin;
+        return memdb__merge_next_term(source, error);
+    }
+    memdb__list_view(source->list, space, visible, &source->view);
+    source->present = source->view.space != NULL;
+    if (!source->present) {
+        return MEMDB_OK;
+    }
+    source->net_documents = source->view.net_documents;
+    source->net_tokens = source->view.net_tokens;
+    status = sort_list_terms(source, error);
+    return status ? status : memdb__merge_next_term(source, error);
+}
+
+memdb_status_t memdb__merge_next_term(memdb__merge_source_t *source, memdb_error_t *error) {
+    const uint8_t *before = source->term;
+    size_t before_size = source->term_size;
+    source->term = NULL;
+    if (source->list) {
+        const sorted_term_t *terms = (const sorted_term_t *)source->terms.data;
+        if (source->next < source->terms.size / sizeof *terms) {
+            source->term = terms[source->next].term->bytes;
+            source->term_size = terms[source->next].term->size;
+            source->next++;
+        }
+        return MEMDB_OK;
+    }
+    if (source->position >= source->row.dictionary_end) {
+        return MEMDB_OK;
+    }
+    memdb_status_t status = memdb__segment_record(source->segment, &source->row, source->position,
+                                                  &source->record, error);
+    if (status) {
+        return status;
+    }
+    if (before && memdb__compare(before, before_size, source->record.term,
+                                 source->record.term_size) >= 0) {
+        return memdb__segment_corrupt(source->segment, MEMDB__WORDS_DICTIONARY, source->position,
+                                      "the terms of a space do not rise", error);
+    }
+    source->position += source->record.size;
+    source->term = source->record.term;
+    source->term_size = source->record.term_size;
+    return MEMDB_OK;
+}
+
+static const memdb__list_term_t *list_term(const memdb__merge_source_t *source) {
+    return ((const sorted_term_t *)source->terms.data)[source->next - 1].term;
+}
+
+int64_t memdb__merge_net_df(const memdb__merge_source_t *source) {
+    if (source->segment) {
+        return source->record.net_df;
+    }
+    const memdb__list_term_t *term = list_term(source);
+    return (int64_t)memdb__list_visible_postings(term, &source->view) -
+           memdb__list_visible_removals(term, &source->view);
+}
+
+static void add_posting(const memdb__merge_source_t *source, uint32_t number, uint32_t tf,
+                        memdb__buffer_t *postings) {
+    uint32_t mapped = ((const uint32_t *)source->map.data)[number];
+    if (mapped != UINT32_MAX) {
+        memdb__words_posting_t posting = {mapped, tf};
+        memdb__buffer_append(postings, &posting, sizeof posting);
+    }
+}
+
+static memdb_status_t add_run(const memdb__merge_source_t *source, const memdb__words_run_t *run,
+                              memdb__buffer_t *postings, memdb_error_t *error) {
+    memdb__words_run_data_t data;
+    memdb_status_t status =
+        memdb__segment_run(source->segment, &source->row, run, &data, error);
+    for (uint32_t i = 0; i < run->count && !status; i++) {
+        uint32_t tf = memdb__run_tf(run, &data, i);
+        if (tf == 0) {
+            return memdb__segment_corrupt(source->segment, MEMDB__WORDS_POSTINGS, run->position,
+                                          "a posting lacks its count", error);
+        }
+        add_posting(source, run->chunk * MEMDB__WORDS_CHUNK + data.offsets[i], tf, postings);
+    }
+    return status;
+}
+
+memdb_status_t memdb__merge_postings(const memdb__merge_source_t *source,
+                                     memdb__buffer_t *postings, memdb_error_t *error) {
+    if (source->list) {
+        const memdb__list_term_t *term = list_term(source);
+        memdb__list_spans_t spans;
+        for (memdb__list_spans_begin(&spans, &term->postings,
+                                     memdb__list_visible_postings(term, &source->view));
+             spans.count; memdb__list_spans_next(&spans)) {
+            for (uint32_t i = 0; i < spans.count; i++) {
+                uint64_t value = spans.values[i];
+                add_posting(source, (uint32_t)value, (uint32_t)(value >> 32) & 0xFFFFFF, postings);
+            }
+        }
+        return MEMDB_OK;
+    }
+    const memdb__words_record_t *record = &source->record;
+    for (uint32_t i = 0; record->runs == 0 && i < record->count; i++) {
+        add_posting(source, record->documents[i], record->tf[i], postings);
+    }
+    memdb__words_runs_t runs = memdb__words_runs(record);
+    memdb__words_run_t run;
+    memdb_status_t status = MEMDB_OK;
+    while (!status && memdb__words_runs_next(&runs, &run)) {
+        status = add_run(source, &run, postings, error);
+    }
+    return status;
+}
+
+void memdb__merge_source_deinit(memdb__merge_source_t *source) {
+    memdb__buffer_deinit(&source->map);
+    memdb__buffer_deinit(&source->terms);
+}

@@ -1,0 +1,333 @@
+// Parsing questions, and matching phrases and prefixes against a text.
+//
+// A question is plain text. Quotes that close mark phrases; a word that ends with a star is a prefix. Everything else
+// goes through the tokenizer of documents, so that both sides agree on what a term is.
+#include "index/lexical/lexical_query.h"
+
+#include "base/bytes.h"
+#include "index/lexical/lexical_token.h"
+
+#include <stdlib.h>
+
+typedef struct parser {
+    memdb__words_query_t *query;
+    bool phrase;
+    bool failed;
+    bool has_last;
+    memdb__query_slice_t last_word, last_term; // of the newest token that is no pair
+    bool last_dense;
+} parser_t;
+
+static memdb__query_slice_t keep(memdb__words_query_t *query, const uint8_t *data, size_t size) {
+    memdb__query_slice_t slice = {(uint32_t)query->bytes.size, (uint32_t)size};
+    memdb__buffer_append(&query->bytes, data, size);
+    return slice;
+}
+
+static const uint8_t *at(const memdb__words_query_t *query, memdb__query_slice_t slice) {
+    return query->bytes.data + slice.offset;
+}
+
+static bool is_slice(const memdb__words_query_t *query, memdb__query_slice_t slice,
+                     const uint8_t *data, size_t size) {
+    return slice.size == size && memcmp(at(query, slice), data, size) == 0;
+}
+
+static bool take_token(void *context, const memdb__token_t *token) {
+    parser_t *parser = context;
+    memdb__words_query_t *query = parser->query;
+    memdb__query_word_t word = {
+        .term = keep(query, token->term, token->size),
+        .stop = !token->dense && memdb__is_stop_word(token->word, token->word_size)};
+    memdb__buffer_append(&query->words, &word, sizeof word);
+    if (!token->pair) {
+        parser->has_last = true;
+        parser->last_dense = token->dense;
+        parser->last_term = word.term;
+        parser->last_word = is_slice(query, word.term, token->word, token->word_size)
+                                ? word.term
+                                : keep(query, token->word, token->word_size);
+        if (parser->phrase) {
+            memdb__query_phrase_word_t member = {word.term, 0};
+            memdb__buffer_append(&query->phrase_words, &member, sizeof member);
+        }
+    }
+    parser->failed = query->bytes.failed || query->words.failed || query->phrase_words.failed;
+    return !parser->failed && MEMDB__COUNT_OF(query->words, memdb__query_word_t) <
+                                  MEMDB__WORDS_QUERY_WORDS;
+}
+
+static bool tokenize(parser_t *parser, const uint8_t *text, size_t size) {
+    return memdb__tokenize_each(parser->query->kind, text, size, take_token, parser) &&
+           !parser->failed;
+}
+
+static bool is_blank(uint8_t byte) {
+    return byte == ' ' || (byte >= '\t' && byte <= '\r');
+}
+
+// A piece without blanks that ends with a star: its last word is a prefix.
+static bool parse_prefix(parser_t *parser, const uint8_t *text, size_t size) {
+    memdb__words_query_t *query = parser->query;
+    parser->has_last = false;
+    if (!tokenize(parser, text, size)) {
+        return false;
+    }
+    if (!parser->has_last || parser->last_dense) {
+        return true; // nothing before the star, or a script whose characters are terms already
+    }
+    // The word is asked for as a prefix, which covers its own term.
+    query->words.size -= sizeof(memdb__query_word_t);
+    bool stemmed = parser->last_word.offset != parser->last_term.offset;
+    memdb__query_prefix_t prefix = {
+        .word = parser->last_word,
+        .stem = stemmed ? parser->last_term : (memdb__query_slice_t){0, 0}};
+    return memdb__buffer_append(&query->prefixes, &prefix, sizeof prefix);
+}
+
+static bool parse_plain(parser_t *parser, const uint8_t *text, size_t size) {
+    if (!memchr(text, '*', size)) {
+        return tokenize(parser, text, size);
+    }
+    for (size_t i = 0; i < size;) {
+        size_t end = i;
+        while (end < size && !is_blank(text[end])) {
+            end++;
+        }
+        size_t stars = end;
+        while (stars > i && text[stars - 1] == '*') {
+            stars--;
+        }
+        bool good = stars < end ? parse_prefix(parser, text + i, stars - i)
+                                : tokenize(parser, text + i, end - i);
+        if (!good) {
+            return false;
+        }
+        i = end + 1;
+    }
+    return true;
+}
+
+// Borders of the phrase's automaton.
+static void prepare_phrase(memdb__words_query_t *query, const memdb__query_phrase_t *phrase) {
+    memdb__query_phrase_word_t *words =
+        MEMDB__ITEMS_OF(query->phrase_words, memdb__query_phrase_word_t) + phrase->first;
+    for (uint32_t i = 1, border = 0; i < phrase->count; i++) {
+        const uint8_t *term = at(query, words[i].term);
+        while (border && !is_slice(query, words[border].term, term, words[i].term.size)) {
+            border = words[border - 1].border;
+        }
+        border += is_slice(query, words[border].term, term, words[i].term.size);
+        words[i].border = border;
+    }
+}
+
+static bool parse_phrase(parser_t *parser, const uint8_t *text, size_t size) {
+    memdb__words_query_t *query = parser->query;
+    memdb__query_phrase_t phrase = {
+        .first =
+            (uint32_t)MEMDB__COUNT_OF(query->phrase_words, memdb__query_phrase_word_t)};
+    parser->phrase = true;
+    bool good = tokenize(parser, text, size);
+    parser->phrase = false;
+    phrase.count = (uint32_t)MEMDB__COUNT_OF(query->phrase_words, memdb__query_phrase_word_t) -
+                   phrase.first;
+    if (!good || phrase.count == 0) {
+        return good;
+    }
+    prepare_phrase(query, &phrase);
+    return memdb__buffer_append(&query->phrases, &phrase, sizeof phrase);
+}
+
+// Length of a quotation mark at `text`, 0 if there is none: " and the typographic ones U+201C, U+201D.
+static size_t quote_at(const uint8_t *text, size_t size) {
+    if (text[0] == '"') {
+        return 1;
+    }
+    return size >= 3 && text[0] == 0xE2 && text[1] == 0x80 && (text[2] == 0x9C || text[2] == 0x9D)
+               ? 3
+               : 0;
+}
+
+static size_t find_quote(const uint8_t *text, size_t from, size_t size) {
+    while (from < size && !quote_at(text + from, size - from)) {
+        from++;
+    }
+    return from;
+}
+
+static bool parse(parser_t *parser, const uint8_t *text, size_t size) {
+    for (size_t i = 0; i < size;) {
+        size_t open = find_quote(text, i, size);
+        size_t inside = open < size ? open + quote_at(text + open, size - open) : size;
+        size_t close = find_quote(text, inside, size);
+        if (open < size && close == size) { // a quote that does not close is punctuation
+            open = size;
+        }
+        if (open > i && !parse_plain(parser, text + i, open - i)) {
+            return false;
+        }
+        if (open == size) {
+            return true;
+        }
+        if (!parse_phrase(parser, text + inside, close - inside)) {
+            return false;
+        }
+        i = close + quote_at(text + close, size - close);
+    }
+    return true;
+}
+
+static int compare_words(const void *a, const void *b, void *bytes) {
+    const memdb__query_word_t *left = a, *right = b;
+    const uint8_t *base = bytes;
+    return memdb__compare(base + left->term.offset, left->term.size, base + right->term.offset,
+                          right->term.size);
+}
+
+static void sort_words(memdb__query_word_t *words, size_t count, uint8_t *bytes) {
+    if (count > 24) {
+        qsort_r(words, count, sizeof *words, compare_words, bytes);
+        return;
+    }
+    for (size_t i = 1; i < count; i++) {
+        memdb__query_word_t moving = words[i];
+        size_t place = i;
+        for (; place > 0 && compare_words(&words[place - 1], &moving, bytes) > 0; place--) {
+            words[place] = words[place - 1];
+        }
+        words[place] = moving;
+    }
+}
+
+// Drop stop words, if anything else is asked, and repetitions. A fixed order makes equal documents score equally.
+static void reduce_words(memdb__words_query_t *query) {
+    memdb__query_word_t *words = MEMDB__ITEMS_OF(query->words, memdb__query_word_t);
+    size_t count = MEMDB__COUNT_OF(query->words, memdb__query_word_t), kept = 0;
+    bool content = query->prefixes.size > 0;
+    for (size_t i = 0; i < count; i++) {
+        content = content || !words[i].stop;
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (!content || !words[i].stop) {
+            words[kept++] = words[i];
+        }
+    }
+    count = kept;
+    kept = 0;
+    sort_words(words, count, query->bytes.data);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || compare_words(&words[i], &words[i - 1], query->bytes.data) != 0) {
+            words[kept++] = words[i];
+        }
+    }
+    query->words.size = kept * sizeof *words;
+}
+
+memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char *text,
+                                         size_t size, memdb__words_query_t **query_out,
+                                         memdb_error_t *error) {
+    memdb__words_query_t *query = memdb__allocate_zeroed(1, sizeof *query);
+    if (query) {
+        query->kind = kind;
+        parser_t parser = {.query = query};
+        if (parse(&parser, (const uint8_t *)text, size)) {
+            reduce_words(query);
+            *query_out = query;
+            return MEMDB_OK;
+        }
+    }
+    memdb__words_query_destroy(query);
+    return memdb__fail(error, MEMDB_NOMEM, "no memory for a question of %zu bytes", size);
+}
+
+void memdb__words_query_destroy(memdb__words_query_t *query) {
+    if (!query) {
+        return;
+    }
+    memdb__search_scratch_destroy(query->scratch);
+    memdb__buffer_deinit(&query->bytes);
+    memdb__buffer_deinit(&query->words);
+    memdb__buffer_deinit(&query->prefixes);
+    memdb__buffer_deinit(&query->phrases);
+    memdb__buffer_deinit(&query->phrase_words);
+    memdb__free(query);
+}
+
+size_t memdb__words_query_terms(const memdb__words_query_t *query) {
+    return MEMDB__COUNT_OF(query->words, memdb__query_word_t) +
+           MEMDB__COUNT_OF(query->prefixes, memdb__query_prefix_t);
+}
+
+size_t memdb__words_query_phrases(const memdb__words_query_t *query) {
+    return MEMDB__COUNT_OF(query->phrases, memdb__query_phrase_t);
+}
+
+static bool begins_with(const memdb__words_query_t *query, memdb__query_slice_t prefix,
+                        const uint8_t *data, size_t size) {
+    return size >= prefix.size && memcmp(data, at(query, prefix), prefix.size) == 0;
+}
+
+static void step_phrase(const memdb__words_query_t *query, memdb__query_phrase_t *phrase,
+                        const memdb__token_t *token) {
+    const memdb__query_phrase_word_t *words =
+        MEMDB__ITEMS_OF(query->phrase_words, memdb__query_phrase_word_t) + phrase->first;
+    while (phrase->matched &&
+           !is_slice(query, words[phrase->matched].term, token->term, token->size)) {
+        phrase->matched = words[phrase->matched - 1].border;
+    }
+    phrase->matched += is_slice(query, words[phrase->matched].term, token->term, token->size);
+    if (phrase->matched == phrase->count) {
+        phrase->occurrences++;
+        phrase->matched = words[phrase->count - 1].border;
+    }
+}
+
+static bool match_token(void *context, const memdb__token_t *token) {
+    memdb__words_query_t *query = context;
+    memdb__query_phrase_t *phrases = MEMDB__ITEMS_OF(query->phrases, memdb__query_phrase_t);
+    memdb__query_prefix_t *prefixes = MEMDB__ITEMS_OF(query->prefixes, memdb__query_prefix_t);
+    for (size_t i = 0; i < memdb__words_query_phrases(query) && !token->pair; i++) {
+        step_phrase(query, &phrases[i], token);
+    }
+    for (size_t i = 0; i < MEMDB__COUNT_OF(query->prefixes, memdb__query_prefix_t); i++) {
+        memdb__query_prefix_t *prefix = &prefixes[i];
+        prefix->seen = prefix->seen ||
+                       begins_with(query, prefix->word, token->term, token->size) ||
+                       begins_with(query, prefix->word, token->word, token->word_size) ||
+                       (prefix->stem.size &&
+                        is_slice(query, prefix->stem, token->term, token->size));
+    }
+    return true;
+}
+
+memdb_status_t memdb__words_query_matches(memdb__words_query_t *query, const char *text,
+                                          size_t size, bool *all_out, uint32_t *phrase_count_out,
+                                          memdb_error_t *error) {
+    memdb__query_phrase_t *phrases = MEMDB__ITEMS_OF(query->phrases, memdb__query_phrase_t);
+    memdb__query_prefix_t *prefixes = MEMDB__ITEMS_OF(query->prefixes, memdb__query_prefix_t);
+    size_t phrase_count = memdb__words_query_phrases(query);
+    size_t prefix_count = MEMDB__COUNT_OF(query->prefixes, memdb__query_prefix_t);
+    for (size_t i = 0; i < phrase_count; i++) {
+        phrases[i].matched = phrases[i].occurrences = 0;
+    }
+    for (size_t i = 0; i < prefix_count; i++) {
+        prefixes[i].seen = false;
+    }
+    if ((phrase_count || prefix_count) &&
+        !memdb__tokenize_each(query->kind, (const uint8_t *)text, size, match_token, query)) {
+        return memdb__fail(error, MEMDB_NOMEM, "no memory to match a text of %zu bytes", size);
+    }
+    bool all = true;
+    uint32_t total = 0;
+    for (size_t i = 0; i < phrase_count; i++) {
+        total += phrases[i].occurrences;
+        all = all && phrases[i].occurrences > 0;
+    }
+    for (size_t i = 0; i < prefix_count; i++) {
+        all = all && prefixes[i].seen;
+    }
+    *all_out = all;
+    *phrase_count_out = total;
+    return MEMDB_OK;
+}

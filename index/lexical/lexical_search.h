@@ -1,0 +1,123 @@
+// A search in progress: what its files share.
+//
+// The order of use: resolve (find the space, the terms and the statistics in all sources), then either score given
+// documents, or scan the sources chunk by chunk.
+#ifndef MEMDB_INDEX_LEXICAL_SEARCH_H
+#define MEMDB_INDEX_LEXICAL_SEARCH_H
+
+#include "index/lexical/lexical_code.h"
+#include "index/lexical/lexical_kernels.h"
+#include "index/lexical/lexical_list.h"
+#include "index/lexical/lexical_query.h"
+#include "index/lexical/lexical_segment.h"
+
+typedef struct memdb__search_term {
+    const uint8_t *bytes;
+    uint32_t size;
+    uint64_t hash;
+    int64_t df;        // net, over all sources
+    uint64_t postings; // over all sources; 0: the term plays no part
+    double idf;
+} memdb__search_term_t;
+
+/// A term in a source.
+typedef struct memdb__term_view {
+    uint32_t count;                 // postings that may be seen; 0: none
+    const memdb__list_term_t *term; // in a list
+    memdb__words_record_t record;   // in a segment
+    // the run that was read last
+    bool has_run;
+    memdb__words_runs_t runs; // what follows it
+    memdb__words_run_t run;
+    memdb__words_run_data_t data;
+} memdb__term_view_t;
+
+typedef struct memdb__search_source {
+    const memdb__words_list_t *list;
+    const memdb__words_segment_t *segment;
+    memdb__words_space_t row; // of a segment
+    memdb__list_view_t view;  // of a list
+    uint32_t documents;       // that may be seen; 0: skip the source
+    uint64_t postings;        // of all terms
+    memdb__term_view_t *views;
+} memdb__search_source_t;
+
+/// The postings of a term in the chunk in hand.
+typedef struct memdb__chunk_term {
+    uint32_t term; // its number
+    uint32_t count;
+    const uint16_t *offsets; // NULL: of a list
+    const uint8_t *codes;
+    memdb__term_view_t *view;
+    uint16_t inline_offsets[MEMDB__WORDS_INLINE];
+    uint8_t inline_codes[MEMDB__WORDS_INLINE];
+    uint32_t inline_tf[MEMDB__WORDS_INLINE];
+} memdb__chunk_term_t;
+
+typedef struct memdb__search_best {
+    float score;
+    uint64_t id, version;
+} memdb__search_best_t;
+
+typedef struct memdb__search {
+    memdb__words_query_t *query;
+    const memdb__words_search_t *asked;
+    memdb__search_term_t *terms;
+    uint32_t term_count;
+    memdb__search_source_t *sources;
+    uint32_t source_count;
+    memdb__bm25_t bm25;
+    int64_t net_documents, net_tokens;
+    // scan
+    const memdb__words_kernels_t *kernels;
+    bool wide;     // u16 accumulators
+    double unit;   // of an accumulator
+    void *tables;  // a table of 256 accumulator values for each term
+    void *values;  // the accumulators
+    memdb__chunk_term_t *chunk_terms;
+    uint32_t chunk_term_count;
+    uint32_t *keys;   // candidates of one scan
+    uint16_t *places;
+    double guess;     // of the least score that matters
+    double most_guess; // the highest that a finished chunk was scanned with
+    uint64_t examined, refused;
+    // the best so far: a heap whose root is the worst of them
+    memdb__search_best_t *best;
+    uint32_t best_count, capacity;
+} memdb__search_t;
+
+/// How many candidates one scan takes.
+#define MEMDB__SEARCH_ROOM 2048u
+/// Up to so many terms are scored in bytes.
+#define MEMDB__SEARCH_NARROW_TERMS 16u
+
+/// Find the space, terms and statistics. `search` is zeroed but for query, asked and capacity.
+memdb_status_t memdb__search_resolve(memdb__search_t *search, memdb_error_t *error);
+/// Add the terms of the query's prefixes. Called by resolve between finding the space and the terms.
+memdb_status_t memdb__search_expand(memdb__search_t *search, memdb_error_t *error);
+/// Memory for a search: `size` bytes of the query's scratch, 64-byte aligned; NULL: none. Earlier parts stay.
+void *memdb__search_allocate(memdb__words_query_t *query, size_t size);
+
+/// Make the run of `chunk` the view's; *found_out is false where the term has none there.
+memdb_status_t memdb__view_seek(const memdb__search_source_t *source, memdb__term_view_t *view,
+                                uint32_t chunk, bool *found_out, memdb_error_t *error);
+
+/// Scan all sources into the heap.
+memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error);
+/// Exact score of document `number` of a source.
+memdb_status_t memdb__search_score(memdb__search_t *search, memdb__search_source_t *source,
+                                   uint32_t number, double *score_out, memdb_error_t *error);
+
+/// Offer a document to the heap: filter, liveness and order decide.
+void memdb__search_offer(memdb__search_t *search, double score, uint64_t id, uint64_t version);
+static inline bool memdb__search_full(const memdb__search_t *search) {
+    return search->best_count == search->capacity;
+}
+
+/// The share of one term in an exact score; `norm` is a + b * length.
+static inline double memdb__search_share(const memdb__search_term_t *term, double tf,
+                                         double norm) {
+    return term->idf * tf * (MEMDB__BM25_K1 + 1) / (tf + norm);
+}
+
+#endif

@@ -1,0 +1,91 @@
+// Reading words segments: the arrays by document number.
+#include "index/lexical/lexical_segment.h"
+
+static memdb_status_t read_number(const memdb__words_segment_t *segment, uint32_t section,
+                                  uint64_t number, uint32_t width, uint64_t *value_out,
+                                  memdb_error_t *error) {
+    uint64_t position = number * width;
+    memdb_status_t status = memdb__segment_touch(segment, section, position, width, error);
+    if (status) {
+        return status;
+    }
+    const uint8_t *at = segment->sections[section] + position;
+    *value_out = width == 2 ? memdb__get_u16(at)
+                 : width == 4 ? memdb__get_u32(at) : memdb__get_u64(at);
+    return MEMDB_OK;
+}
+
+static memdb_status_t read_id(const memdb__words_segment_t *segment,
+                              const memdb__words_space_t *space, uint32_t number,
+                              uint64_t *id_out, memdb_error_t *error) {
+    uint32_t width = segment->head.flags & MEMDB__WORDS_WIDE_IDS ? 8 : 4;
+    memdb_status_t status = read_number(segment, MEMDB__WORDS_IDS, space->first_document + number,
+                                        width, id_out, error);
+    if (!status) {
+        *id_out += space->base_id;
+    }
+    return status;
+}
+
+static memdb_status_t read_version(const memdb__words_segment_t *segment,
+                                   const memdb__words_space_t *space, uint32_t number,
+                                   uint64_t *version_out, memdb_error_t *error) {
+    uint32_t width = segment->head.flags & MEMDB__WORDS_WIDE_VERSIONS ? 8 : 4;
+    memdb_status_t status = read_number(segment, MEMDB__WORDS_VERSIONS,
+                                        space->first_document + number, width, version_out, error);
+    if (!status) {
+        *version_out += segment->head.base_version;
+    }
+    return status;
+}
+
+memdb_status_t memdb__segment_document(const memdb__words_segment_t *segment,
+                                       const memdb__words_space_t *space, uint32_t number,
+                                       uint64_t *id_out, uint64_t *version_out,
+                                       memdb_error_t *error) {
+    memdb_status_t status = read_id(segment, space, number, id_out, error);
+    return status ? status : read_version(segment, space, number, version_out, error);
+}
+
+memdb_status_t memdb__segment_length(const memdb__words_segment_t *segment,
+                                     const memdb__words_space_t *space, uint32_t number,
+                                     uint32_t *length_out, memdb_error_t *error) {
+    uint32_t width = segment->head.flags & MEMDB__WORDS_WIDE_LENGTHS ? 4 : 2;
+    uint64_t length;
+    memdb_status_t status = read_number(segment, MEMDB__WORDS_LENGTHS,
+                                        space->first_document + number, width, &length, error);
+    if (!status) {
+        *length_out = (uint32_t)length;
+    }
+    return status;
+}
+
+memdb_status_t memdb__segment_locate(const memdb__words_segment_t *segment,
+                                     const memdb__words_space_t *space, uint64_t id,
+                                     uint64_t version, uint32_t *number_out,
+                                     memdb_error_t *error) {
+    uint32_t low = 0, high = space->documents;
+    *number_out = UINT32_MAX;
+    while (low < high) {
+        uint32_t middle = low + (high - low) / 2;
+        uint64_t here;
+        memdb_status_t status = read_id(segment, space, middle, &here, error);
+        uint64_t here_version = version;
+        if (!status && here == id) { // versions of one id are neighbours
+            status = read_version(segment, space, middle, &here_version, error);
+        }
+        if (status) {
+            return status;
+        }
+        if (here == id && here_version == version) {
+            *number_out = middle;
+            return MEMDB_OK;
+        }
+        if (here < id || (here == id && here_version < version)) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return MEMDB_OK;
+}
