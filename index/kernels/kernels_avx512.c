@@ -72,6 +72,55 @@ TARGET_INLINE void four_rows(const int8_t *query, const int8_t *rows, size_t str
     _mm_storeu_si128((__m128i *)(void *)dots_out, dots);
 }
 
+/// Blocks of common strides: the query stays in registers, which saves one load in five. `lines` is
+/// a constant where this is inlined, so the loops unroll; returns how many rows are done.
+TARGET_INLINE size_t rows_of_lines(const int8_t *query, const int8_t *rows, size_t lines,
+                                   size_t count, __m128i offset, bool prefetch, int32_t *dots_out) {
+    const __m512i flip = _mm512_set1_epi8((char)0x80);
+    const size_t stride = lines * 64;
+    __m512i q[12];
+    for (size_t i = 0; i < lines; i++)
+        q[i] = _mm512_loadu_si512(query + i * 64);
+    size_t row = 0;
+    for (; row + 4 <= count; row += 4) {
+        const int8_t *at = rows + row * stride;
+        __m512i sums[4];
+#pragma GCC unroll 4
+        for (size_t r = 0; r < 4; r++)
+            sums[r] = _mm512_setzero_si512();
+#pragma GCC unroll 12
+        for (size_t i = 0; i < lines; i++) {
+#pragma GCC unroll 4
+            for (size_t r = 0; r < 4; r++) {
+                if (prefetch)
+                    _mm_prefetch(
+                        (const char *)((uintptr_t)at + i * 256 + r * 64 + MEMDB__PREFETCH_BYTES),
+                        _MM_HINT_T0);
+                __m512i codes = _mm512_load_si512(at + r * stride + i * 64);
+                sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_xor_si512(codes, flip), q[i]);
+            }
+        }
+        __m128i dots = _mm_sub_epi32(reduce_four(sums[0], sums[1], sums[2], sums[3]), offset);
+        _mm_storeu_si128((__m128i *)(void *)(dots_out + row), dots);
+    }
+    return row;
+}
+
+/// The strides of 384, 512 and 768 codes; 0 for others.
+TARGET_INLINE size_t common_rows(const int8_t *query, const int8_t *rows, size_t stride,
+                                 size_t count, __m128i offset, bool prefetch, int32_t *dots_out) {
+    switch (stride) {
+    case 384:
+        return rows_of_lines(query, rows, 6, count, offset, prefetch, dots_out);
+    case 512:
+        return rows_of_lines(query, rows, 8, count, offset, prefetch, dots_out);
+    case 768:
+        return rows_of_lines(query, rows, 12, count, offset, prefetch, dots_out);
+    default:
+        return 0;
+    }
+}
+
 TARGET void memdb__dot_rows_avx512(const int8_t *query, const int8_t *rows, size_t stride,
                                    size_t count, int32_t *dots_out) {
     const __m512i flip = _mm512_set1_epi8((char)0x80);
@@ -79,11 +128,13 @@ TARGET void memdb__dot_rows_avx512(const int8_t *query, const int8_t *rows, size
     for (size_t i = 0; i < stride; i += 64)
         offsets = _mm512_dpbusd_epi32(offsets, flip, _mm512_loadu_si512(query + i));
     __m128i offset = _mm_set1_epi32(_mm512_reduce_add_epi32(offsets));
-    size_t i = 0;
+    size_t i;
     if (count * stride >= MEMDB__PREFETCH_FROM_BYTES) {
+        i = common_rows(query, rows, stride, count, offset, true, dots_out);
         for (; i + 4 <= count; i += 4)
             four_rows(query, rows + i * stride, stride, offset, true, dots_out + i);
     } else {
+        i = common_rows(query, rows, stride, count, offset, false, dots_out);
         for (; i + 4 <= count; i += 4)
             four_rows(query, rows + i * stride, stride, offset, false, dots_out + i);
     }

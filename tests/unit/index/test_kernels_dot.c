@@ -126,7 +126,9 @@ static void check_all_rows(dot_rows_fn dot_rows) {
         for (size_t count = 0; count < 10; count++)
             check_rows(dot_rows, stride, count, (int)(next() % 5));
     for (int mode = 0; mode < 5; mode++) {
-        check_rows(dot_rows, 384, 256, mode);
+        check_rows(dot_rows, 384, 257, mode);
+        check_rows(dot_rows, 512, 130, mode);
+        check_rows(dot_rows, 768, 91, mode);
         check_rows(dot_rows, MAX_SIZE, ROWS, mode);
         check_rows(dot_rows, 64, 1100, mode);
     }
