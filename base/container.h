@@ -39,9 +39,9 @@ typedef struct memdb__segment_identity {
 typedef struct memdb__container_writer memdb__container_writer_t;
 typedef struct memdb__container memdb__container_t;
 
-/// Create file `name` in `directory` (it must not exist: MEMDB_EXISTS). `directory` stays open until
-/// the writer is consumed. After a failed write or allocation the writer accepts nothing more, and
-/// finish fails too.
+/// Create file `name` in `directory` (it must not exist: MEMDB_EXISTS). `directory` stays open
+/// until the writer is consumed. After a failed write or allocation the writer accepts nothing
+/// more, and finish fails too.
 memdb_status_t memdb__container_create(int directory, const char *name,
                                        const memdb__segment_identity_t *identity,
                                        memdb__container_writer_t **writer_out,
