@@ -154,5 +154,5 @@ memdb_status_t memdb_backup(memdb_t *db, const char *path) {
     if (status) {
         memdb__error_context(&error, "backup");
     }
-    return memdb__report(db, &error);
+    return memdb__report(db, status, &error);
 }

@@ -75,10 +75,9 @@ memdb_status_t memdb_blob_put(memdb_txn_t *txn, const void *data, size_t size, m
     if (!txn || !blob_out || (size && !data)) {
         return MEMDB_INVALID;
     }
-    if (memdb__writable(txn->snapshot.db, &error) == MEMDB_OK) {
-        put_blob(txn, data, size, blob_out, &error);
-    }
-    return memdb__report(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__writable(txn->snapshot.db, &error);
+    status = status ? status : put_blob(txn, data, size, blob_out, &error);
+    return memdb__report(txn->snapshot.db, status, &error);
 }
 
 memdb_status_t memdb_blob_writer_open(memdb_txn_t *txn, memdb_blob_writer_t **writer_out) {
@@ -94,7 +93,7 @@ memdb_status_t memdb_blob_writer_open(memdb_txn_t *txn, memdb_blob_writer_t **wr
     status = status ? status : memdb__blob_begin(txn->snapshot.db->blobs, &writer->stream, &error);
     if (status) {
         memdb__free(writer);
-        return memdb__report(txn->snapshot.db, &error);
+        return memdb__report(txn->snapshot.db, status, &error);
     }
     writer->txn = txn;
     *writer_out = writer;
@@ -106,10 +105,9 @@ memdb_status_t memdb_blob_writer_append(memdb_blob_writer_t *writer, const void 
     if (!writer || (size && !data)) {
         return MEMDB_INVALID;
     }
-    if (memdb__usable(writer->txn->snapshot.db, &error) == MEMDB_OK) {
-        memdb__blob_append(writer->stream, data, size, &error);
-    }
-    return memdb__report(writer->txn->snapshot.db, &error);
+    memdb_status_t status = memdb__usable(writer->txn->snapshot.db, &error);
+    status = status ? status : memdb__blob_append(writer->stream, data, size, &error);
+    return memdb__report(writer->txn->snapshot.db, status, &error);
 }
 
 memdb_status_t memdb_blob_writer_finish(memdb_blob_writer_t *writer, memdb_blob_t *blob_out) {
@@ -129,10 +127,10 @@ memdb_status_t memdb_blob_writer_finish(memdb_blob_writer_t *writer, memdb_blob_
     }
     // The content is written already; an equal blob is named instead, and this one is left as garbage.
     if (!status && (status = find_equal(&txn->snapshot.sight, hash, size, blob_out, &error)) == MEMDB_NOT_FOUND) {
-        add_blob(txn, reference, size, hash, blob_out, &error);
+        status = add_blob(txn, reference, size, hash, blob_out, &error);
     }
     memdb__free(writer);
-    return memdb__report(txn->snapshot.db, &error);
+    return memdb__report(txn->snapshot.db, status, &error);
 }
 
 void memdb_blob_writer_abort(memdb_blob_writer_t *writer) {
@@ -159,7 +157,7 @@ memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot, const memdb_bl
     }
     if (status) {
         memdb__free(reader);
-        return memdb__report(snapshot->db, &error);
+        return memdb__report(snapshot->db, status, &error);
     }
     reader->snapshot = snapshot;
     *reader_out = reader;
@@ -178,7 +176,7 @@ memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uint64_t offs
     if (!status) {
         *read_out = wanted;
     }
-    return memdb__report(reader->snapshot->db, &error);
+    return memdb__report(reader->snapshot->db, status, &error);
 }
 
 void memdb_blob_reader_close(memdb_blob_reader_t *reader) {

@@ -9,7 +9,8 @@
 //
 // Rules (design, rule 10): one environment a database a process, found by device and inode and shared by all handles; nothing else ever
 // opens lock.mdb; mdb_reader_check before each write; read transactions are short, the manifest is copied out; a fixed map size.
-// A lone opener removes lock.mdb first. Fork: the child only forgets the environment.
+// A lone opener removes lock.mdb first. Fork: the child only forgets the environment. A file without whose meta page the newest switch
+// would be lost in silence is refused; a whole old meta page in its place is, byte for byte, a crash before the commit, and passes.
 #ifndef MEMDB_ENGINE_CATALOG_H
 #define MEMDB_ENGINE_CATALOG_H
 
@@ -56,9 +57,10 @@ void memdb__catalog_close(memdb__catalog_t *catalog);
 memdb_status_t memdb__catalog_read(memdb__catalog_t *catalog, memdb__manifest_t *manifest_out, memdb_error_t *error);
 /// The one switch: replace the manifest in one synced transaction, companion first. generation_out: its transaction id.
 /// The caller holds the checkpoint lock, and MEMDB__LOCK_CATALOG exclusively around this call. On failure the outcome is the old manifest
-/// (MEMDB_NOMEM, MEMDB_FULL before the commit) or unknown (MEMDB_IO: the database is failed).
+/// (MEMDB_NOMEM, MEMDB_FULL, MEMDB_CORRUPT before the commit; MEMDB_INVALID: a manifest that contradicts itself) or unknown (MEMDB_IO: the database
+/// is failed).
 memdb_status_t memdb__catalog_commit(memdb__catalog_t *catalog, const memdb__manifest_t *manifest, uint64_t *generation_out, memdb_error_t *error);
-/// Check file and companion again from the disk; findings go to `found`.
+/// Check file and companion again from the disk; findings go to `found`. The caller holds MEMDB__LOCK_CATALOG, so that no commit runs meanwhile.
 memdb_status_t memdb__catalog_verify(memdb__catalog_t *catalog, memdb_verify_fn found, void *context, memdb_error_t *error);
 uint64_t memdb__catalog_bytes(memdb__catalog_t *catalog);
 

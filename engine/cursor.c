@@ -100,7 +100,7 @@ memdb_status_t memdb_cursor_open(memdb_snapshot_t *snapshot, memdb_space_t space
     status = status ? status : open_cursor(snapshot, space, options ? options : &defaults, cursor, &error);
     if (status) {
         memdb_cursor_close(cursor);
-        return memdb__report(snapshot->db, &error);
+        return memdb__report(snapshot->db, status, &error);
     }
     *cursor_out = cursor;
     return MEMDB_OK;
@@ -153,7 +153,7 @@ memdb_status_t memdb_trace_open(memdb_snapshot_t *snapshot, memdb_space_t space,
     }
     if (status) {
         memdb_cursor_close(cursor);
-        return memdb__report(snapshot->db, &error);
+        return memdb__report(snapshot->db, status, &error);
     }
     *cursor_out = cursor;
     return MEMDB_OK;
@@ -235,7 +235,7 @@ memdb_status_t memdb_cursor_next(memdb_cursor_t *cursor, memdb_memory_t *memory_
     if (!status) {
         status = cursor->is_trace ? next_in_trace(cursor, memory_out, &error) : next(cursor, memory_out, &error);
     }
-    return error.status ? memdb__report(cursor->snapshot->db, &error) : status;
+    return memdb__report(cursor->snapshot->db, status, &error);
 }
 
 memdb_bytes_t memdb_cursor_position(const memdb_cursor_t *cursor) {

@@ -75,13 +75,16 @@ uint32_t memdb__fork_generation(void) {
 
 // ------------------------------------------------------------------------------ errors
 
-memdb_status_t memdb__report(memdb_t *db, const memdb_error_t *error) {
-    if (error->status && db->fork_generation == memdb__fork_generation()) {
+memdb_status_t memdb__report(memdb_t *db, memdb_status_t status, const memdb_error_t *error) {
+    if (status && status != MEMDB_DONE && db->fork_generation == memdb__fork_generation()) {
         pthread_mutex_lock(&db->error_mutex);
         db->error = *error;
+        if (error->status != status) {
+            memdb__fail(&db->error, status, "%s", memdb_status_text(status));
+        }
         pthread_mutex_unlock(&db->error_mutex);
     }
-    return error->status;
+    return status;
 }
 
 size_t memdb_last_error(memdb_t *db, char *buffer, size_t buffer_size) {
@@ -435,19 +438,24 @@ static memdb_status_t open_handle(memdb_t *db, const char *path, memdb_error_t *
 
 memdb_status_t memdb_open(const char *path, const memdb_options_t *options, memdb_t **db_out, memdb_error_t *error_out) {
     memdb_error_t error = {0};
+    memdb_status_t status = MEMDB_INVALID;
     if (!path || !*path || !db_out || (options && (options->size == 0 || options->durability > MEMDB_DURABILITY_FULL || options->io_backend > MEMDB_IO_URING))) {
-        memdb__fail(&error, MEMDB_INVALID, "open: a path, a place for the handle, and sized options are needed");
+        status = memdb__fail(&error, MEMDB_INVALID, "open: a path, a place for the handle, and sized options are needed");
     } else {
         memdb_t *db = memdb__allocate_zeroed(1, sizeof *db);
         if (!db) {
-            memdb__fail(&error, MEMDB_NOMEM, "open: out of memory");
+            status = memdb__fail(&error, MEMDB_NOMEM, "open: out of memory");
         } else {
             set_defaults(db, options);
             db->fork_generation = memdb__fork_generation();
             add_handle(db);
-            if (open_handle(db, path, &error) == MEMDB_OK) {
+            status = open_handle(db, path, &error);
+            if (status == MEMDB_OK) {
                 *db_out = db;
                 return MEMDB_OK;
+            }
+            if (error.status != status) {
+                memdb__fail(&error, status, "%s", memdb_status_text(status));
             }
             memdb__error_context(&error, "open %s", path);
             destroy(db);
@@ -456,7 +464,7 @@ memdb_status_t memdb_open(const char *path, const memdb_options_t *options, memd
     if (error_out) {
         *error_out = error;
     }
-    return error.status;
+    return status;
 }
 
 memdb_status_t memdb_close(memdb_t *db) {
@@ -467,8 +475,8 @@ memdb_status_t memdb_close(memdb_t *db) {
         memdb_error_t error = {0};
         int64_t oldest;
         if (memdb__epoch_readers(&db->epochs, &oldest)) {
-            memdb__fail(&error, MEMDB_BUSY, "close: snapshots or transactions are still open");
-            return memdb__report(db, &error);
+            memdb_status_t status = memdb__fail(&error, MEMDB_BUSY, "close: snapshots or transactions are still open");
+            return memdb__report(db, status, &error);
         }
         memdb__background_stop(db);
         // Rule 12 again, at the other end; a failure is told, and the log stays as it is.

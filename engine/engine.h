@@ -124,8 +124,9 @@ struct memdb_txn {
 
 // ------------------------------------------------------------------------------ errors and guards of the handle
 
-/// Keep `error` as the handle's last error; returns its status.
-memdb_status_t memdb__report(memdb_t *db, const memdb_error_t *error);
+/// What a public function returns: `status`, with `error` kept as the handle's last error when it is not MEMDB_OK. (A function
+/// that recovered from a failure may have left its message in `error`: the status alone says what happened.)
+memdb_status_t memdb__report(memdb_t *db, memdb_status_t status, const memdb_error_t *error);
 /// MEMDB_OK, or why nothing may be done through this handle any more (forked, failed).
 memdb_status_t memdb__usable(memdb_t *db, memdb_error_t *error);
 /// The same for a change: also read-only, and failed for all.

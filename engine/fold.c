@@ -521,6 +521,5 @@ memdb_status_t memdb_checkpoint(memdb_t *db) {
     if (!db) {
         return MEMDB_INVALID;
     }
-    memdb__checkpoint(db, &error);
-    return memdb__report(db, &error);
+    return memdb__report(db, memdb__checkpoint(db, &error), &error);
 }

@@ -64,10 +64,9 @@ memdb_status_t memdb_put_link(memdb_txn_t *txn, const memdb_link_t *link) {
     if (!txn || !link) {
         return MEMDB_INVALID;
     }
-    if (memdb__usable(txn->snapshot.db, &error) == MEMDB_OK) {
-        put_link(txn, link, &error);
-    }
-    return memdb__report(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    status = status ? status : put_link(txn, link, &error);
+    return memdb__report(txn->snapshot.db, status, &error);
 }
 
 /// The link (from, type, to) as a snapshot sees it.
@@ -99,12 +98,12 @@ memdb_status_t memdb_remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t
     }
     status = status ? status : read_link(&txn->snapshot.sight, from, type, to, &link, &error);
     if (status == MEMDB_NOT_FOUND || (!status && link.space != space)) {
-        memdb__fail(&error, MEMDB_NOT_FOUND, "there is no such link from %llu to %llu", (unsigned long long)from, (unsigned long long)to);
+        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no such link from %llu to %llu", (unsigned long long)from, (unsigned long long)to);
     } else if (!status) {
         memdb__operation_t operation = {.kind = MEMDB__OPERATION_UNLINK, .id = from, .to = to, .name = type};
-        memdb__txn_operate(txn, &operation, &error);
+        status = memdb__txn_operate(txn, &operation, &error);
     }
-    return memdb__report(txn->snapshot.db, &error);
+    return memdb__report(txn->snapshot.db, status, &error);
 }
 
 // ------------------------------------------------------------------------------ reading
@@ -167,7 +166,7 @@ memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space,
     }
     if (status) {
         memdb__free(cursor);
-        return memdb__report(snapshot->db, &error);
+        return memdb__report(snapshot->db, status, &error);
     }
     *cursor_out = cursor;
     return MEMDB_OK;
@@ -232,11 +231,10 @@ memdb_status_t memdb_links_next(memdb_link_cursor_t *cursor, memdb_link_t *link_
         return MEMDB_INVALID;
     }
     memdb_status_t status = memdb__usable(cursor->snapshot->db, &error);
-    status = status || !cursor->open ? status : next(cursor, link_out, &error);
-    if (error.status) {
-        return memdb__report(cursor->snapshot->db, &error);
+    if (!status) {
+        status = cursor->open ? next(cursor, link_out, &error) : MEMDB_DONE;
     }
-    return cursor->open ? status : MEMDB_DONE;
+    return memdb__report(cursor->snapshot->db, status, &error);
 }
 
 void memdb_links_close(memdb_link_cursor_t *cursor) {

@@ -328,14 +328,14 @@ memdb_status_t memdb_put(memdb_txn_t *txn, memdb_space_t space, const memdb_memo
     memdb_status_t status = memdb__usable(db, &error);
     status = status ? status : check_memory(memory, &error);
     if (!status && (status = memdb__read_space(&txn->snapshot.sight, space, &put.space, &error)) == MEMDB_NOT_FOUND) {
-        memdb__fail(&error, MEMDB_NOT_FOUND, "put: there is no space %u", space);
+        status = memdb__fail(&error, MEMDB_NOT_FOUND, "put: there is no space %u", space);
     }
     status = status ? status : perform_put(&put, &error);
     memdb__free(put.embedded);
     if (!status && id_out) {
         *id_out = put.id;
     }
-    return memdb__report(db, &error);
+    return memdb__report(db, status, &error);
 }
 
 // ------------------------------------------------------------------------------ forget, get
@@ -361,10 +361,9 @@ memdb_status_t memdb_forget(memdb_txn_t *txn, memdb_space_t space, uint64_t id) 
     if (!txn) {
         return MEMDB_INVALID;
     }
-    if (memdb__usable(txn->snapshot.db, &error) == MEMDB_OK) {
-        perform_forget(txn, space, id, &error);
-    }
-    return memdb__report(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    status = status ? status : perform_forget(txn, space, id, &error);
+    return memdb__report(txn->snapshot.db, status, &error);
 }
 
 static memdb_status_t get(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id, memdb_memory_t *memory_out, memdb_error_t *error) {
@@ -384,10 +383,9 @@ memdb_status_t memdb_get(memdb_snapshot_t *snapshot, memdb_space_t space, uint64
     if (!snapshot || !memory_out) {
         return MEMDB_INVALID;
     }
-    if (memdb__usable(snapshot->db, &error) == MEMDB_OK) {
-        get(snapshot, space, id, memory_out, &error);
-    }
-    return memdb__report(snapshot->db, &error);
+    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    status = status ? status : get(snapshot, space, id, memory_out, &error);
+    return memdb__report(snapshot->db, status, &error);
 }
 
 memdb_status_t memdb_get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space, memdb_bytes_t key, memdb_memory_t *memory_out) {
@@ -402,10 +400,8 @@ memdb_status_t memdb_get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space,
     if (!status && !id) {
         status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no memory with the key \"%.*s\"", (int)(key.size < 100 ? key.size : 100), key.data);
     }
-    if (!status) {
-        get(snapshot, space, id, memory_out, &error);
-    }
-    return memdb__report(snapshot->db, &error);
+    status = status ? status : get(snapshot, space, id, memory_out, &error);
+    return memdb__report(snapshot->db, status, &error);
 }
 
 static memdb_status_t get_vector(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id, float *vector_out, uint32_t dimension, memdb_error_t *error) {
@@ -441,8 +437,7 @@ memdb_status_t memdb_get_vector(memdb_snapshot_t *snapshot, memdb_space_t space,
     if (!snapshot || !vector_out) {
         return MEMDB_INVALID;
     }
-    if (memdb__usable(snapshot->db, &error) == MEMDB_OK) {
-        get_vector(snapshot, space, id, vector_out, dimension, &error);
-    }
-    return memdb__report(snapshot->db, &error);
+    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    status = status ? status : get_vector(snapshot, space, id, vector_out, dimension, &error);
+    return memdb__report(snapshot->db, status, &error);
 }

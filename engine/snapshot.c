@@ -64,17 +64,18 @@ memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t 
         return MEMDB_INVALID;
     }
     if (options && (options->as_of_lsn || options->as_of_time)) {
-        memdb__fail(&error, MEMDB_UNSUPPORTED, "snapshot: reading as of an older position comes later");
-        return memdb__report(db, &error);
+        memdb_status_t status = memdb__fail(&error, MEMDB_UNSUPPORTED, "snapshot: reading as of an older position comes later");
+        return memdb__report(db, status, &error);
     }
     memdb_snapshot_t *snapshot = memdb__allocate_zeroed(1, sizeof *snapshot);
     if (!snapshot) {
-        memdb__fail(&error, MEMDB_NOMEM, "snapshot: out of memory");
-        return memdb__report(db, &error);
+        memdb_status_t status = memdb__fail(&error, MEMDB_NOMEM, "snapshot: out of memory");
+        return memdb__report(db, status, &error);
     }
-    if (memdb__snapshot_init(db, snapshot, &error)) {
+    memdb_status_t status = memdb__snapshot_init(db, snapshot, &error);
+    if (status) {
         memdb__free(snapshot);
-        return memdb__report(db, &error);
+        return memdb__report(db, status, &error);
     }
     *snapshot_out = snapshot;
     return MEMDB_OK;

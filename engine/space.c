@@ -53,12 +53,12 @@ memdb_status_t memdb_space_create(memdb_txn_t *txn, memdb_bytes_t name, const me
     if (!status) {
         status = memdb__find_space(&txn->snapshot.sight, name, &found, &error);
         if (status == MEMDB_OK) {
-            memdb__fail(&error, MEMDB_EXISTS, "space: \"%.*s\" exists already", (int)name.size, name.data);
+            status = memdb__fail(&error, MEMDB_EXISTS, "space: \"%.*s\" exists already", (int)name.size, name.data);
         } else if (status == MEMDB_NOT_FOUND) {
-            create(txn, name, options, space_out, &error);
+            status = create(txn, name, options, space_out, &error);
         }
     }
-    return memdb__report(txn->snapshot.db, &error);
+    return memdb__report(txn->snapshot.db, status, &error);
 }
 
 memdb_status_t memdb_space_ensure(memdb_txn_t *txn, memdb_bytes_t name, memdb_space_t *space_out) {
@@ -68,10 +68,11 @@ memdb_status_t memdb_space_ensure(memdb_txn_t *txn, memdb_bytes_t name, memdb_sp
     }
     memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
     status = status ? status : check_name(name, &error);
-    if (!status && memdb__find_space(&txn->snapshot.sight, name, space_out, &error) == MEMDB_NOT_FOUND) {
-        create(txn, name, NULL, space_out, &error);
+    status = status ? status : memdb__find_space(&txn->snapshot.sight, name, space_out, &error);
+    if (status == MEMDB_NOT_FOUND) {
+        status = create(txn, name, NULL, space_out, &error);
     }
-    return memdb__report(txn->snapshot.db, &error);
+    return memdb__report(txn->snapshot.db, status, &error);
 }
 
 memdb_status_t memdb_space_drop(memdb_txn_t *txn, memdb_bytes_t name) {
@@ -84,12 +85,12 @@ memdb_status_t memdb_space_drop(memdb_txn_t *txn, memdb_bytes_t name) {
     status = status ? status : check_name(name, &error);
     status = status ? status : memdb__find_space(&txn->snapshot.sight, name, &space, &error);
     if (status == MEMDB_NOT_FOUND) {
-        memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space \"%.*s\"", (int)name.size, name.data);
+        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space \"%.*s\"", (int)name.size, name.data);
     } else if (!status) {
         memdb__operation_t operation = {.kind = MEMDB__OPERATION_DROP, .space = space, .name = name};
-        memdb__txn_operate(txn, &operation, &error);
+        status = memdb__txn_operate(txn, &operation, &error);
     }
-    return memdb__report(txn->snapshot.db, &error);
+    return memdb__report(txn->snapshot.db, status, &error);
 }
 
 memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name, memdb_space_t *space_out) {
@@ -101,9 +102,9 @@ memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name, 
     status = status ? status : check_name(name, &error);
     status = status ? status : memdb__find_space(&snapshot->sight, name, space_out, &error);
     if (status == MEMDB_NOT_FOUND) {
-        memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space \"%.*s\"", (int)name.size, name.data);
+        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space \"%.*s\"", (int)name.size, name.data);
     }
-    return memdb__report(snapshot->db, &error);
+    return memdb__report(snapshot->db, status, &error);
 }
 
 /// Add up what tiers and runs count for a space.
@@ -145,11 +146,13 @@ memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t sp
     memdb_status_t status = memdb__usable(snapshot->db, &error);
     status = status ? status : memdb__read_space(&snapshot->sight, space, &info, &error);
     if (status == MEMDB_NOT_FOUND) {
-        memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space %u", space);
-    } else if (!status && add_counters(&snapshot->sight, &info, &error) == MEMDB_OK) {
+        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space %u", space);
+    }
+    status = status ? status : add_counters(&snapshot->sight, &info, &error);
+    if (!status) {
         *info_out = info;
     }
-    return memdb__report(snapshot->db, &error);
+    return memdb__report(snapshot->db, status, &error);
 }
 
 static memdb_status_t list(memdb_snapshot_t *snapshot, bool (*visit)(void *context, const memdb_space_info_t *info), void *context, memdb_error_t *error) {
@@ -176,10 +179,9 @@ memdb_status_t memdb_space_list(memdb_snapshot_t *snapshot, bool (*visit)(void *
     if (!snapshot || !visit) {
         return MEMDB_INVALID;
     }
-    if (memdb__usable(snapshot->db, &error) == MEMDB_OK) {
-        list(snapshot, visit, context, &error);
-    }
-    return memdb__report(snapshot->db, &error);
+    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    status = status ? status : list(snapshot, visit, context, &error);
+    return memdb__report(snapshot->db, status, &error);
 }
 
 // ------------------------------------------------------------------------------ embedders
@@ -242,8 +244,8 @@ memdb_status_t memdb_embedder_register(memdb_t *db, memdb_bytes_t name, uint32_t
     }
     if (!status) {
         pthread_mutex_lock(&db->embedders_mutex);
-        set_embedder(db, name, dimension, embed, context, &error);
+        status = set_embedder(db, name, dimension, embed, context, &error);
         pthread_mutex_unlock(&db->embedders_mutex);
     }
-    return memdb__report(db, &error);
+    return memdb__report(db, status, &error);
 }

@@ -112,7 +112,7 @@ memdb_status_t memdb_get_stats(memdb_t *db, memdb_stats_t *stats_out) {
         memdb__snapshot_deinit(&snapshot);
     }
     if (status) {
-        return error.status ? memdb__report(db, &error) : status;
+        return memdb__report(db, status, &error);
     }
     *stats_out = stats;
     return MEMDB_OK;

@@ -9,17 +9,19 @@ memdb_status_t memdb_txn_begin(memdb_t *db, memdb_txn_t **txn_out) {
     if (!db || !txn_out) {
         return MEMDB_INVALID;
     }
-    if (memdb__writable(db, &error)) {
-        return memdb__report(db, &error);
+    memdb_status_t status = memdb__writable(db, &error);
+    if (status) {
+        return memdb__report(db, status, &error);
     }
     memdb_txn_t *txn = memdb__allocate_zeroed(1, sizeof *txn);
     if (!txn) {
-        memdb__fail(&error, MEMDB_NOMEM, "transaction: out of memory");
-        return memdb__report(db, &error);
+        status = memdb__fail(&error, MEMDB_NOMEM, "transaction: out of memory");
+        return memdb__report(db, status, &error);
     }
-    if (memdb__snapshot_init(db, &txn->snapshot, &error)) {
+    status = memdb__snapshot_init(db, &txn->snapshot, &error);
+    if (status) {
         memdb__free(txn);
-        return memdb__report(db, &error);
+        return memdb__report(db, status, &error);
     }
     txn->snapshot.txn = txn;
     *txn_out = txn;
@@ -121,18 +123,19 @@ memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability,
     memdb_t *db = txn->snapshot.db;
     memdb_error_t error = {0};
     uint64_t lsn = txn->snapshot.sight.visible;
+    memdb_status_t status;
     if ((uint32_t)durability > MEMDB_DURABILITY_FULL) {
-        memdb__fail(&error, MEMDB_INVALID, "commit: durability %d", (int)durability);
+        status = memdb__fail(&error, MEMDB_INVALID, "commit: durability %d", (int)durability);
     } else if (txn->operations) {
-        commit_payload(txn, durability, &lsn, &error);
+        status = commit_payload(txn, durability, &lsn, &error);
     } else {
-        memdb__usable(db, &error);
+        status = memdb__usable(db, &error);
     }
     memdb_txn_abort(txn); // frees it; what was committed is in the log
-    if (error.status == MEMDB_OK && lsn_out) {
+    if (!status && lsn_out) {
         *lsn_out = lsn;
     }
-    return memdb__report(db, &error);
+    return memdb__report(db, status, &error);
 }
 
 memdb_status_t memdb_sync(memdb_t *db) {
@@ -140,8 +143,7 @@ memdb_status_t memdb_sync(memdb_t *db) {
     if (!db) {
         return MEMDB_INVALID;
     }
-    if (memdb__writable(db, &error) == MEMDB_OK) {
-        memdb__wal_sync(db->wal, atomic_load_explicit(&db->control->written, memory_order_acquire), &error);
-    }
-    return memdb__report(db, &error);
+    memdb_status_t status = memdb__writable(db, &error);
+    status = status ? status : memdb__wal_sync(db->wal, atomic_load_explicit(&db->control->written, memory_order_acquire), &error);
+    return memdb__report(db, status, &error);
 }

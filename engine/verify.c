@@ -161,7 +161,7 @@ memdb_status_t memdb_verify(memdb_t *db, memdb_verify_fn found, void *context) {
         pthread_mutex_unlock(&db->fold);
     }
     if (!status && verify.findings) {
-        memdb__fail(&error, MEMDB_CORRUPT, "verify: %llu findings", (unsigned long long)verify.findings);
+        status = memdb__fail(&error, MEMDB_CORRUPT, "verify: %llu findings", (unsigned long long)verify.findings);
     }
-    return memdb__report(db, &error);
+    return memdb__report(db, status, &error);
 }

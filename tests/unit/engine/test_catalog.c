@@ -1,6 +1,8 @@
 // The catalog as the engine uses it: create, open, commit, read, share, fork, read only.
 #include "tests/unit/engine/catalog_fixture.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 static int setup(void **state) {
@@ -124,6 +126,61 @@ static void test_catalog_two_opens_share_one_environment(void **state) {
     memdb__catalog_close(b);
     memdb__catalog_close(reader);
     close(other);
+}
+
+typedef struct reader {
+    fixture_t *fixture;
+    _Atomic bool *done;
+    uint64_t reads;
+} reader_t;
+
+// Reads through a handle of its own, opened and closed again and again, while another thread
+// commits. An open takes no commit between its check and its mapping: the environment is open
+// already, and shared.
+static void *read_on(void *context) {
+    reader_t *reader = context;
+    uint64_t last = 0;
+    // Acquire, with the release of the committing thread: the last round sees its last commit.
+    for (bool more = true; more;) {
+        more = !atomic_load_explicit(reader->done, memory_order_acquire);
+        memdb__catalog_t *catalog;
+        assert_ok(memdb__catalog_open(reader->fixture->directory, false, true, &catalog, error));
+        for (int i = 0; i < 5; i++) {
+            memdb__manifest_t manifest = {0};
+            assert_ok(memdb__catalog_read(catalog, &manifest, error));
+            assert_true(manifest.generation >= last);
+            assert_int_equal(manifest.tier_count, manifest.generation % 100);
+            last = manifest.generation;
+            memdb__manifest_deinit(&manifest);
+            reader->reads++;
+        }
+        memdb__catalog_close(catalog);
+    }
+    assert_int_equal(last, 301);
+    return NULL;
+}
+
+static void test_catalog_readers_see_whole_commits(void **state) {
+    fixture_t *fixture = *state;
+    enum { READERS = 3 };
+    reader_t readers[READERS];
+    pthread_t threads[READERS];
+    _Atomic bool done = false;
+    memdb__catalog_t *catalog;
+    assert_ok(memdb__catalog_open(fixture->directory, true, false, &catalog, error));
+    commit_manifest(catalog, 2, 2,
+                    NULL); // transaction 2: from here on, as many tiers as the transaction says
+    for (int i = 0; i < READERS; i++) {
+        readers[i] = (reader_t){fixture, &done, 0};
+        assert_int_equal(pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
+    }
+    for (uint64_t i = 3; i <= 301; i++)
+        commit_manifest(catalog, i % 100, i, NULL);
+    atomic_store_explicit(&done, true, memory_order_release); // with the acquire of the readers
+    for (int i = 0; i < READERS; i++)
+        pthread_join(threads[i], NULL);
+    memdb__catalog_close(catalog);
+    assert_true(readers[0].reads > 0);
 }
 
 static void test_catalog_contradicting_manifest_is_refused(void **state) {
@@ -295,6 +352,7 @@ int main(void) {
                                         teardown),
         cmocka_unit_test_setup_teardown(test_catalog_two_opens_share_one_environment, setup,
                                         teardown),
+        cmocka_unit_test_setup_teardown(test_catalog_readers_see_whole_commits, setup, teardown),
         cmocka_unit_test_setup_teardown(test_catalog_contradicting_manifest_is_refused, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_catalog_missing_file_is_named, setup, teardown),
