@@ -9,8 +9,8 @@
 //
 // Rules (design, rule 10): one environment a database a process, found by device and inode and shared by all handles; nothing else ever
 // opens lock.mdb; mdb_reader_check before each write; read transactions are short, the manifest is copied out; a fixed map size.
-// A lone opener removes lock.mdb first. Fork: the child only forgets the environment. A file without whose meta page the newest switch
-// would be lost in silence is refused; a whole old meta page in its place is, byte for byte, a crash before the commit, and passes.
+// A lone opener removes lock.mdb first. Fork: the child only forgets the environment. A damaged newest meta page is refused, never
+// answered with the older one. (The whole old page in its place, a write that the disk lost, is byte for byte a crash before the commit.)
 #ifndef MEMDB_ENGINE_CATALOG_H
 #define MEMDB_ENGINE_CATALOG_H
 
