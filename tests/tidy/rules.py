@@ -9,7 +9,7 @@ TEXTS = SOURCES + (".md", ".txt", ".cmake", ".in", ".json", ".py", ".sh", ".pml"
 SKIPPED = re.compile(r"^(\.git|build|build-.*|__pycache__)$")
 
 # Headers of the C library and of Linux that any file may include.
-SYSTEM = set("""assert.h complex.h ctype.h dirent.h errno.h fcntl.h float.h inttypes.h limits.h locale.h math.h poll.h
+SYSTEM = set("""assert.h complex.h ctype.h dirent.h errno.h fcntl.h float.h ftw.h inttypes.h limits.h locale.h math.h poll.h
     pthread.h sched.h semaphore.h setjmp.h signal.h spawn.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
     stdlib.h stdnoreturn.h string.h strings.h time.h unistd.h getopt.h wchar.h endian.h linux/falloc.h linux/futex.h linux/fs.h
     linux/magic.h linux/membarrier.h sys/auxv.h sys/file.h sys/ioctl.h sys/mman.h sys/random.h sys/resource.h sys/stat.h sys/statfs.h
@@ -145,9 +145,16 @@ def check_source(root, path, text, tables):
     return findings, warnings
 
 
+def check_named_tests(named, known):
+    """The documents name tests as proof: each must be there."""
+    return [f"{place}: {name} is no test of this project: name one that is, or leave the promise out"
+            for place, name in named if name not in known]
+
+
 def check_tree(root, tables):
     """(findings, warnings, count of files) of all text files under `root`."""
     findings, warnings, count = [], [], 0
+    named, known = [], set()
     for absolute in text_files(root):
         path = absolute.relative_to(root)
         count += 1
@@ -157,12 +164,17 @@ def check_tree(root, tables):
             findings.append(f"{path}: not UTF-8")
             continue
         findings += check_text(path, text, tables)
+        if path.parts[0] == "docs" and path.suffix == ".md":
+            for number, line in enumerate(text.split("\n"), 1):
+                named += [(f"{path}:{number}", name) for name in re.findall(r"\btest_\w+", line)]
+        elif path.parts[0] == "tests":
+            known.update(re.findall(r"\btest_\w+", path.name + " " + text))
         if path.suffix in SOURCES and path.parts[0] in tables.LAYERS:
             findings += check_includes(root, path, text, tables)
             more, near = check_source(root, path, text, tables)
             findings += more
             warnings += near
-    return findings, warnings, count
+    return findings + check_named_tests(named, known), warnings, count
 
 
 def symbols(*command):

@@ -30,6 +30,7 @@ CASES = (
     ("trailing space", "docs/a.md", "a \n", "trailing space"),
     ("machine path", "docs/a.md", "see /home/ann/memdb\n", "banned text"),
     ("unfinished", "docs/a.md", "TODO\n", "banned text"),
+    ("named test", "docs/a.md", "proved by test_wal_nothing_is_lost\n", "is no test of this project"),
     ("last line", "docs/a.md", "a", "does not end"),
 )
 CLEAN = {

@@ -4,7 +4,7 @@
 usage: tidy.py ROOT [--archive libmemdb.a --library libmemdb.so] [--warnings]
 
 Sources: layer edges, includes from the root, one adapter a third-party header, file and function length, bans, guards,
-opening comments. All text files: tabs, trailing spaces, machine paths. Archive and library: symbol prefixes, and that
+opening comments. All text files: tabs, trailing spaces, machine paths. docs/: a test that is named exists. Archive and library: symbol prefixes, and that
 include/memdb.h and the exported symbols are the same list. Every finding names the rule and what to do instead.
 The tables below are the rules; rules.py applies them. Exit code 1 when anything was found. --warnings also lists what
 is near a limit (files over 400 lines, functions over 70, lines over 100 columns): no reason to fail.
