@@ -66,8 +66,8 @@ void memdb__scores(const memdb__coded_query_t *query, const int32_t *dots, const
 typedef struct memdb__list_space memdb__list_space_t;
 
 /// The list's rows of a space; NULL where it has none.
-const memdb__list_space_t *memdb__list_find_space(const memdb__vector_list_t *list,
-                                                  memdb_space_t space);
+const memdb__list_space_t *memdb__vector_list_space(const memdb__vector_list_t *list,
+                                                    memdb_space_t space);
 uint32_t memdb__list_space_dimension(const memdb__list_space_t *space);
 /// How many rows have a version up to `visible`.
 size_t memdb__list_space_count(const memdb__list_space_t *space, uint64_t visible);
@@ -124,11 +124,11 @@ typedef struct memdb__segment_space {
 void memdb__segment_space_encode(const memdb__segment_space_t *space, uint8_t *at);
 
 size_t memdb__segment_space_total(const memdb__vector_segment_t *segment);
-const memdb__segment_space_t *memdb__segment_space_at(const memdb__vector_segment_t *segment,
-                                                      size_t number);
+const memdb__segment_space_t *memdb__vector_segment_space_at(const memdb__vector_segment_t *segment,
+                                                             size_t number);
 /// NULL where the segment has no row of the space.
-const memdb__segment_space_t *memdb__segment_find_space(const memdb__vector_segment_t *segment,
-                                                        memdb_space_t space);
+const memdb__segment_space_t *
+memdb__vector_segment_find_space(const memdb__vector_segment_t *segment, memdb_space_t space);
 /// All rows of a space, checked: pages once, then that rows rise and that scales and norms are
 /// finite and not negative.
 memdb_status_t memdb__segment_rows(memdb__vector_segment_t *segment,

@@ -71,8 +71,8 @@ size_t memdb__vector_list_bytes(const memdb__vector_list_t *list) {
 
 // ------------------------------------------------------------------------------ spaces
 
-const memdb__list_space_t *memdb__list_find_space(const memdb__vector_list_t *list,
-                                                  memdb_space_t space) {
+const memdb__list_space_t *memdb__vector_list_space(const memdb__vector_list_t *list,
+                                                    memdb_space_t space) {
     // Acquire: pairs with the release in publish_spaces; without it slots could be read before they
     // were set.
     const space_table_t *table = atomic_load_explicit(&list->spaces, memory_order_acquire);
@@ -91,7 +91,7 @@ static void insert_space(space_table_t *table, memdb__list_space_t *space) {
     // Relaxed: only the writer stores to slots.
     while (atomic_load_explicit(&table->slots[slot], memory_order_relaxed))
         slot = (slot + 1) & table->mask;
-    // Release: pairs with the acquire in memdb__list_find_space.
+    // Release: pairs with the acquire in memdb__vector_list_space.
     atomic_store_explicit(&table->slots[slot], space, memory_order_release);
     table->used++;
 }
@@ -116,8 +116,8 @@ static space_table_t *reserve_space(memdb__vector_list_t *list) {
         if (space)
             insert_space(table, space);
     }
-    // Release: pairs with the acquire in memdb__list_find_space; the slots are set before the table
-    // is seen.
+    // Release: pairs with the acquire in memdb__vector_list_space; the slots are set before the
+    // table is seen.
     atomic_store_explicit(&list->spaces, table, memory_order_release);
     return table;
 }
@@ -143,7 +143,7 @@ memdb_status_t memdb__list_each_space(const memdb__vector_list_t *list,
                                       memdb_status_t (*visit)(void *context, memdb_space_t space,
                                                               memdb_error_t *error),
                                       void *context, memdb_error_t *error) {
-    // Acquire here and below: as in memdb__list_find_space.
+    // Acquire here and below: as in memdb__vector_list_space.
     const space_table_t *table = atomic_load_explicit(&list->spaces, memory_order_acquire);
     for (uint32_t i = 0; table && i <= table->mask; i++) {
         const memdb__list_space_t *space =
@@ -204,7 +204,7 @@ memdb_status_t memdb__vector_list_add(memdb__vector_list_t *list, memdb_space_t 
                            (unsigned long long)list->newest_version);
     // The writer's own object: the reader's view of it is const.
     memdb__list_space_t *space =
-        (memdb__list_space_t *)(uintptr_t)memdb__list_find_space(list, space_number);
+        (memdb__list_space_t *)(uintptr_t)memdb__vector_list_space(list, space_number);
     if (!space && !(space = add_space(list, space_number, dimension)))
         return memdb__fail(error, MEMDB_NOMEM, "out of memory for a space's vectors");
     if (space->dimension != dimension)

@@ -118,8 +118,9 @@ static memdb_status_t find_part(const memdb__vector_search_t *search,
                                 const memdb__vector_source_t *source, part_t *part_out,
                                 memdb_error_t *error) {
     part_t part = {
-        .listed = source->list ? memdb__list_find_space(source->list, search->space) : NULL,
-        .kept = source->segment ? memdb__segment_find_space(source->segment, search->space) : NULL};
+        .listed = source->list ? memdb__vector_list_space(source->list, search->space) : NULL,
+        .kept = source->segment ? memdb__vector_segment_find_space(source->segment, search->space)
+                                : NULL};
     if (part.listed || part.kept) {
         uint32_t dimension =
             part.listed ? memdb__list_space_dimension(part.listed) : part.kept->dimension;

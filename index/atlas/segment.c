@@ -162,13 +162,13 @@ size_t memdb__segment_space_total(const memdb__vector_segment_t *segment) {
     return segment->space_count;
 }
 
-const memdb__segment_space_t *memdb__segment_space_at(const memdb__vector_segment_t *segment,
-                                                      size_t number) {
+const memdb__segment_space_t *memdb__vector_segment_space_at(const memdb__vector_segment_t *segment,
+                                                             size_t number) {
     return &segment->spaces[number];
 }
 
-const memdb__segment_space_t *memdb__segment_find_space(const memdb__vector_segment_t *segment,
-                                                        memdb_space_t space) {
+const memdb__segment_space_t *
+memdb__vector_segment_find_space(const memdb__vector_segment_t *segment, memdb_space_t space) {
     size_t low = 0, high = segment->space_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;

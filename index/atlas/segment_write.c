@@ -60,8 +60,8 @@ static memdb_status_t find_spaces(writing_t *writing, const memdb__vector_source
         for (size_t s = 0; sources[i].segment && status == MEMDB_OK &&
                            s < memdb__segment_space_total(sources[i].segment);
              s++)
-            status =
-                note_space(writing, memdb__segment_space_at(sources[i].segment, s)->space, error);
+            status = note_space(
+                writing, memdb__vector_segment_space_at(sources[i].segment, s)->space, error);
         if (status != MEMDB_OK)
             return status;
     }
@@ -99,9 +99,9 @@ static memdb_status_t gather_source(writing_t *writing, memdb_space_t space,
                                     const memdb__vector_source_t *source, uint32_t *dimension,
                                     memdb_error_t *error) {
     const memdb__list_space_t *listed =
-        source->list ? memdb__list_find_space(source->list, space) : NULL;
+        source->list ? memdb__vector_list_space(source->list, space) : NULL;
     const memdb__segment_space_t *kept =
-        source->segment ? memdb__segment_find_space(source->segment, space) : NULL;
+        source->segment ? memdb__vector_segment_find_space(source->segment, space) : NULL;
     if (!listed && !kept)
         return MEMDB_OK;
     uint32_t own = listed ? memdb__list_space_dimension(listed) : kept->dimension;

@@ -80,10 +80,10 @@ static void use(memdb__vector_segment_t *segment) {
     // A point lookup first: it checks less than a scan.
     if (memdb__segment_space_total(segment)) {
         memdb__rows_t row;
-        memdb__segment_find(segment, memdb__segment_space_at(segment, 0), 1, 1, &row, NULL);
+        memdb__segment_find(segment, memdb__vector_segment_space_at(segment, 0), 1, 1, &row, NULL);
     }
     for (size_t i = 0; i < memdb__segment_space_total(segment); i++)
-        search_space(segment, memdb__segment_space_at(segment, i));
+        search_space(segment, memdb__vector_segment_space_at(segment, i));
     size_t findings = 0;
     memdb_status_t verified = memdb__vector_segment_verify(segment, found, &findings, NULL);
     if ((verified == MEMDB_OK) != (findings == 0))
