@@ -12,6 +12,7 @@ typedef struct cli_session {
     const char *path;
     memdb_durability_t durability; // of the session; at creation also of the database
     bool read_only;
+    bool hides_notes; // of the engine: what went as it should, such as a recovery
     memdb_t *db;
     memdb_txn_t *txn;       // between begin and commit
     memdb_snapshot_t *view; // between begin with snapshot and commit: reads only

@@ -92,6 +92,7 @@ static cli_outcome_t run(cli_shell_t *shell, int count, char **words) {
         if (!request)
             return cli_command_run(shell, command, count - 1, words + 1);
     }
+    shell->session.hides_notes = command != NULL;
     if (!open_database(shell, !command || cli_command_op(command)->creates))
         return CLI_REFUSED;
     cli_outcome_t outcome;

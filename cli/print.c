@@ -121,7 +121,8 @@ void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli
         cli_buffer_char(&screen->out, '\n');
     }
     if (fewer) {
-        cli_show_text(screen, CLI_DIM, cli_json_count(hits) ? "    no more: " : "nothing found: ");
+        cli_show_text(screen, CLI_DIM,
+                      cli_json_count(hits) ? "    fewer than asked for: " : "nothing found: ");
         cli_show(screen, CLI_DIM, cli_json_bytes(fewer));
         cli_buffer_char(&screen->out, '\n');
     }

@@ -32,7 +32,9 @@ memdb_status_t cli_engine(cli_session_t *session, memdb_status_t status, memdb_e
 }
 
 static void print_log(void *context, memdb_status_t severity, const char *message) {
-    (void)context;
+    const cli_session_t *session = context;
+    if (severity == MEMDB_OK && session->hides_notes)
+        return;
     if (severity == MEMDB_OK)
         fprintf(stderr, "memdb: note: %s\n", message);
     else
@@ -46,6 +48,7 @@ memdb_status_t cli_session_open(cli_session_t *session, bool create, memdb_error
                  (session->read_only ? MEMDB_OPEN_READ_ONLY : 0u),
         .durability = session->durability,
         .log = print_log,
+        .log_context = session,
     };
     *error = (memdb_error_t){0};
     memdb_status_t status = memdb_open(session->path, &options, &session->db, error);

@@ -158,6 +158,22 @@ static bool alike(memdb_bytes_t a, memdb_bytes_t b) {
     return same_letters(a.data, b.data, small);
 }
 
+// Words that are in every question and say nothing about the answer.
+static bool is_filler(memdb_bytes_t word) {
+    static const char fillers[] =
+        " a an and are as at be by did do does for from had has have how i in is it its me "
+        "my of on or our she that the their they this to was we were what when where which "
+        "who why will with you your ";
+    char padded[12];
+    if (word.size > sizeof padded - 3)
+        return false;
+    padded[0] = ' ';
+    for (size_t i = 0; i < word.size; i++)
+        padded[i + 1] = (char)tolower((unsigned char)word.data[i]);
+    memcpy(padded + word.size + 1, " ", 2);
+    return strstr(fillers, padded) != NULL;
+}
+
 static bool is_asked(memdb_bytes_t word, memdb_bytes_t question) {
     while (word.size && !is_word_byte(word.data[0]))
         word.data++, word.size--;
@@ -165,6 +181,8 @@ static bool is_asked(memdb_bytes_t word, memdb_bytes_t question) {
     while (end < word.size && is_word_byte(word.data[end]))
         end++;
     word.size = end;
+    if (is_filler(word))
+        return false;
     for (size_t at = 0; at < question.size;) {
         size_t from = at;
         while (at < question.size && is_word_byte(question.data[at]))

@@ -7,7 +7,7 @@
 // after a number of inputs, so that it stays small.
 #include "cli/cli_request.h"
 
-#include <ftw.h>
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,18 +21,25 @@ static cli_session_t session = {.durability = MEMDB_DURABILITY_NONE};
 static char directory[64];
 static unsigned inputs;
 
-static int remove_one(const char *path, const struct stat *status, int flag, struct FTW *place) {
-    (void)status;
-    (void)flag;
-    (void)place;
-    return remove(path);
+static void remove_tree(const char *path) {
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        char inner[4096];
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        snprintf(inner, sizeof inner, "%s/%s", path, entry->d_name);
+        remove_tree(inner);
+    }
+    if (folder)
+        closedir(folder);
+    remove(path);
 }
 
 static void close_database(void) {
     if (!session.db)
         return;
     cli_session_close(&session);
-    nftw(directory, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    remove_tree(directory);
 }
 
 static void open_database(void) {

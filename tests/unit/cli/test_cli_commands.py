@@ -1,6 +1,7 @@
 """One-shot commands and the prompt: what people see, exit codes, and what creates a database."""
 import json
 import os
+import pty
 import shell_case
 
 
@@ -78,6 +79,28 @@ class Commands(shell_case.ShellCase):
             self.assertIn(text, out)
         for text in ("memdb>", "Ask in plain words", "never read"):
             self.assertNotIn(text, out)
+
+    def test_prompt_on_a_terminal_greets_colours_and_keeps_history(self):
+        for no_color, marked in (("", True), ("1", False)):
+            child, terminal = pty.fork()
+            if not child:
+                os.environ.update(HOME=self.root, TERM="xterm", NO_COLOR=no_color)
+                os.execv(shell_case.MEMDB, [shell_case.MEMDB, self.database])
+            os.write(terminal, b"+ the lantern is lit\nlantern?\n.exit\n")
+            shown = b""
+            try:
+                while piece := os.read(terminal, 65536):
+                    shown += piece
+            except OSError:
+                pass                                        # the other end of a terminal is gone
+            os.close(terminal)
+            self.assertEqual(os.waitpid(child, 0)[1], 0)
+            self.assertIn(b"begins with \"+ \" is stored", shown)
+            self.assertEqual(b"\x1b[1mlantern" in shown, marked, shown)
+        history = os.path.join(self.root, ".memdb_history")
+        self.assertEqual(os.stat(history).st_mode & 0o777, 0o600)
+        with open(history, encoding="utf-8") as file:
+            self.assertIn("lantern", file.read())
 
     def test_prompt_ends_with_one_when_a_line_failed(self):
         done = self.run_shell(self.database, data=b".nope\n.get nobody\n+ fine\n")
