@@ -307,6 +307,12 @@ static cli_json_t *run_op(cli_session_t *session, const cli_op_t *op, const cli_
     return cli_refusal(&error);
 }
 
+// A verify that fails still has a table to show.
+static bool has_findings(const cli_json_t *answer) {
+    const cli_json_t *errors = cli_json_get(answer, "errors");
+    return errors && cli_json_count(errors);
+}
+
 cli_outcome_t cli_request_show(cli_shell_t *shell, const cli_command_t *command,
                                const cli_json_t *request) {
     cli_json_t *answer;
@@ -320,7 +326,7 @@ cli_outcome_t cli_request_show(cli_shell_t *shell, const cli_command_t *command,
     if (shell->json && !quiet) {
         cli_json_write(answer, &shell->screen.out);
         cli_buffer_char(&shell->screen.out, '\n');
-    } else if (!quiet && (good || cli_json_get(answer, "errors"))) {
+    } else if (!quiet && (good || has_findings(answer))) {
         command->print(&shell->screen, request, answer);
     }
     bool open = cli_screen_flush(&shell->screen);
