@@ -122,10 +122,10 @@ memdb_status_t cli_run_spaces(cli_session_t *session, const cli_json_t *request,
 
 #define UNSIGNED_STATS(X)                                                                          \
     X(visible_lsn)                                                                                 \
-    X(durable_lsn) X(written_lsn) X(applied_lsn) X(memories) X(spaces) X(links) X(log_bytes)       \
-        X(segment_bytes) X(blob_bytes) X(catalog_bytes) X(file_bytes) X(segments) X(tiers) X(runs) \
-            X(delta_bytes) X(commits) X(conflicts) X(batches) X(syncs) X(checkpoints) X(merges)    \
-                X(snapshots)
+    X(durable_lsn)                                                                                 \
+    X(written_lsn) X(applied_lsn) X(memories) X(spaces) X(links) X(log_bytes) X(segment_bytes)     \
+        X(blob_bytes) X(catalog_bytes) X(file_bytes) X(segments) X(tiers) X(runs) X(delta_bytes)   \
+            X(commits) X(conflicts) X(batches) X(syncs) X(checkpoints) X(merges) X(snapshots)
 
 memdb_status_t cli_run_stats(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
                              memdb_error_t *error) {
