@@ -25,6 +25,13 @@ memdb_status_t memdb__wal_open(int directory, const memdb__wal_options_t *option
     wal->writer.segment.fd = -1;
     wal->synced.fd = -1;
     memdb__wal_reader_init(&wal->follow, &wal->log);
+    if (options->backend == MEMDB_IO_URING) {
+        status = memdb__uring_create(&wal->ring, error);
+        if (status != MEMDB_OK) {
+            memdb__wal_close(wal);
+            return status;
+        }
+    }
     *wal_out = wal;
     return MEMDB_OK;
 }
@@ -34,6 +41,7 @@ void memdb__wal_close(memdb__wal_t *wal) {
         return;
     }
     memdb__wal_writer_deinit(wal);
+    memdb__uring_destroy(wal->ring);
     memdb__wal_segment_close(&wal->synced);
     memdb__wal_reader_deinit(&wal->follow);
     memdb__wal_log_deinit(&wal->log);

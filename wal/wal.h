@@ -110,7 +110,7 @@ memdb_status_t memdb__wal_lock(memdb__wal_t *wal, memdb_error_t *error);
 void memdb__wal_unlock(memdb__wal_t *wal);
 /// Place a frame in the batch being built (in memory) and give its LSN, end and commit time (max of
 /// now and the last + 1): known before the write, so that the caller can apply it. Copies the
-/// payload. Where the frame does not fit the segment, it first writes the batch and opens a new one.
+/// payload. Where the frame does not fit the segment, the batch is written and a new one opened.
 ///
 /// Errors  MEMDB_FULL   no space for the frame: it was not placed, and the database goes on.
 ///         MEMDB_LIMIT  more than 512 MiB.
@@ -133,11 +133,11 @@ memdb_status_t memdb__wal_write(memdb__wal_t *wal, memdb_error_t *error);
 ///         MEMDB_FAILED          an earlier one did.
 memdb_status_t memdb__wal_sync(memdb__wal_t *wal, uint64_t lsn, memdb_error_t *error);
 
-/// Visit the whole frames in [from, to). Reads files with pread; takes no shared lock. One thread at
-/// a time a handle.
+/// Visit the whole frames in [from, to). Reads files with pread; takes no shared lock. One thread
+/// at a time a handle.
 ///
-/// from, to  each the end of a frame, or in no frame; `to` at most control->written. No byte at `to`
-///           or above is read.
+/// from, to  each the end of a frame, or in no frame; `to` at most control->written. No byte at
+///           `to` or above is read.
 /// end_out   `to`, or `from` where that is larger.
 /// Errors    MEMDB_NOT_FOUND  the cut has passed `from`, or where the reading got to: adopt the
 ///                            newer base (rule 19). Frames before that were visited.

@@ -3,6 +3,7 @@
 #ifndef MEMDB_WAL_WAL_HANDLE_H
 #define MEMDB_WAL_WAL_HANDLE_H
 
+#include "base/uring.h"
 #include "wal/wal_reader.h"
 
 /// The batch being built. Holder of the writer mutex.
@@ -21,6 +22,7 @@ struct memdb__wal {
     memdb__wal_log_t log;
     memdb__control_t *control;
     memdb__wal_writer_t writer;
+    memdb__uring_t *ring; // holder of the writer mutex; NULL: pwrite
 
     memdb__wal_segment_t synced; // holder of the sync mutex: the segment to sync
 

@@ -193,7 +193,8 @@ memdb_status_t memdb__wal_reader_next(memdb__wal_reader_t *reader, uint64_t limi
     if (!in_batch && r->next < limit) {
         // Between batches, or in one whose end is not known: a frame may follow here, or the next
         // block's batch.
-        bool unknown = r->batch_end == 0;
+        // Behind a hole only a batch can begin.
+        bool unknown = r->batch_end == 0 && r->next == r->position;
         const uint8_t *at = NULL;
         memdb_status_t status = unknown ? fetch(r, r->next, 8, limit, &at, error) : MEMDB_OK;
         if (status != MEMDB_OK) {
