@@ -17,6 +17,7 @@ typedef struct cli_session {
     memdb_txn_t *txn;       // between begin and commit
     memdb_snapshot_t *view; // between begin with snapshot and commit: reads only
     cli_json_t *ids;        // of the puts of `txn`, in order
+    memdb_error_t refusal;  // why there is no `db`: the answer to every request then
 } cli_session_t;
 
 /// Fill `error` and return `status`.

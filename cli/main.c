@@ -66,11 +66,11 @@ static bool parse_options(arguments_t *arguments, int count, char **words) {
 }
 
 static bool open_database(cli_shell_t *shell, bool create) {
-    memdb_error_t error;
-    memdb_status_t status = cli_session_open(&shell->session, create, &error);
+    memdb_error_t *error = &shell->session.refusal;
+    memdb_status_t status = cli_session_open(&shell->session, create, error);
     if (status == MEMDB_OK)
         return true;
-    cli_complain(shell, memdb_status_name(status), error.message);
+    cli_complain(shell, memdb_status_name(status), error->message);
     if (status == MEMDB_NOT_FOUND)
         fprintf(stderr, "  there is no database at %s yet: remember or import creates one\n",
                 shell->session.path);
@@ -93,8 +93,16 @@ static cli_outcome_t run(cli_shell_t *shell, int count, char **words) {
             return cli_command_run(shell, command, count - 1, words + 1);
     }
     shell->session.hides_notes = command != NULL;
-    if (!open_database(shell, !command || cli_command_op(command)->creates))
-        return CLI_REFUSED;
+    if (!open_database(shell, !command || cli_command_op(command)->creates)) {
+        // A program that waits for one answer a request gets it: the reason, each time.
+        if (!command && shell->json)
+            cli_json_loop(shell);
+        {
+            if (!command && shell->json)
+                cli_json_decline();
+            return CLI_REFUSED;
+        }
+    }
     cli_outcome_t outcome;
     if (command)
         outcome = cli_command_run(shell, command, count - 1, words + 1);

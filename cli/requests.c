@@ -213,6 +213,10 @@ cli_json_t *cli_request_run(cli_session_t *session, const cli_json_t *request) {
     cli_json_t *answer = cli_json_new_object();
     cli_json_set(answer, "ok", cli_json_new_bool(true));
     memdb_status_t status = cli_request_check(request, &op, &error);
+    if (status == MEMDB_OK && !session->db) {
+        error = session->refusal; // the database could not be opened
+        status = error.status;
+    }
     if (status == MEMDB_OK)
         status = op->run(session, request, answer, &error);
     if (status != MEMDB_OK) {

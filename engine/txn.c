@@ -113,6 +113,9 @@ static memdb_status_t commit_payload(memdb_txn_t *txn, memdb_durability_t durabi
     memdb__request_t request = {.payload = txn->payload.data, .size = txn->payload.size, .txn = txn, .durability = durability ? durability : db->durability};
     status = memdb__commit(db, &request, error);
     *lsn = request.end;
+    if (!status && txn->has_blobs) {
+        memdb__blobs_settle(db->blobs);
+    }
     return status;
 }
 

@@ -88,7 +88,7 @@ static memdb_status_t verify_record(verify_t *verify, const memdb__entry_t *entr
         char name[32];
         uint64_t before = verify->findings;
         memdb__blob_file(blob.reference, name);
-        verify->directory = "blob";
+        verify->directory = "";
         status = memdb__blob_verify(verify->db->blobs, blob.reference, error);
         status = conclude(verify, name, status, before, error);
     }
