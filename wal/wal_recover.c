@@ -245,19 +245,20 @@ static memdb_status_t recover(const memdb__wal_log_t *log, memdb__wal_walk_t *wa
     rewrite = rewrite && walk->frames != 0;
     memdb__wal_list_successor(&walk->list, log, rewrite ? from : end, rewrite, epoch, header_out);
     if (walk->cut_bytes != 0) {
-        memdb__wal_tell(
-            log, walk->hole ? MEMDB_CORRUPT : MEMDB_OK,
-            "recover: log ends at LSN %" PRIu64 ": cut %" PRIu64 " unacknowledged bytes%s",
-            walk->end, walk->cut_bytes,
-            walk->hole
-                ? ", among them whole batches behind a hole; their segment is kept until the cut"
-                : "");
+        memdb__wal_tell(log, walk->hole ? MEMDB_CORRUPT : MEMDB_OK,
+                        "recover: log ends at LSN %" PRIu64 ": cut %" PRIu64
+                        " unacknowledged bytes%s",
+                        walk->end, walk->cut_bytes,
+                        walk->hole ? ", among them whole batches behind a hole; their segment is "
+                                     "kept until the next cut or opening"
+                                   : "");
     }
     status = open_fresh(log, walk, from, rewrite, header_out, error);
     if (status == MEMDB_OK) {
         status = mark_predecessor(log, header_out, error);
     }
-    if (status == MEMDB_OK) {
+    // What lies behind a hole stays until the next cut or opening, for a person to look at.
+    if (status == MEMDB_OK && !walk->hole) {
         status = unlink_dead(log, &walk->list, header_out->start, error);
     }
     return status;
