@@ -68,9 +68,6 @@ void cli_complain(const cli_shell_t *shell, const char *code, const char *messag
 cli_outcome_t cli_prompt_run(cli_shell_t *shell);
 /// Answer JSON lines until the end of input.
 cli_outcome_t cli_json_loop(cli_shell_t *shell);
-/// After the database could not be opened and standard error says why: take the first request, then
-/// return.
-void cli_json_decline(void);
 
 void cli_help(cli_screen_t *screen);
 void cli_help_prompt(cli_screen_t *screen);

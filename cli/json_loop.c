@@ -3,34 +3,14 @@
 #include "cli/cli_lines.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#define DECLINE_WAIT_MS 1000
 
 static cli_json_t *too_long(void) {
     memdb_error_t error;
     cli_fail(&error, MEMDB_INVALID, "the line is longer than 64 MiB");
     return cli_refusal(&error);
-}
-
-// A program writes its first request while the shell still opens the database. If the shell ended
-// at once it would meet a broken pipe and never look at the reason, so the end comes after that
-// request, or soon. The reason is complete before: standard error is closed first.
-void cli_json_decline(void) {
-    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-    cli_lines_t lines;
-    const char *line;
-    size_t size;
-    fflush(stderr);
-    close(STDERR_FILENO);
-    if (poll(&input, 1, DECLINE_WAIT_MS) <= 0)
-        return;
-    cli_lines_init(&lines, STDIN_FILENO, CLI_MAX_LINE_BYTES);
-    cli_lines_next(&lines, &line, &size);
-    cli_lines_deinit(&lines);
 }
 
 cli_outcome_t cli_json_loop(cli_shell_t *shell) {

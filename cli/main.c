@@ -97,11 +97,7 @@ static cli_outcome_t run(cli_shell_t *shell, int count, char **words) {
         // A program that waits for one answer a request gets it: the reason, each time.
         if (!command && shell->json)
             cli_json_loop(shell);
-        {
-            if (!command && shell->json)
-                cli_json_decline();
-            return CLI_REFUSED;
-        }
+        return CLI_REFUSED;
     }
     cli_outcome_t outcome;
     if (command)

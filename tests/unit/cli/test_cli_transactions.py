@@ -101,6 +101,12 @@ class Transactions(shell_case.ShellCase):
         done = self.run_shell("--json", self.database)
         self.assertEqual((done.returncode, done.stdout), (1, b""))
         self.assertIn(b"MEMDB_NOT_DATABASE", done.stderr)
+        done = self.run_shell("--json", self.database, data=b'{"op":"get","key":"a","re":1}\n{"op":"nix"}\n')
+        answers = [json.loads(line) for line in done.stdout.splitlines()]
+        self.assertEqual(done.returncode, 1)
+        self.refused(answers[0], "MEMDB_NOT_DATABASE")
+        self.refused(answers[1], "MEMDB_INVALID", "nix")
+        self.assertEqual(answers[0]["re"], 1)
 
     def test_read_only_session_reads_and_refuses_writes(self):
         self.ask({"op": "put", "key": "a", "text": "x"})
