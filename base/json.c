@@ -7,7 +7,8 @@ memdb_status_t memdb__json_is_object(const char *text, size_t size, memdb_error_
     json_error_t why;
     json_t *value = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
     if (!value) {
-        return memdb__fail(error, MEMDB_INVALID, "attrs: not a JSON object: %s at byte %d", why.text, why.position);
+        return memdb__fail(error, MEMDB_INVALID, "attrs: not a JSON object: %s at byte %d",
+                           why.text, why.position);
     }
     bool object = json_is_object(value);
     json_decref(value);

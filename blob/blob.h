@@ -1,14 +1,17 @@
 // The blob arena: append-only extent files of checksummed, deduplicated blobs, read through mmap.
 //
-// A blob is written to the arena, and synced, before the frame that names it. Its reference (32 bytes) holds the extent id,
-// the offset, the size and part of the content hash, so that a blob is found without an index; the engine's
-// ordered map keeps (content hash -> reference) for deduplication.
+// A blob is written to the arena, and synced, before the frame that names it. Its reference (32
+// bytes) holds the extent id, the offset, the size and part of the content hash, so that a blob is
+// found without an index; the engine's ordered map keeps (content hash -> reference) for
+// deduplication.
 //
-// Extent `blob/<extent id, 16 hex digits>.ext`: 4 KiB header (magic, version, database id, extent id, checksum), then blobs, each:
-// header (magic, size, XXH3-128 of the content, checksum of this header that covers its address), the content in pieces of
-// 64 KiB, each followed by its XXH3-64 that covers extent id and offset; zero fill to 64 bytes (blob_format.c). A process appends to an extent of its own, on whose first byte
-// it holds a lock (F_OFD_SETLK) as long as it may name blobs in it that no frame names yet (rule 9). Extents end near 64 MiB;
-// a larger blob has one of its own.
+// Extent `blob/<extent id, 16 hex digits>.ext`: 4 KiB header (magic, version, database id, extent
+// id, checksum), then blobs, each: header (magic, size, XXH3-128 of the content, checksum of this
+// header that covers its address), the content in pieces of 64 KiB, each followed by its XXH3-64
+// that covers extent id and offset; zero fill to 64 bytes (blob_format.c). A process appends to an
+// extent of its own, on whose first byte it holds a lock (F_OFD_SETLK) as long as it may name blobs
+// in it that no frame names yet (rule 9). Extents end near 64 MiB; a larger blob has one of its
+// own.
 #ifndef MEMDB_BLOB_BLOB_H
 #define MEMDB_BLOB_BLOB_H
 
@@ -20,35 +23,48 @@ typedef struct memdb__blobs memdb__blobs_t;
 typedef struct memdb__blob_stream memdb__blob_stream_t;
 typedef struct memdb__blob_view memdb__blob_view_t;
 
-/// Attach to the arena of a database (`directory`/blob is created when missing). `next_extent_id` is asked for each new extent.
-/// Thread-safe.
-memdb_status_t memdb__blobs_open(int directory, const uint8_t database_id[16], uint64_t (*next_extent_id)(void *context), void *context, bool read_only,
-                                 memdb__blobs_t **blobs_out, memdb_error_t *error);
+/// Attach to the arena of a database (`directory`/blob is created when missing). `next_extent_id`
+/// is asked for each new extent. Thread-safe.
+memdb_status_t memdb__blobs_open(int directory, const uint8_t database_id[16],
+                                 uint64_t (*next_extent_id)(void *context), void *context,
+                                 bool read_only, memdb__blobs_t **blobs_out, memdb_error_t *error);
 void memdb__blobs_close(memdb__blobs_t *blobs);
 
-/// Write one blob, in one call or as a stream at constant memory. hash_out: XXH3-128 of the content.
-memdb_status_t memdb__blob_begin(memdb__blobs_t *blobs, memdb__blob_stream_t **stream_out, memdb_error_t *error);
-memdb_status_t memdb__blob_append(memdb__blob_stream_t *stream, const void *data, size_t size, memdb_error_t *error);
+/// Write one blob, in one call or as a stream at constant memory. hash_out: XXH3-128 of the
+/// content.
+memdb_status_t memdb__blob_begin(memdb__blobs_t *blobs, memdb__blob_stream_t **stream_out,
+                                 memdb_error_t *error);
+memdb_status_t memdb__blob_append(memdb__blob_stream_t *stream, const void *data, size_t size,
+                                  memdb_error_t *error);
 /// Consumes the stream on every path.
-memdb_status_t memdb__blob_finish(memdb__blob_stream_t *stream, uint8_t reference_out[32], uint64_t *size_out, uint8_t hash_out[16], memdb_error_t *error);
+memdb_status_t memdb__blob_finish(memdb__blob_stream_t *stream, uint8_t reference_out[32],
+                                  uint64_t *size_out, uint8_t hash_out[16], memdb_error_t *error);
 void memdb__blob_abandon(memdb__blob_stream_t *stream);
 /// Sync everything written so far through this handle (files and directory).
 memdb_status_t memdb__blobs_sync(memdb__blobs_t *blobs, memdb_error_t *error);
 
-/// Let go of the extents that are full: of all blobs that were finished so far, and synced, the caller knows that a frame
-/// names them or that they were given up. Until then each extent costs a descriptor and keeps its lock.
+/// Let go of the extents that are full: of all blobs that were finished so far, and synced, the
+/// caller knows that a frame names them or that they were given up. Until then each extent costs a
+/// descriptor and keeps its lock.
 void memdb__blobs_settle(memdb__blobs_t *blobs);
 
-/// Open a blob for reading; checks its header, not yet its content. MEMDB_CORRUPT names file and offset.
-memdb_status_t memdb__blob_open(memdb__blobs_t *blobs, const uint8_t reference[32], memdb__blob_view_t **view_out, uint64_t *size_out, memdb_error_t *error);
+/// Open a blob for reading; checks its header, not yet its content. MEMDB_CORRUPT names file and
+/// offset.
+memdb_status_t memdb__blob_open(memdb__blobs_t *blobs, const uint8_t reference[32],
+                                memdb__blob_view_t **view_out, uint64_t *size_out,
+                                memdb_error_t *error);
 /// Copy out [offset, offset + size) after checking the pieces that it touches.
-memdb_status_t memdb__blob_read(memdb__blob_view_t *view, uint64_t offset, void *buffer, size_t size, memdb_error_t *error);
+memdb_status_t memdb__blob_read(memdb__blob_view_t *view, uint64_t offset, void *buffer,
+                                size_t size, memdb_error_t *error);
 void memdb__blob_close(memdb__blob_view_t *view);
 /// Check header and every piece of the blob, and its content hash.
-memdb_status_t memdb__blob_verify(memdb__blobs_t *blobs, const uint8_t reference[32], memdb_error_t *error);
+memdb_status_t memdb__blob_verify(memdb__blobs_t *blobs, const uint8_t reference[32],
+                                  memdb_error_t *error);
 /// The extent ids present in the directory, bytes on disk.
-memdb_status_t memdb__blobs_stat(memdb__blobs_t *blobs, uint64_t *extents_out, uint64_t *bytes_out, memdb_error_t *error);
-/// The file that holds the blob, relative to the database ("blob/<extent id>.ext"), into `name_out`.
+memdb_status_t memdb__blobs_stat(memdb__blobs_t *blobs, uint64_t *extents_out, uint64_t *bytes_out,
+                                 memdb_error_t *error);
+/// The file that holds the blob, relative to the database ("blob/<extent id>.ext"), into
+/// `name_out`.
 void memdb__blob_file(const uint8_t reference[32], char name_out[32]);
 
 #endif

@@ -1,4 +1,5 @@
-// The background thread of a handle: checkpoints when asked, the bounded sync of lesser commits (rule 6), and reclaiming.
+// The background thread of a handle: checkpoints when asked, the bounded sync of lesser commits
+// (rule 6), and reclaiming.
 //
 // It sleeps until somebody wakes it; only a due sync gives it a deadline.
 #include "engine/engine.h"
@@ -19,15 +20,19 @@ static struct timespec after_ms(uint32_t ms) {
 static void sync_lesser(memdb_t *db) {
     memdb_error_t error = {0};
     // Before the sync: a commit that comes now asks again.
-    atomic_store_explicit(&db->sync_due, false, memory_order_release); // pairs with the exchange in memdb__background_sync
-    if (memdb__wal_sync(db->wal, atomic_load_explicit(&db->control->written, memory_order_acquire), &error)) {
+    atomic_store_explicit(
+        &db->sync_due, false,
+        memory_order_release); // pairs with the exchange in memdb__background_sync
+    if (memdb__wal_sync(db->wal, atomic_load_explicit(&db->control->written, memory_order_acquire),
+                        &error)) {
         memdb__tell(db, error.status, "sync: %s", error.message);
     }
 }
 
 static void run_checkpoint(memdb_t *db) {
     memdb_error_t error = {0};
-    if (memdb__log_above_base(db) >= db->options.checkpoint_log_bytes && memdb__checkpoint(db, &error)) {
+    if (memdb__log_above_base(db) >= db->options.checkpoint_log_bytes &&
+        memdb__checkpoint(db, &error)) {
         memdb__tell(db, error.status, "%s", error.message);
     }
 }
@@ -97,7 +102,8 @@ void memdb__background_checkpoint(memdb_t *db) {
 }
 
 void memdb__background_sync(memdb_t *db) {
-    // Acquire-release: pairs with the store in sync_lesser; only the first of a round wakes the thread.
+    // Acquire-release: pairs with the store in sync_lesser; only the first of a round wakes the
+    // thread.
     if (!atomic_exchange_explicit(&db->sync_due, true, memory_order_acq_rel)) {
         pthread_mutex_lock(&db->thread_mutex);
         pthread_cond_signal(&db->thread_wake);

@@ -1,10 +1,10 @@
 // Backup: a plain consistent copy of the database, as of the last commit before it.
 //
-// Everything committed is folded into segments first; then, under the checkpoint lock (nothing is merged or cut), the
-// segments that the catalog names and the arena's extents are copied, a new catalog names them, and a new log begins where the
-// base ends. The root is written last: an interrupted backup is no database.
+// Everything committed is folded into segments first; then, under the checkpoint lock (nothing is
+// merged or cut), the segments that the catalog names and the arena's extents are copied, a new
+// catalog names them, and a new log begins where the base ends. The root is written last: an
+// interrupted backup is no database.
 #include "engine/engine.h"
-
 #include "engine/root.h"
 
 #include <errno.h>
@@ -30,10 +30,12 @@ static memdb_status_t copy_bytes(int from, int to, const char *name, memdb_error
     return status ? status : memdb__io_sync_all(to, name, error);
 }
 
-static memdb_status_t copy_file(int from_directory, int to_directory, const char *name, memdb_error_t *error) {
+static memdb_status_t copy_file(int from_directory, int to_directory, const char *name,
+                                memdb_error_t *error) {
     int from = -1, to = -1;
     memdb_status_t status = memdb__io_open(from_directory, name, O_RDONLY, &from, error);
-    status = status ? status : memdb__io_open(to_directory, name, O_WRONLY | O_CREAT | O_EXCL, &to, error);
+    status = status ? status
+                    : memdb__io_open(to_directory, name, O_WRONLY | O_CREAT | O_EXCL, &to, error);
     status = status ? status : copy_bytes(from, to, name, error);
     memdb__io_close(from);
     memdb__io_close(to);
@@ -49,13 +51,16 @@ static memdb_status_t copy_named(void *context, const char *name, memdb_error_t 
     return copy_file(copy->from, copy->to, name, error);
 }
 
-static memdb_status_t copy_segments(memdb_t *db, int target, const memdb__manifest_t *manifest, memdb_error_t *error) {
+static memdb_status_t copy_segments(memdb_t *db, int target, const memdb__manifest_t *manifest,
+                                    memdb_error_t *error) {
     int to = -1;
     memdb_status_t status = memdb__io_make_directory(target, "segments", error);
-    status = status ? status : memdb__io_open(target, "segments", O_RDONLY | O_DIRECTORY, &to, error);
+    status =
+        status ? status : memdb__io_open(target, "segments", O_RDONLY | O_DIRECTORY, &to, error);
     for (uint64_t i = 0; !status && i < manifest->tier_count; i++) {
         const memdb__tier_name_t *tier = &manifest->tiers[i];
-        const uint64_t ids[] = {tier->sorted.segment_id, tier->words.segment_id, tier->vectors.segment_id};
+        const uint64_t ids[] = {tier->sorted.segment_id, tier->words.segment_id,
+                                tier->vectors.segment_id};
         for (size_t j = 0; !status && j < 3; j++) {
             char name[32];
             memdb__segment_file(ids[j], name);
@@ -70,8 +75,11 @@ static memdb_status_t copy_segments(memdb_t *db, int target, const memdb__manife
 static memdb_status_t copy_blobs(memdb_t *db, int target, memdb_error_t *error) {
     copy_t copy = {-1, -1};
     memdb_status_t status = memdb__io_make_directory(target, "blob", error);
-    status = status ? status : memdb__io_open(target, "blob", O_RDONLY | O_DIRECTORY, &copy.to, error);
-    status = status ? status : memdb__io_open(db->directory, "blob", O_RDONLY | O_DIRECTORY, &copy.from, error);
+    status =
+        status ? status : memdb__io_open(target, "blob", O_RDONLY | O_DIRECTORY, &copy.to, error);
+    status = status
+                 ? status
+                 : memdb__io_open(db->directory, "blob", O_RDONLY | O_DIRECTORY, &copy.from, error);
     status = status ? status : memdb__io_list(copy.from, copy_named, &copy, error);
     status = status ? status : memdb__io_sync_all(copy.to, "blob of the backup", error);
     memdb__io_close(copy.from);
@@ -79,7 +87,8 @@ static memdb_status_t copy_blobs(memdb_t *db, int target, memdb_error_t *error) 
     return status;
 }
 
-static memdb_status_t write_catalog(int target, const memdb__manifest_t *manifest, memdb_error_t *error) {
+static memdb_status_t write_catalog(int target, const memdb__manifest_t *manifest,
+                                    memdb_error_t *error) {
     memdb__catalog_t *catalog = NULL;
     uint64_t generation;
     memdb_status_t status = memdb__catalog_create(target, error);
@@ -97,7 +106,8 @@ static memdb_status_t copy_database(memdb_t *db, int target, memdb_error_t *erro
     // Above every id in use now: the copy goes on with a history of its own.
     manifest.next_id = atomic_load_explicit(&db->control->next_id, memory_order_relaxed);
     manifest.next_space = atomic_load_explicit(&db->control->next_space, memory_order_relaxed);
-    manifest.next_segment_id = atomic_load_explicit(&db->control->next_segment_id, memory_order_relaxed);
+    manifest.next_segment_id =
+        atomic_load_explicit(&db->control->next_segment_id, memory_order_relaxed);
     status = status ? status : copy_segments(db, target, &manifest, error);
     status = status ? status : copy_blobs(db, target, error);
     status = status ? status : memdb__wal_create(target, &options, error);
@@ -124,7 +134,8 @@ static memdb_status_t saw(void *context, const char *name, memdb_error_t *error)
 static memdb_status_t open_target(const char *path, int *target_out, memdb_error_t *error) {
     bool used = false;
     memdb_status_t status = memdb__io_make_directory(AT_FDCWD, path, error);
-    status = status ? status : memdb__io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, target_out, error);
+    status =
+        status ? status : memdb__io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, target_out, error);
     status = status ? status : memdb__io_list(*target_out, saw, &used, error);
     if (!status && used) {
         status = memdb__fail(error, MEMDB_EXISTS, "%s is not empty; choose a new directory", path);
@@ -143,7 +154,8 @@ memdb_status_t memdb_backup(memdb_t *db, const char *path) {
     status = status ? status : memdb__checkpoint(db, &error);
     if (!status) {
         pthread_mutex_lock(&db->fold);
-        status = memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE, true, &error);
+        status = memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE, true,
+                                     &error);
         if (!status) {
             status = copy_database(db, target, &error);
             memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);

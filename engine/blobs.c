@@ -1,10 +1,9 @@
 // Blobs of memories: the arena behind the public functions, with deduplication by content hash.
 //
-// The ordered map keeps hash -> reference for every blob that a committed transaction stored; equal content is found there
-// before it is written a second time.
-#include "engine/engine.h"
-
+// The ordered map keeps hash -> reference for every blob that a committed transaction stored; equal
+// content is found there before it is written a second time.
 #include "base/checksum.h"
+#include "engine/engine.h"
 
 struct memdb_blob_writer {
     memdb_txn_t *txn;
@@ -18,7 +17,8 @@ struct memdb_blob_reader {
 };
 
 /// The blob with this content, if the transaction can see one.
-static memdb_status_t find_equal(const memdb__sight_t *sight, const uint8_t hash[16], uint64_t size, memdb_blob_t *blob_out, memdb_error_t *error) {
+static memdb_status_t find_equal(const memdb__sight_t *sight, const uint8_t hash[16], uint64_t size,
+                                 memdb_blob_t *blob_out, memdb_error_t *error) {
     memdb__key_t key;
     memdb__entry_t entry;
     memdb__key_blob(&key, hash);
@@ -37,8 +37,11 @@ static memdb_status_t find_equal(const memdb__sight_t *sight, const uint8_t hash
     return MEMDB_OK;
 }
 
-static memdb_status_t add_blob(memdb_txn_t *txn, const uint8_t reference[32], uint64_t size, const uint8_t hash[16], memdb_blob_t *blob_out, memdb_error_t *error) {
-    memdb__operation_t operation = {.kind = MEMDB__OPERATION_BLOB, .hash = hash, .reference = reference, .size = size};
+static memdb_status_t add_blob(memdb_txn_t *txn, const uint8_t reference[32], uint64_t size,
+                               const uint8_t hash[16], memdb_blob_t *blob_out,
+                               memdb_error_t *error) {
+    memdb__operation_t operation = {
+        .kind = MEMDB__OPERATION_BLOB, .hash = hash, .reference = reference, .size = size};
     memdb_status_t status = memdb__txn_operate(txn, &operation, error);
     if (!status) {
         txn->has_blobs = true;
@@ -48,7 +51,8 @@ static memdb_status_t add_blob(memdb_txn_t *txn, const uint8_t reference[32], ui
     return status;
 }
 
-static memdb_status_t put_blob(memdb_txn_t *txn, const void *data, size_t size, memdb_blob_t *blob_out, memdb_error_t *error) {
+static memdb_status_t put_blob(memdb_txn_t *txn, const void *data, size_t size,
+                               memdb_blob_t *blob_out, memdb_error_t *error) {
     uint8_t hash[16], reference[MEMDB__BLOB_REFERENCE_BYTES];
     uint64_t stored;
     memdb__hash128(data, size, hash);
@@ -70,7 +74,8 @@ static memdb_status_t put_blob(memdb_txn_t *txn, const void *data, size_t size, 
     return status ? status : add_blob(txn, reference, stored, hash, blob_out, error);
 }
 
-memdb_status_t memdb_blob_put(memdb_txn_t *txn, const void *data, size_t size, memdb_blob_t *blob_out) {
+memdb_status_t memdb_blob_put(memdb_txn_t *txn, const void *data, size_t size,
+                              memdb_blob_t *blob_out) {
     memdb_error_t error = {0};
     if (!txn || !blob_out || (size && !data)) {
         return MEMDB_INVALID;
@@ -100,7 +105,8 @@ memdb_status_t memdb_blob_writer_open(memdb_txn_t *txn, memdb_blob_writer_t **wr
     return MEMDB_OK;
 }
 
-memdb_status_t memdb_blob_writer_append(memdb_blob_writer_t *writer, const void *data, size_t size) {
+memdb_status_t memdb_blob_writer_append(memdb_blob_writer_t *writer, const void *data,
+                                        size_t size) {
     memdb_error_t error = {0};
     if (!writer || (size && !data)) {
         return MEMDB_INVALID;
@@ -121,12 +127,15 @@ memdb_status_t memdb_blob_writer_finish(memdb_blob_writer_t *writer, memdb_blob_
     memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
     if (status || !blob_out) {
         memdb__blob_abandon(writer->stream);
-        status = status ? status : memdb__fail(&error, MEMDB_INVALID, "blob: no place for the result");
+        status =
+            status ? status : memdb__fail(&error, MEMDB_INVALID, "blob: no place for the result");
     } else {
         status = memdb__blob_finish(writer->stream, reference, &size, hash, &error);
     }
-    // The content is written already; an equal blob is named instead, and this one is left as garbage.
-    if (!status && (status = find_equal(&txn->snapshot.sight, hash, size, blob_out, &error)) == MEMDB_NOT_FOUND) {
+    // The content is written already; an equal blob is named instead, and this one is left as
+    // garbage.
+    if (!status && (status = find_equal(&txn->snapshot.sight, hash, size, blob_out, &error)) ==
+                       MEMDB_NOT_FOUND) {
         status = add_blob(txn, reference, size, hash, blob_out, &error);
     }
     memdb__free(writer);
@@ -140,7 +149,8 @@ void memdb_blob_writer_abort(memdb_blob_writer_t *writer) {
     }
 }
 
-memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot, const memdb_blob_t *blob, memdb_blob_reader_t **reader_out) {
+memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot, const memdb_blob_t *blob,
+                                      memdb_blob_reader_t **reader_out) {
     memdb_error_t error = {0};
     if (!snapshot || !blob || !reader_out) {
         return MEMDB_INVALID;
@@ -150,10 +160,14 @@ memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot, const memdb_bl
     if (!status && !reader) {
         status = memdb__fail(&error, MEMDB_NOMEM, "blob: out of memory");
     }
-    status = status ? status : memdb__blob_open(snapshot->db->blobs, blob->reference, &reader->view, &reader->size, &error);
+    status = status ? status
+                    : memdb__blob_open(snapshot->db->blobs, blob->reference, &reader->view,
+                                       &reader->size, &error);
     if (!status && reader->size != blob->size_bytes) {
         memdb__blob_close(reader->view);
-        status = memdb__fail(&error, MEMDB_CORRUPT, "blob: %llu bytes stored, the memory says %llu", (unsigned long long)reader->size, (unsigned long long)blob->size_bytes);
+        status =
+            memdb__fail(&error, MEMDB_CORRUPT, "blob: %llu bytes stored, the memory says %llu",
+                        (unsigned long long)reader->size, (unsigned long long)blob->size_bytes);
     }
     if (status) {
         memdb__free(reader);
@@ -164,7 +178,8 @@ memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot, const memdb_bl
     return MEMDB_OK;
 }
 
-memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uint64_t offset, void *buffer, size_t size, size_t *read_out) {
+memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uint64_t offset, void *buffer,
+                                      size_t size, size_t *read_out) {
     memdb_error_t error = {0};
     if (!reader || (size && !buffer) || !read_out) {
         return MEMDB_INVALID;
@@ -172,7 +187,8 @@ memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uint64_t offs
     uint64_t left = offset < reader->size ? reader->size - offset : 0;
     size_t wanted = size < left ? size : (size_t)left;
     memdb_status_t status = memdb__usable(reader->snapshot->db, &error);
-    status = status || !wanted ? status : memdb__blob_read(reader->view, offset, buffer, wanted, &error);
+    status =
+        status || !wanted ? status : memdb__blob_read(reader->view, offset, buffer, wanted, &error);
     if (!status) {
         *read_out = wanted;
     }

@@ -1,9 +1,12 @@
-// Group commit: threads that commit at the same time share one write and one sync; so do processes (wal/).
+// Group commit: threads that commit at the same time share one write and one sync; so do processes
+// (wal/).
 //
-// A committer puts a request into the queue. The first to come leads: under the writer mutex it follows the log to its end, checks
-// each request against what others committed (first committer wins), gives it a place in the batch, applies it to the delta, writes the
-// batch, releases the mutex, syncs if anybody asked for it, and wakes the others. Whoever came meanwhile is led by the next in line.
-// Applying before the write is safe: nobody sees an LSN that is not written (or durable), and a failed write fails the database.
+// A committer puts a request into the queue. The first to come leads: under the writer mutex it
+// follows the log to its end, checks each request against what others committed (first committer
+// wins), gives it a place in the batch, applies it to the delta, writes the batch, releases the
+// mutex, syncs if anybody asked for it, and wakes the others. Whoever came meanwhile is led by the
+// next in line. Applying before the write is safe: nobody sees an LSN that is not written (or
+// durable), and a failed write fails the database.
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -11,19 +14,27 @@
 
 // ------------------------------------------------------------------------------ conflicts
 
-/// Whether two commits of this kind of key exclude each other. Index entries and blobs do not: the record behind them does.
+/// Whether two commits of this kind of key exclude each other. Index entries and blobs do not: the
+/// record behind them does.
 static bool is_exclusive(uint8_t kind) {
-    return kind == MEMDB__KEY_RECORD || kind == MEMDB__KEY_KEY || kind == MEMDB__KEY_LINK || kind == MEMDB__KEY_NAME || kind == MEMDB__KEY_SPACE;
+    return kind == MEMDB__KEY_RECORD || kind == MEMDB__KEY_KEY || kind == MEMDB__KEY_LINK ||
+           kind == MEMDB__KEY_NAME || kind == MEMDB__KEY_SPACE;
 }
 
 static memdb_status_t conflict(memdb_error_t *error, uint8_t kind) {
-    const char *what = kind == MEMDB__KEY_RECORD ? "the memory" : kind == MEMDB__KEY_KEY ? "the key" : kind == MEMDB__KEY_LINK ? "the link" : "the space";
-    return memdb__fail(error, MEMDB_CONFLICT, "%s was changed by another commit meanwhile; nothing was written, retry", what);
+    const char *what = kind == MEMDB__KEY_RECORD ? "the memory"
+                       : kind == MEMDB__KEY_KEY  ? "the key"
+                       : kind == MEMDB__KEY_LINK ? "the link"
+                                                 : "the space";
+    return memdb__fail(error, MEMDB_CONFLICT,
+                       "%s was changed by another commit meanwhile; nothing was written, retry",
+                       what);
 }
 
 /// Check a request against everything committed above its snapshot.
 static memdb_status_t validate(memdb_t *db, const memdb_txn_t *txn, memdb_error_t *error) {
-    memdb__view_t *view = atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
+    memdb__view_t *view =
+        atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
     uint64_t seen = txn->snapshot.sight.visible, version;
     bool tombstone;
     const memdb__node_t *node = memdb__run_seek(txn->run, NULL, 0, UINT64_MAX);
@@ -31,14 +42,16 @@ static memdb_status_t validate(memdb_t *db, const memdb_txn_t *txn, memdb_error_
         memdb__entry_t entry;
         memdb__node_entry(node, &entry);
         if (is_exclusive(entry.key[0])) {
-            memdb_status_t status = memdb__view_newest(view, entry.key, entry.key_size, seen, &version, &tombstone, error);
+            memdb_status_t status = memdb__view_newest(view, entry.key, entry.key_size, seen,
+                                                       &version, &tombstone, error);
             if (status || version > seen) {
                 return status ? status : conflict(error, entry.key[0]);
             }
         }
     }
     for (const memdb__guard_t *guard = txn->guards; guard; guard = guard->next) {
-        memdb_status_t status = memdb__view_newest(view, guard->key, guard->key_size, seen, &version, &tombstone, error);
+        memdb_status_t status = memdb__view_newest(view, guard->key, guard->key_size, seen,
+                                                   &version, &tombstone, error);
         if (status || (version > seen && (tombstone || guard->unchanged))) {
             return status ? status : conflict(error, guard->key[0]);
         }
@@ -54,10 +67,13 @@ static void add_request(memdb_t *db, memdb__request_t *request) {
     request->status = memdb__usable(db, &request->error);
     if (!request->status && request->txn) {
         request->status = validate(db, request->txn, &request->error);
-        request->help = request->status == MEMDB_CONFLICT ? atomic_load_explicit(&db->position, memory_order_relaxed) : 0;
+        request->help = request->status == MEMDB_CONFLICT
+                            ? atomic_load_explicit(&db->position, memory_order_relaxed)
+                            : 0;
     }
     if (!request->status) {
-        request->status = memdb__wal_add(db->wal, request->payload, request->size, &frame, &request->error);
+        request->status =
+            memdb__wal_add(db->wal, request->payload, request->size, &frame, &request->error);
     }
     if (request->status) {
         return;
@@ -67,7 +83,8 @@ static void add_request(memdb_t *db, memdb__request_t *request) {
     frame.payload = request->payload;
     frame.size = request->size;
     if (memdb__apply_frame(db, &frame, &error)) {
-        memdb__tell(db, error.status, "%s", error.message); // the frame is in the log; this handle is broken from now on
+        memdb__tell(db, error.status, "%s",
+                    error.message); // the frame is in the log; this handle is broken from now on
     }
 }
 
@@ -121,7 +138,9 @@ static memdb__request_t *write_batch(memdb_t *db) {
     }
     if (locked) {
         if (!status) { // nothing lies between our last frame and the written LSN
-            atomic_store_explicit(&db->position, atomic_load_explicit(&db->control->written, memory_order_relaxed), memory_order_release);
+            atomic_store_explicit(&db->position,
+                                  atomic_load_explicit(&db->control->written, memory_order_relaxed),
+                                  memory_order_release);
         }
         memdb__wal_unlock(db->wal);
     }
@@ -133,10 +152,13 @@ static memdb__request_t *write_batch(memdb_t *db) {
 static void sync_batch(memdb_t *db, memdb__request_t *first) {
     uint64_t needed = 0, end = 0;
     for (memdb__request_t *request = first; request; request = request->next) {
-        if (!request->status && request->durability == MEMDB_DURABILITY_FULL && request->end > needed) {
+        if (!request->status && request->durability == MEMDB_DURABILITY_FULL &&
+            request->end > needed) {
             needed = request->end;
         }
-        needed = request->help > needed ? request->help : needed; // rule 6: what it met becomes durable before it is told
+        needed = request->help > needed
+                     ? request->help
+                     : needed; // rule 6: what it met becomes durable before it is told
         end = !request->status && request->end > end ? request->end : end;
     }
     memdb_error_t error = {0};
@@ -169,7 +191,8 @@ static void lead(memdb_t *db) {
     for (memdb__request_t *request = first, *next; request; request = next) {
         next = request->next; // gone once its thread runs
         request->done = true;
-        sem_post(&request->wake); // pairs with the wait below: everything written to the request is seen
+        sem_post(
+            &request->wake); // pairs with the wait below: everything written to the request is seen
     }
 }
 
@@ -204,7 +227,8 @@ memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error
     sem_destroy(&request->wake);
     if (request->status) {
         *error = request->error;
-        atomic_fetch_add_explicit(&db->conflicts, request->status == MEMDB_CONFLICT, memory_order_relaxed); // figures only
+        atomic_fetch_add_explicit(&db->conflicts, request->status == MEMDB_CONFLICT,
+                                  memory_order_relaxed); // figures only
     } else {
         atomic_fetch_add_explicit(&db->commits, 1, memory_order_relaxed);
     }
@@ -214,7 +238,8 @@ memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error
 // ------------------------------------------------------------------------------ back-pressure
 
 uint64_t memdb__log_above_base(memdb_t *db) {
-    uint64_t applied = atomic_load_explicit(&db->control->applied, memory_order_relaxed); // a figure
+    uint64_t applied =
+        atomic_load_explicit(&db->control->applied, memory_order_relaxed); // a figure
     uint64_t written = atomic_load_explicit(&db->control->written, memory_order_relaxed);
     return written > applied ? written - applied : 0;
 }
@@ -239,8 +264,11 @@ memdb_status_t memdb__throttle(memdb_t *db, memdb_error_t *error) {
     }
     pthread_mutex_unlock(&db->thread_mutex);
     if (memdb__log_above_base(db) >= db->options.log_limit_bytes) {
-        return memdb__fail(error, MEMDB_BUSY, "the log is at its limit of %llu bytes, and no checkpoint made room within %u ms; retry later",
-                           (unsigned long long)db->options.log_limit_bytes, db->options.busy_timeout_ms);
+        return memdb__fail(error, MEMDB_BUSY,
+                           "the log is at its limit of %llu bytes, and no checkpoint made room "
+                           "within %u ms; retry later",
+                           (unsigned long long)db->options.log_limit_bytes,
+                           db->options.busy_timeout_ms);
     }
     return MEMDB_OK;
 }

@@ -1,8 +1,8 @@
 // Cursors over the memories of a space, and traces.
 //
-// A cursor walks index entries ('T', 'S' or 'K') and reads the record behind each; an entry that its record no longer matches is stale
-// and skipped. A position is the last key, so it can be taken up in another snapshot or process. A trace is a short
-// list of ids, made at once.
+// A cursor walks index entries ('T', 'S' or 'K') and reads the record behind each; an entry that
+// its record no longer matches is stale and skipped. A position is the last key, so it can be taken
+// up in another snapshot or process. A trace is a short list of ids, made at once.
 #include "engine/engine.h"
 
 struct memdb_cursor {
@@ -22,15 +22,22 @@ static void add_biased_time(memdb__key_t *key, int64_t time) {
 }
 
 static memdb_status_t check_options(const memdb_cursor_options_t *options, memdb_error_t *error) {
-    if (options->size < sizeof *options || (uint32_t)options->order > MEMDB_ORDER_KEY || options->after.size > MEMDB__KEY_MAX_BYTES) {
-        return memdb__fail(error, MEMDB_INVALID, "cursor: the struct's size is not set, or the order or position is not valid");
+    if (options->size < sizeof *options || (uint32_t)options->order > MEMDB_ORDER_KEY ||
+        options->after.size > MEMDB__KEY_MAX_BYTES) {
+        return memdb__fail(
+            error, MEMDB_INVALID,
+            "cursor: the struct's size is not set, or the order or position is not valid");
     }
-    if (options->session.size > MEMDB_MAX_NAME_BYTES || options->prefix.size > MEMDB_MAX_KEY_BYTES) {
-        return memdb__fail(error, MEMDB_LIMIT, "cursor: session of %zu bytes (at most %d), prefix of %zu (at most %d)", options->session.size, MEMDB_MAX_NAME_BYTES, options->prefix.size,
+    if (options->session.size > MEMDB_MAX_NAME_BYTES ||
+        options->prefix.size > MEMDB_MAX_KEY_BYTES) {
+        return memdb__fail(error, MEMDB_LIMIT,
+                           "cursor: session of %zu bytes (at most %d), prefix of %zu (at most %d)",
+                           options->session.size, MEMDB_MAX_NAME_BYTES, options->prefix.size,
                            MEMDB_MAX_KEY_BYTES);
     }
     if ((options->order == MEMDB_ORDER_KEY) && (options->has_from || options->has_to)) {
-        return memdb__fail(error, MEMDB_INVALID, "cursor: a range of time needs the order of time or session");
+        return memdb__fail(error, MEMDB_INVALID,
+                           "cursor: a range of time needs the order of time or session");
     }
     return MEMDB_OK;
 }
@@ -55,10 +62,13 @@ static memdb__key_t place(memdb_cursor_t *cursor, const memdb_cursor_options_t *
     return from;
 }
 
-static memdb_status_t open_cursor(memdb_snapshot_t *snapshot, memdb_space_t space, const memdb_cursor_options_t *options, memdb_cursor_t *cursor, memdb_error_t *error) {
+static memdb_status_t open_cursor(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                  const memdb_cursor_options_t *options, memdb_cursor_t *cursor,
+                                  memdb_error_t *error) {
     memdb_space_info_t info;
     memdb_status_t status = check_options(options, error);
-    if (!status && (status = memdb__read_space(&snapshot->sight, space, &info, error)) == MEMDB_NOT_FOUND) {
+    if (!status &&
+        (status = memdb__read_space(&snapshot->sight, space, &info, error)) == MEMDB_NOT_FOUND) {
         return memdb__fail(error, MEMDB_NOT_FOUND, "there is no space %u", space);
     }
     if (status) {
@@ -70,8 +80,10 @@ static memdb_status_t open_cursor(memdb_snapshot_t *snapshot, memdb_space_t spac
     memdb__key_t from = place(cursor, options);
     const uint8_t *after = (const uint8_t *)options->after.data;
     if (options->after.size) {
-        if (options->after.size < cursor->prefix.size || memcmp(after, cursor->prefix.bytes, cursor->prefix.size) != 0) {
-            return memdb__fail(error, MEMDB_INVALID, "cursor: the position belongs to another listing");
+        if (options->after.size < cursor->prefix.size ||
+            memcmp(after, cursor->prefix.bytes, cursor->prefix.size) != 0) {
+            return memdb__fail(error, MEMDB_INVALID,
+                               "cursor: the position belongs to another listing");
         }
         if (memdb__compare(after, options->after.size, from.bytes, from.size) > 0) {
             memcpy(from.bytes, after, options->after.size);
@@ -80,13 +92,18 @@ static memdb_status_t open_cursor(memdb_snapshot_t *snapshot, memdb_space_t spac
         cursor->position = from;
     }
     status = memdb__merge_open(&cursor->merge, &snapshot->sight, from.bytes, from.size, error);
-    if (!status && options->after.size && cursor->merge.valid && memdb__compare(cursor->merge.entry.key, cursor->merge.entry.key_size, after, options->after.size) == 0) {
-        status = memdb__merge_next(&cursor->merge, error); // the one at the position was given already
+    if (!status && options->after.size && cursor->merge.valid &&
+        memdb__compare(cursor->merge.entry.key, cursor->merge.entry.key_size, after,
+                       options->after.size) == 0) {
+        status =
+            memdb__merge_next(&cursor->merge, error); // the one at the position was given already
     }
     return status;
 }
 
-memdb_status_t memdb_cursor_open(memdb_snapshot_t *snapshot, memdb_space_t space, const memdb_cursor_options_t *options, memdb_cursor_t **cursor_out) {
+memdb_status_t memdb_cursor_open(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                 const memdb_cursor_options_t *options,
+                                 memdb_cursor_t **cursor_out) {
     memdb_error_t error = {0};
     memdb_cursor_options_t defaults = {.size = sizeof defaults};
     if (!snapshot || !cursor_out) {
@@ -97,7 +114,8 @@ memdb_status_t memdb_cursor_open(memdb_snapshot_t *snapshot, memdb_space_t space
     if (!status && !cursor) {
         status = memdb__fail(&error, MEMDB_NOMEM, "cursor: out of memory");
     }
-    status = status ? status : open_cursor(snapshot, space, options ? options : &defaults, cursor, &error);
+    status = status ? status
+                    : open_cursor(snapshot, space, options ? options : &defaults, cursor, &error);
     if (status) {
         memdb_cursor_close(cursor);
         return memdb__report(snapshot->db, status, &error);
@@ -106,36 +124,43 @@ memdb_status_t memdb_cursor_open(memdb_snapshot_t *snapshot, memdb_space_t space
     return MEMDB_OK;
 }
 
-static memdb_status_t gather_trace(memdb_cursor_t *cursor, uint64_t id, uint32_t before, uint32_t after, memdb_error_t *error) {
+static memdb_status_t gather_trace(memdb_cursor_t *cursor, uint64_t id, uint32_t before,
+                                   uint32_t after, memdb_error_t *error) {
     memdb__record_t record;
     uint64_t version;
     const memdb__sight_t *sight = &cursor->snapshot->sight;
     memdb_status_t status = memdb__read_record(sight, id, &record, &version, error);
     if (status == MEMDB_NOT_FOUND || (!status && record.space != cursor->space)) {
-        return memdb__fail(error, MEMDB_NOT_FOUND, "there is no memory %llu in the space", (unsigned long long)id);
+        return memdb__fail(error, MEMDB_NOT_FOUND, "there is no memory %llu in the space",
+                           (unsigned long long)id);
     }
-    cursor->ids = status ? NULL : memdb__allocate(((size_t)before + after + 1) * sizeof *cursor->ids);
+    cursor->ids =
+        status ? NULL : memdb__allocate(((size_t)before + after + 1) * sizeof *cursor->ids);
     uint64_t *nearest = status ? NULL : memdb__allocate(((size_t)before + 1) * sizeof *nearest);
     if (!status && (!cursor->ids || !nearest)) {
         status = memdb__fail(error, MEMDB_NOMEM, "trace: out of memory");
     }
     uint32_t before_count = 0, after_count = 0;
     if (!status) {
-        status = memdb__session_neighbours(sight, id, &record, before, after, nearest, &before_count, cursor->ids + before + 1, &after_count, error);
+        status =
+            memdb__session_neighbours(sight, id, &record, before, after, nearest, &before_count,
+                                      cursor->ids + before + 1, &after_count, error);
     }
     if (!status) {
         for (uint32_t i = 0; i < before_count; i++) {
             cursor->ids[i] = nearest[before_count - 1 - i];
         }
         cursor->ids[before_count] = id;
-        memmove(cursor->ids + before_count + 1, cursor->ids + before + 1, after_count * sizeof *cursor->ids);
+        memmove(cursor->ids + before_count + 1, cursor->ids + before + 1,
+                after_count * sizeof *cursor->ids);
         cursor->id_count = before_count + 1 + after_count;
     }
     memdb__free(nearest);
     return status;
 }
 
-memdb_status_t memdb_trace_open(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id, uint32_t before, uint32_t after, memdb_cursor_t **cursor_out) {
+memdb_status_t memdb_trace_open(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
+                                uint32_t before, uint32_t after, memdb_cursor_t **cursor_out) {
     memdb_error_t error = {0};
     if (!snapshot || !cursor_out || before > 1000000 || after > 1000000) {
         return MEMDB_INVALID;
@@ -160,7 +185,8 @@ memdb_status_t memdb_trace_open(memdb_snapshot_t *snapshot, memdb_space_t space,
 }
 
 /// Whether the entry's record still stands where the entry says.
-static bool is_current(const memdb_cursor_t *cursor, const memdb__entry_t *entry, const memdb__record_t *record, uint64_t id) {
+static bool is_current(const memdb_cursor_t *cursor, const memdb__entry_t *entry,
+                       const memdb__record_t *record, uint64_t id) {
     memdb__key_t key;
     if (record->space != cursor->space) {
         return false;
@@ -176,7 +202,8 @@ static bool is_current(const memdb_cursor_t *cursor, const memdb__entry_t *entry
 }
 
 /// The memory of the entry that the cursor stands on. MEMDB_NOT_FOUND: stale.
-static memdb_status_t read_current(memdb_cursor_t *cursor, memdb_memory_t *memory_out, memdb_error_t *error) {
+static memdb_status_t read_current(memdb_cursor_t *cursor, memdb_memory_t *memory_out,
+                                   memdb_error_t *error) {
     const memdb__entry_t *entry = &cursor->merge.entry;
     memdb__record_t record;
     uint64_t id = 0, version;
@@ -188,28 +215,36 @@ static memdb_status_t read_current(memdb_cursor_t *cursor, memdb_memory_t *memor
     } else if (!memdb__key_parse_id(entry->key, entry->key_size, &id)) {
         return memdb__fail(error, MEMDB_CORRUPT, "an index entry is not well formed");
     }
-    memdb_status_t status = memdb__read_record(&cursor->snapshot->sight, id, &record, &version, error);
+    memdb_status_t status =
+        memdb__read_record(&cursor->snapshot->sight, id, &record, &version, error);
     if (!status && !is_current(cursor, entry, &record, id)) {
         return MEMDB_NOT_FOUND;
     }
-    return status ? status : memdb__lend_memory(cursor->snapshot, id, &record, version, memory_out, error);
+    return status ? status
+                  : memdb__lend_memory(cursor->snapshot, id, &record, version, memory_out, error);
 }
 
-static memdb_status_t next_in_trace(memdb_cursor_t *cursor, memdb_memory_t *memory_out, memdb_error_t *error) {
+static memdb_status_t next_in_trace(memdb_cursor_t *cursor, memdb_memory_t *memory_out,
+                                    memdb_error_t *error) {
     memdb__record_t record;
     uint64_t version;
     if (cursor->id_next == cursor->id_count) {
         return MEMDB_DONE;
     }
     uint64_t id = cursor->ids[cursor->id_next++];
-    memdb_status_t status = memdb__read_record(&cursor->snapshot->sight, id, &record, &version, error);
-    return status ? status : memdb__lend_memory(cursor->snapshot, id, &record, version, memory_out, error);
+    memdb_status_t status =
+        memdb__read_record(&cursor->snapshot->sight, id, &record, &version, error);
+    return status ? status
+                  : memdb__lend_memory(cursor->snapshot, id, &record, version, memory_out, error);
 }
 
-static memdb_status_t next(memdb_cursor_t *cursor, memdb_memory_t *memory_out, memdb_error_t *error) {
+static memdb_status_t next(memdb_cursor_t *cursor, memdb_memory_t *memory_out,
+                           memdb_error_t *error) {
     memdb__merge_t *merge = &cursor->merge;
-    while (merge->valid && merge->entry.key_size >= cursor->prefix.size && memcmp(merge->entry.key, cursor->prefix.bytes, cursor->prefix.size) == 0) {
-        if (cursor->end.size && memdb__compare(merge->entry.key, merge->entry.key_size, cursor->end.bytes, cursor->end.size) >= 0) {
+    while (merge->valid && merge->entry.key_size >= cursor->prefix.size &&
+           memcmp(merge->entry.key, cursor->prefix.bytes, cursor->prefix.size) == 0) {
+        if (cursor->end.size && memdb__compare(merge->entry.key, merge->entry.key_size,
+                                               cursor->end.bytes, cursor->end.size) >= 0) {
             return MEMDB_DONE;
         }
         memdb_status_t status = read_current(cursor, memory_out, error);
@@ -233,7 +268,8 @@ memdb_status_t memdb_cursor_next(memdb_cursor_t *cursor, memdb_memory_t *memory_
     }
     memdb_status_t status = memdb__usable(cursor->snapshot->db, &error);
     if (!status) {
-        status = cursor->is_trace ? next_in_trace(cursor, memory_out, &error) : next(cursor, memory_out, &error);
+        status = cursor->is_trace ? next_in_trace(cursor, memory_out, &error)
+                                  : next(cursor, memory_out, &error);
     }
     return memdb__report(cursor->snapshot->db, status, &error);
 }

@@ -1,11 +1,11 @@
 // The life of a handle: open and close.
 //
-// Opening (rules 1 and 3): gate exclusively; presence exclusively tells whether anybody is there. Alone: the log is recovered and a new
-// control file replaces the old one. Not alone: control is valid and mapped. Presence is then held shared for life.
-// A handle opened read-only needs neither control nor recovery: it reads catalog and log once and sees the database as it was.
-#include "engine/engine.h"
-
+// Opening (rules 1 and 3): gate exclusively; presence exclusively tells whether anybody is there.
+// Alone: the log is recovered and a new control file replaces the old one. Not alone: control is
+// valid and mapped. Presence is then held shared for life. A handle opened read-only needs neither
+// control nor recovery: it reads catalog and log once and sees the database as it was.
 #include "base/check.h"
+#include "engine/engine.h"
 #include "engine/root.h"
 
 #include <errno.h>
@@ -20,8 +20,9 @@
 
 // ------------------------------------------------------------------------------ forks
 
-// A child inherits the open file descriptions, and with them the locks on `lock`: a child that outlived its parent would be
-// taken for a process that has the database open. So the handler in the child closes them, before anything else runs there.
+// A child inherits the open file descriptions, and with them the locks on `lock`: a child that
+// outlived its parent would be taken for a process that has the database open. So the handler in
+// the child closes them, before anything else runs there.
 
 static _Atomic uint32_t forks;
 static pthread_mutex_t handles_mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -70,7 +71,8 @@ static void remove_handle(memdb_t *db) {
 uint32_t memdb__fork_generation(void) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, watch_forks);
-    return atomic_load_explicit(&forks, memory_order_relaxed); // only changed in a child that has one thread
+    return atomic_load_explicit(
+        &forks, memory_order_relaxed); // only changed in a child that has one thread
 }
 
 // ------------------------------------------------------------------------------ errors
@@ -89,7 +91,9 @@ memdb_status_t memdb__report(memdb_t *db, memdb_status_t status, const memdb_err
 
 size_t memdb_last_error(memdb_t *db, char *buffer, size_t buffer_size) {
     if (!db || db->fork_generation != memdb__fork_generation()) {
-        return buffer_size ? (size_t)snprintf(buffer, buffer_size, "%s", memdb_status_text(MEMDB_FORKED)) : 0;
+        return buffer_size
+                   ? (size_t)snprintf(buffer, buffer_size, "%s", memdb_status_text(MEMDB_FORKED))
+                   : 0;
     }
     pthread_mutex_lock(&db->error_mutex);
     int length = buffer_size ? snprintf(buffer, buffer_size, "%s", db->error.message) : 0;
@@ -99,11 +103,15 @@ size_t memdb_last_error(memdb_t *db, char *buffer, size_t buffer_size) {
 
 memdb_status_t memdb__usable(memdb_t *db, memdb_error_t *error) {
     if (db->fork_generation != memdb__fork_generation()) {
-        return memdb__fail(error, MEMDB_FORKED, "the handle was opened in the parent process; open the database again in this one");
+        return memdb__fail(
+            error, MEMDB_FORKED,
+            "the handle was opened in the parent process; open the database again in this one");
     }
-    uint32_t broken = atomic_load_explicit(&db->broken, memory_order_acquire); // pairs with memdb__apply_frame
+    uint32_t broken =
+        atomic_load_explicit(&db->broken, memory_order_acquire); // pairs with memdb__apply_frame
     if (broken) {
-        return memdb__fail(error, broken == MEMDB_CORRUPT ? MEMDB_CORRUPT : MEMDB_FAILED, "following the log failed (%s); close the database and open it again",
+        return memdb__fail(error, broken == MEMDB_CORRUPT ? MEMDB_CORRUPT : MEMDB_FAILED,
+                           "following the log failed (%s); close the database and open it again",
                            memdb_status_text((memdb_status_t)broken));
     }
     return MEMDB_OK;
@@ -117,8 +125,11 @@ memdb_status_t memdb__writable(memdb_t *db, memdb_error_t *error) {
     if (db->read_only) {
         return memdb__fail(error, MEMDB_READ_ONLY, "the database was opened for reading only");
     }
-    if (atomic_load_explicit(&db->control->failed, memory_order_acquire)) { // pairs with the store in wal/
-        return memdb__fail(error, MEMDB_FAILED, "an earlier write or sync failed; close the database in every process and open it again");
+    if (atomic_load_explicit(&db->control->failed,
+                             memory_order_acquire)) { // pairs with the store in wal/
+        return memdb__fail(error, MEMDB_FAILED,
+                           "an earlier write or sync failed; close the database in every process "
+                           "and open it again");
     }
     return MEMDB_OK;
 }
@@ -139,10 +150,13 @@ void memdb__tell(memdb_t *db, memdb_status_t severity, const char *format, ...) 
 /// Open the directory, making it where asked for, and its file `lock`.
 static memdb_status_t open_directory(memdb_t *db, const char *path, memdb_error_t *error) {
     bool create = db->options.flags & MEMDB_OPEN_CREATE;
-    memdb_status_t status = memdb__io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, &db->directory, error);
+    memdb_status_t status =
+        memdb__io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, &db->directory, error);
     if (status == MEMDB_NOT_FOUND && create) {
         status = memdb__io_make_directory(AT_FDCWD, path, error);
-        status = status ? status : memdb__io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, &db->directory, error);
+        status =
+            status ? status
+                   : memdb__io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, &db->directory, error);
     }
     if (status) {
         return status;
@@ -157,14 +171,18 @@ static memdb_status_t open_directory(memdb_t *db, const char *path, memdb_error_
         return status;
     }
     if (state == MEMDB__DIRECTORY_FOREIGN) {
-        return memdb__fail(error, MEMDB_NOT_DATABASE, "the directory holds other things than a memdb database; choose an empty or a new one");
+        return memdb__fail(
+            error, MEMDB_NOT_DATABASE,
+            "the directory holds other things than a memdb database; choose an empty or a new one");
     }
     if (state == MEMDB__DIRECTORY_EMPTY && !create) {
         return memdb__fail(error, MEMDB_NOT_DATABASE, "the directory holds no memdb database yet");
     }
-    status = memdb__io_open(db->directory, "lock", db->read_only ? O_RDWR : O_RDWR | O_CREAT, &db->lock, error);
+    status = memdb__io_open(db->directory, "lock", db->read_only ? O_RDWR : O_RDWR | O_CREAT,
+                            &db->lock, error);
     if (status && db->read_only) {
-        status = memdb__io_open(db->directory, "lock", O_RDONLY, &db->lock, error); // no locks there: see open_read_only
+        status = memdb__io_open(db->directory, "lock", O_RDONLY, &db->lock,
+                                error); // no locks there: see open_read_only
     }
     return status;
 }
@@ -176,7 +194,8 @@ typedef struct recovery {
     uint32_t last_space;
 } recovery_t;
 
-static memdb_status_t recover_frame(void *context, const memdb__frame_t *frame, memdb_error_t *error) {
+static memdb_status_t recover_frame(void *context, const memdb__frame_t *frame,
+                                    memdb_error_t *error) {
     recovery_t *recovery = context;
     memdb__reader_t reader = memdb__reader(frame->payload, frame->size);
     memdb__operation_t operation;
@@ -192,7 +211,9 @@ static memdb_status_t recover_frame(void *context, const memdb__frame_t *frame, 
 }
 
 static memdb__wal_options_t wal_options(const memdb_t *db) {
-    memdb__wal_options_t options = {.backend = db->options.io_backend, .log = db->options.log, .log_context = db->options.log_context};
+    memdb__wal_options_t options = {.backend = db->options.io_backend,
+                                    .log = db->options.log,
+                                    .log_context = db->options.log_context};
     memcpy(options.database_id, db->database_id, 16);
     return options;
 }
@@ -219,7 +240,8 @@ static memdb_status_t newest_file(memdb_t *db, uint64_t *id_out, memdb_error_t *
     newest_file_t newest = {0};
     int blob = -1;
     memdb_status_t status = memdb__io_list(db->segments, note_file, &newest, error);
-    if (!status && memdb__io_open(db->directory, "blob", O_RDONLY | O_DIRECTORY, &blob, error) == MEMDB_OK) {
+    if (!status &&
+        memdb__io_open(db->directory, "blob", O_RDONLY | O_DIRECTORY, &blob, error) == MEMDB_OK) {
         status = memdb__io_list(blob, note_file, &newest, error);
         memdb__io_close(blob);
     }
@@ -228,14 +250,17 @@ static memdb_status_t newest_file(memdb_t *db, uint64_t *id_out, memdb_error_t *
 }
 
 /// Alone: recover the log above the base and make a new control file.
-static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest, memdb_error_t *error) {
+static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest,
+                              memdb_error_t *error) {
     recovery_t recovery = {.db = db};
     memdb__wal_recovery_t found = {0};
     memdb__wal_options_t options = wal_options(db);
     uint64_t last_file = 0;
     memdb_status_t status = newest_file(db, &last_file, error);
     if (!status) {
-        status = memdb__wal_recover(db->directory, &options, manifest->applied_lsn, manifest->epoch_floor, false, recover_frame, &recovery, &found, error);
+        status = memdb__wal_recover(db->directory, &options, manifest->applied_lsn,
+                                    manifest->epoch_floor, false, recover_frame, &recovery, &found,
+                                    error);
     }
     if (status) {
         return memdb__error_context(error, "recover");
@@ -246,23 +271,31 @@ static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest, me
         .base_generation = manifest->generation,
         .segment_epoch = found.segment_epoch,
         .next_epoch = found.next_epoch,
-        .last_commit_time = found.last_commit_time > manifest->last_commit_time ? found.last_commit_time : manifest->last_commit_time,
+        .last_commit_time = found.last_commit_time > manifest->last_commit_time
+                                ? found.last_commit_time
+                                : manifest->last_commit_time,
         .next_segment_id = larger(manifest->next_segment_id, last_file + 1),
         .next_id = larger(manifest->next_id, recovery.last_id + 1),
         .next_space = larger(manifest->next_space, recovery.last_space + 1),
     };
     memcpy(start.database_id, db->database_id, 16);
-    atomic_store_explicit(&db->position, found.start, memory_order_release); // past the hole before the new segment
+    atomic_store_explicit(&db->position, found.start,
+                          memory_order_release); // past the hole before the new segment
     status = memdb__control_create(db->directory, &start, &db->control, error);
     if (!status && found.frames) {
-        memdb__tell(db, MEMDB_OK, "recovered %llu commits from the log (%llu bytes of a torn tail cut)", (unsigned long long)found.frames, (unsigned long long)found.cut_bytes);
+        memdb__tell(db, MEMDB_OK,
+                    "recovered %llu commits from the log (%llu bytes of a torn tail cut)",
+                    (unsigned long long)found.frames, (unsigned long long)found.cut_bytes);
     }
     return status;
 }
 
-static memdb_status_t open_catalog(memdb_t *db, bool alone, memdb__manifest_t *manifest, memdb_error_t *error) {
+static memdb_status_t open_catalog(memdb_t *db, bool alone, memdb__manifest_t *manifest,
+                                   memdb_error_t *error) {
     // Shared: no commit of the catalog runs while its file is checked.
-    memdb_status_t status = alone ? MEMDB_OK : memdb__lock_acquire(db->lock, MEMDB__LOCK_CATALOG, MEMDB__LOCK_SHARED, true, error);
+    memdb_status_t status =
+        alone ? MEMDB_OK
+              : memdb__lock_acquire(db->lock, MEMDB__LOCK_CATALOG, MEMDB__LOCK_SHARED, true, error);
     if (!status) {
         status = memdb__catalog_open(db->directory, alone, db->read_only, &db->catalog, error);
         if (!alone) {
@@ -278,7 +311,8 @@ static memdb_status_t open_files(memdb_t *db, bool alone, memdb_error_t *error) 
     memdb__directory_state_t state;
     memdb_status_t status = memdb__directory_look(db->directory, &state, error);
     if (!status && state == MEMDB__DIRECTORY_HEADLESS) {
-        return memdb__fail(error, MEMDB_CORRUPT, "root at 0: the file is missing, and the database is not empty");
+        return memdb__fail(error, MEMDB_CORRUPT,
+                           "root at 0: the file is missing, and the database is not empty");
     }
     if (!status && state == MEMDB__DIRECTORY_EMPTY && alone) {
         status = memdb__directory_create(db->directory, db->options.durability, error);
@@ -291,7 +325,8 @@ static memdb_status_t open_files(memdb_t *db, bool alone, memdb_error_t *error) 
     db->database_durability = root.durability;
     db->durability = db->options.durability ? db->options.durability : root.durability;
     memdb__manifest_t manifest = {0};
-    status = memdb__io_open(db->directory, "segments", O_RDONLY | O_DIRECTORY, &db->segments, error);
+    status =
+        memdb__io_open(db->directory, "segments", O_RDONLY | O_DIRECTORY, &db->segments, error);
     if (!status && !alone) {
         status = memdb__control_map(db->directory, db->database_id, &db->control, error);
     }
@@ -321,15 +356,20 @@ static memdb_status_t open_read_only(memdb_t *db, memdb_error_t *error) {
     uint64_t end = 0;
     memdb_status_t status = memdb__root_read(db->directory, &root, error);
     if (status) {
-        return status == MEMDB_NOT_FOUND ? memdb__fail(error, MEMDB_NOT_DATABASE, "the directory has no root file") : status;
+        return status == MEMDB_NOT_FOUND
+                   ? memdb__fail(error, MEMDB_NOT_DATABASE, "the directory has no root file")
+                   : status;
     }
     memcpy(db->database_id, root.database_id, 16);
     db->database_durability = db->durability = root.durability;
-    status = memdb__io_open(db->directory, "segments", O_RDONLY | O_DIRECTORY, &db->segments, error);
+    status =
+        memdb__io_open(db->directory, "segments", O_RDONLY | O_DIRECTORY, &db->segments, error);
     status = status ? status : open_catalog(db, false, &manifest, error);
     status = status ? status : memdb__adopt_locked(db, &manifest, error);
     memdb__wal_options_t options = wal_options(db);
-    status = status ? status : memdb__wal_scan(db->directory, &options, manifest.applied_lsn, memdb__apply_frame, db, &end, error);
+    status = status ? status
+                    : memdb__wal_scan(db->directory, &options, manifest.applied_lsn,
+                                      memdb__apply_frame, db, &end, error);
     memdb__manifest_deinit(&manifest);
     memdb__catalog_close(db->catalog);
     db->catalog = NULL;
@@ -338,37 +378,49 @@ static memdb_status_t open_read_only(memdb_t *db, memdb_error_t *error) {
 
 static uint64_t next_extent(void *context) {
     memdb_t *db = context;
-    return atomic_fetch_add_explicit(&db->control->next_segment_id, 1, memory_order_relaxed); // unique is all it needs
+    return atomic_fetch_add_explicit(&db->control->next_segment_id, 1,
+                                     memory_order_relaxed); // unique is all it needs
 }
 
 static memdb_status_t open_locked(memdb_t *db, memdb_error_t *error) {
-    memdb_status_t status = memdb__lock_acquire(db->lock, MEMDB__LOCK_GATE, MEMDB__LOCK_EXCLUSIVE, true, error);
+    memdb_status_t status =
+        memdb__lock_acquire(db->lock, MEMDB__LOCK_GATE, MEMDB__LOCK_EXCLUSIVE, true, error);
     if (status) {
         return status;
     }
-    status = memdb__lock_acquire(db->lock, MEMDB__LOCK_PRESENCE, MEMDB__LOCK_EXCLUSIVE, false, error);
+    status =
+        memdb__lock_acquire(db->lock, MEMDB__LOCK_PRESENCE, MEMDB__LOCK_EXCLUSIVE, false, error);
     bool alone = status == MEMDB_OK;
     if (alone || status == MEMDB_BUSY) {
         status = open_files(db, alone, error);
         // Converts the exclusive lock where it is held: nobody can be between, the gate is ours.
-        status = status ? status : memdb__lock_acquire(db->lock, MEMDB__LOCK_PRESENCE, MEMDB__LOCK_SHARED, true, error);
+        status = status ? status
+                        : memdb__lock_acquire(db->lock, MEMDB__LOCK_PRESENCE, MEMDB__LOCK_SHARED,
+                                              true, error);
     }
     if (!status) {
         memdb__wal_options_t options = wal_options(db);
         status = memdb__wal_open(db->directory, &options, db->control, &db->wal, error);
     }
     memdb__lock_release(db->lock, MEMDB__LOCK_GATE);
-    return status ? status : memdb__blobs_open(db->directory, db->database_id, next_extent, db, false, &db->blobs, error);
+    return status ? status
+                  : memdb__blobs_open(db->directory, db->database_id, next_extent, db, false,
+                                      &db->blobs, error);
 }
 
 static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     if (options) {
-        memcpy(&db->options, options, options->size < sizeof db->options ? options->size : sizeof db->options);
+        memcpy(&db->options, options,
+               options->size < sizeof db->options ? options->size : sizeof db->options);
     }
     db->read_only = db->options.flags & MEMDB_OPEN_READ_ONLY;
-    db->options.checkpoint_log_bytes = db->options.checkpoint_log_bytes ? db->options.checkpoint_log_bytes : DEFAULT_CHECKPOINT_BYTES;
-    db->options.log_limit_bytes = db->options.log_limit_bytes ? db->options.log_limit_bytes : DEFAULT_LOG_LIMIT;
-    db->options.busy_timeout_ms = db->options.busy_timeout_ms ? db->options.busy_timeout_ms : DEFAULT_BUSY_MS;
+    db->options.checkpoint_log_bytes = db->options.checkpoint_log_bytes
+                                           ? db->options.checkpoint_log_bytes
+                                           : DEFAULT_CHECKPOINT_BYTES;
+    db->options.log_limit_bytes =
+        db->options.log_limit_bytes ? db->options.log_limit_bytes : DEFAULT_LOG_LIMIT;
+    db->options.busy_timeout_ms =
+        db->options.busy_timeout_ms ? db->options.busy_timeout_ms : DEFAULT_BUSY_MS;
     db->directory = db->segments = db->lock = -1;
     pthread_mutex_init(&db->apply, NULL);
     pthread_mutex_init(&db->queue, NULL);
@@ -385,7 +437,8 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     pthread_condattr_destroy(&attributes);
 }
 
-/// Release everything of a handle. In a forked child only memory and mappings, which are the child's own copies.
+/// Release everything of a handle. In a forked child only memory and mappings, which are the
+/// child's own copies.
 static void destroy(memdb_t *db) {
     bool forked = db->fork_generation != memdb__fork_generation();
     if (!forked) {
@@ -429,18 +482,23 @@ static memdb_status_t open_handle(memdb_t *db, const char *path, memdb_error_t *
     if (!status && !db->read_only && !db->options.no_background) {
         status = memdb__background_start(db, error);
     }
-    // Rule 12: a process that opens with much log above the base folds it, so that the next one opens quickly.
+    // Rule 12: a process that opens with much log above the base folds it, so that the next one
+    // opens quickly.
     if (!status && !db->read_only && memdb__log_above_base(db) > db->options.checkpoint_log_bytes) {
         memdb__background_checkpoint(db);
     }
     return status;
 }
 
-memdb_status_t memdb_open(const char *path, const memdb_options_t *options, memdb_t **db_out, memdb_error_t *error_out) {
+memdb_status_t memdb_open(const char *path, const memdb_options_t *options, memdb_t **db_out,
+                          memdb_error_t *error_out) {
     memdb_error_t error = {0};
     memdb_status_t status = MEMDB_INVALID;
-    if (!path || !*path || !db_out || (options && (options->size == 0 || options->durability > MEMDB_DURABILITY_FULL || options->io_backend > MEMDB_IO_URING))) {
-        status = memdb__fail(&error, MEMDB_INVALID, "open: a path, a place for the handle, and sized options are needed");
+    if (!path || !*path || !db_out ||
+        (options && (options->size == 0 || options->durability > MEMDB_DURABILITY_FULL ||
+                     options->io_backend > MEMDB_IO_URING))) {
+        status = memdb__fail(&error, MEMDB_INVALID,
+                             "open: a path, a place for the handle, and sized options are needed");
     } else {
         memdb_t *db = memdb__allocate_zeroed(1, sizeof *db);
         if (!db) {
@@ -475,12 +533,14 @@ memdb_status_t memdb_close(memdb_t *db) {
         memdb_error_t error = {0};
         int64_t oldest;
         if (memdb__epoch_readers(&db->epochs, &oldest)) {
-            memdb_status_t status = memdb__fail(&error, MEMDB_BUSY, "close: snapshots or transactions are still open");
+            memdb_status_t status =
+                memdb__fail(&error, MEMDB_BUSY, "close: snapshots or transactions are still open");
             return memdb__report(db, status, &error);
         }
         memdb__background_stop(db);
         // Rule 12 again, at the other end; a failure is told, and the log stays as it is.
-        if (db->control && memdb__usable(db, &error) == MEMDB_OK && memdb__log_above_base(db) > db->options.checkpoint_log_bytes &&
+        if (db->control && memdb__usable(db, &error) == MEMDB_OK &&
+            memdb__log_above_base(db) > db->options.checkpoint_log_bytes &&
             memdb__checkpoint(db, &error)) {
             memdb__tell(db, error.status, "close: %s", error.message);
         }

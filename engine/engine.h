@@ -1,15 +1,15 @@
 // The engine's insides: what its files share, and what query/ needs of it.
 //
-// A handle (memdb_t) is one follower of the log: it has the control file mapped, a private delta, and the base of segments
-// that the catalog names. Files of the folder:
+// A handle (memdb_t) is one follower of the log: it has the control file mapped, a private delta,
+// and the base of segments that the catalog names. Files of the folder:
 //   database.c open and close      follow.c   applying the log, adopting a base, publishing views
 //   commit.c   group commit        txn.c      transactions and their private run
 //   snapshot.c snapshots           memory.c   put, forget, get
 //   space.c    spaces, embedders   cursor.c   cursors and traces       link.c  links
 //   fold.c     the checkpoint      verify.c, backup.c, stats.c, blobs.c
 //
-// Lock order: gate > checkpoint > catalog (file `lock`) > db->queue > writer mutex > db->apply > sync mutex; db->error, db->lease
-// and db->embedders are leaves.
+// Lock order: gate > checkpoint > catalog (file `lock`) > db->queue > writer mutex > db->apply >
+// sync mutex; db->error, db->lease and db->embedders are leaves.
 #ifndef MEMDB_ENGINE_ENGINE_H
 #define MEMDB_ENGINE_ENGINE_H
 
@@ -19,9 +19,9 @@
 
 #include <semaphore.h>
 
-#define MEMDB__LEASE 256            // ids taken from the control file at a time
+#define MEMDB__LEASE 256              // ids taken from the control file at a time
 #define MEMDB__BATCH_BYTES (8u << 20) // frames of one group commit, beyond the first
-#define MEMDB__LESSER_SYNC_MS 50    // rule 6: a lesser commit in a full database is synced within this
+#define MEMDB__LESSER_SYNC_MS 50 // rule 6: a lesser commit in a full database is synced within this
 
 /// A commit that waits in the queue, on its thread's stack.
 typedef struct memdb__request {
@@ -31,11 +31,11 @@ typedef struct memdb__request {
     struct memdb_txn *txn; // NULL: a seal, which conflicts with nothing
     memdb_durability_t durability;
     sem_t wake;
-    bool done;             // written by the leader before it posts `wake`
+    bool done; // written by the leader before it posts `wake`
     memdb_status_t status;
     memdb_error_t error;
-    uint64_t end;          // LSN after the frame
-    uint64_t help;         // a conflict: the LSN that must become durable before it is told
+    uint64_t end;  // LSN after the frame
+    uint64_t help; // a conflict: the LSN that must become durable before it is told
 } memdb__request_t;
 
 typedef struct memdb__embedder {
@@ -58,7 +58,8 @@ struct memdb {
     bool read_only;
     uint32_t fork_generation;
     memdb_options_t options;
-    memdb__control_t *control; // NULL: a read-only handle, which sees the database as it was at opening
+    memdb__control_t
+        *control; // NULL: a read-only handle, which sees the database as it was at opening
     memdb__catalog_t *catalog;
     memdb__wal_t *wal;
     memdb__blobs_t *blobs;
@@ -74,7 +75,7 @@ struct memdb {
     // Committing.
     pthread_mutex_t queue;
     memdb__request_t *first_request, *last_request;
-    bool leading;                  // some thread is the leader
+    bool leading; // some thread is the leader
     pthread_mutex_t lease;
     uint64_t lease_next, lease_end;
 
@@ -99,40 +100,43 @@ struct memdb_snapshot {
     uint32_t slot;
     memdb__sight_t sight;
     int64_t time;
-    memdb__arena_t arena;       // what reads lend beyond the database's own memory
-    struct memdb_txn *txn;      // NULL: a plain snapshot
+    memdb__arena_t arena;  // what reads lend beyond the database's own memory
+    struct memdb_txn *txn; // NULL: a plain snapshot
 };
 
 /// A thing that must not be gone when the transaction commits, though it does not write it.
 typedef struct memdb__guard {
     struct memdb__guard *next;
     size_t key_size;
-    bool unchanged;             // it must not have changed at all
+    bool unchanged; // it must not have changed at all
     uint8_t key[];
 } memdb__guard_t;
 
 struct memdb_txn {
     memdb_snapshot_t snapshot;
-    memdb__run_t *run;          // own writes, applied at MEMDB__PRIVATE
+    memdb__run_t *run; // own writes, applied at MEMDB__PRIVATE
     memdb__buffer_t payload;
     uint64_t operations;
     memdb__guard_t *guards;
-    bool poisoned;              // an operation was applied in part: commit refuses
-    bool has_blobs;             // the arena is synced first
+    bool poisoned;                             // an operation was applied in part: commit refuses
+    bool has_blobs;                            // the arena is synced first
     memdb__buffer_t record, bag, old_bag, row; // scratch
 };
 
-// ------------------------------------------------------------------------------ errors and guards of the handle
+// ------------------------------------------------------------------------------ errors and guards
+// of the handle
 
-/// What a public function returns: `status`, with `error` kept as the handle's last error when it is not MEMDB_OK. (A function
-/// that recovered from a failure may have left its message in `error`: the status alone says what happened.)
+/// What a public function returns: `status`, with `error` kept as the handle's last error when it
+/// is not MEMDB_OK. (A function that recovered from a failure may have left its message in `error`:
+/// the status alone says what happened.)
 memdb_status_t memdb__report(memdb_t *db, memdb_status_t status, const memdb_error_t *error);
 /// MEMDB_OK, or why nothing may be done through this handle any more (forked, failed).
 memdb_status_t memdb__usable(memdb_t *db, memdb_error_t *error);
 /// The same for a change: also read-only, and failed for all.
 memdb_status_t memdb__writable(memdb_t *db, memdb_error_t *error);
 /// Tell the log callback.
-void memdb__tell(memdb_t *db, memdb_status_t severity, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void memdb__tell(memdb_t *db, memdb_status_t severity, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 /// Counts forks of this process (in the children).
 uint32_t memdb__fork_generation(void);
 
@@ -144,9 +148,11 @@ memdb_status_t memdb__follow(memdb_t *db, uint64_t lsn, memdb_error_t *error);
 memdb_status_t memdb__follow_locked(memdb_t *db, uint64_t lsn, memdb_error_t *error);
 /// Apply one frame; the caller holds db->apply. Also the visitor of recovery (context: the handle).
 memdb_status_t memdb__apply_frame(void *db, const memdb__frame_t *frame, memdb_error_t *error);
-/// Read the catalog and publish a view on its tiers, without the runs that they hold. Takes db->apply.
+/// Read the catalog and publish a view on its tiers, without the runs that they hold. Takes
+/// db->apply.
 memdb_status_t memdb__adopt(memdb_t *db, memdb_error_t *error);
-memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifest, memdb_error_t *error);
+memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifest,
+                                   memdb_error_t *error);
 /// The LSN that a new snapshot of this handle sees up to.
 uint64_t memdb__visible(memdb_t *db);
 
@@ -155,28 +161,43 @@ uint64_t memdb__visible(memdb_t *db);
 memdb_status_t memdb__snapshot_init(memdb_t *db, memdb_snapshot_t *snapshot, memdb_error_t *error);
 void memdb__snapshot_deinit(memdb_snapshot_t *snapshot);
 
-/// The record of a live memory; `error` gets a message only for damage. MEMDB_NOT_FOUND: not there, or forgotten.
-memdb_status_t memdb__read_record(const memdb__sight_t *sight, uint64_t id, memdb__record_t *record_out, uint64_t *version_out, memdb_error_t *error);
+/// The record of a live memory; `error` gets a message only for damage. MEMDB_NOT_FOUND: not there,
+/// or forgotten.
+memdb_status_t memdb__read_record(const memdb__sight_t *sight, uint64_t id,
+                                  memdb__record_t *record_out, uint64_t *version_out,
+                                  memdb_error_t *error);
 /// A live space. MEMDB_NOT_FOUND without a message.
-memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t space, memdb_space_info_t *info_out, memdb_error_t *error);
-memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name, memdb_space_t *space_out, memdb_error_t *error);
+memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t space,
+                                 memdb_space_info_t *info_out, memdb_error_t *error);
+memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name,
+                                 memdb_space_t *space_out, memdb_error_t *error);
 /// id of a key in a live record; 0: none.
-memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t key, uint64_t *id_out, memdb_error_t *error);
+memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t key,
+                               uint64_t *id_out, memdb_error_t *error);
 /// A record as the public struct; blobs come from the snapshot's arena.
-memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id, const memdb__record_t *record, uint64_t version, memdb_memory_t *memory_out, memdb_error_t *error);
+memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id,
+                                  const memdb__record_t *record, uint64_t version,
+                                  memdb_memory_t *memory_out, memdb_error_t *error);
 
 // ------------------------------------------------------------------------------ for query/
 
-/// The sources of words or vectors of a snapshot, oldest first, in the snapshot's arena; lists are built as far as needed.
-memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot, memdb__words_source_t **sources_out, size_t *count_out, memdb_error_t *error);
-memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot, memdb__vector_source_t **sources_out, size_t *count_out, memdb_error_t *error);
-/// The visible version for searches in lists: everything, for a transaction; else the snapshot's LSN.
+/// The sources of words or vectors of a snapshot, oldest first, in the snapshot's arena; lists are
+/// built as far as needed.
+memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot,
+                                     memdb__words_source_t **sources_out, size_t *count_out,
+                                     memdb_error_t *error);
+memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot,
+                                       memdb__vector_source_t **sources_out, size_t *count_out,
+                                       memdb_error_t *error);
+/// The visible version for searches in lists: everything, for a transaction; else the snapshot's
+/// LSN.
 uint64_t memdb__snapshot_visible(const memdb_snapshot_t *snapshot);
 
-/// Context of the live callbacks below. Damage met on the way is kept in `error` and ends in "not live".
+/// Context of the live callbacks below. Damage met on the way is kept in `error` and ends in "not
+/// live".
 typedef struct memdb__live {
     const memdb__sight_t *sight;
-    int64_t now;          // memories that expired before are not live; MEMDB_TIME_NONE: all
+    int64_t now;           // memories that expired before are not live; MEMDB_TIME_NONE: all
     memdb_bytes_t session; // size > 0: only that session
     memdb_error_t error;
 } memdb__live_t;
@@ -184,19 +205,27 @@ typedef struct memdb__live {
 bool memdb__document_live(void *live, memdb_space_t space, uint64_t id, uint64_t version);
 bool memdb__row_live(void *live, memdb_space_t space, uint64_t id, uint64_t version);
 
-/// The memories next to `record` (of memory `id`) in its session: up to `before` and `after` ids in order of the session, nearest first.
-memdb_status_t memdb__session_neighbours(const memdb__sight_t *sight, uint64_t id, const memdb__record_t *record, uint32_t before, uint32_t after,
-                                         uint64_t *before_out, uint32_t *before_count, uint64_t *after_out, uint32_t *after_count, memdb_error_t *error);
+/// The memories next to `record` (of memory `id`) in its session: up to `before` and `after` ids in
+/// order of the session, nearest first.
+memdb_status_t memdb__session_neighbours(const memdb__sight_t *sight, uint64_t id,
+                                         const memdb__record_t *record, uint32_t before,
+                                         uint32_t after, uint64_t *before_out,
+                                         uint32_t *before_count, uint64_t *after_out,
+                                         uint32_t *after_count, memdb_error_t *error);
 
 /// The embedder of a space's name on this handle; false: none. Copied out.
 bool memdb__embedder_of(memdb_t *db, memdb_bytes_t name, memdb__embedder_t *embedder_out);
 
-// ------------------------------------------------------------------------------ txn.c, commit.c, fold.c
+// ------------------------------------------------------------------------------ txn.c, commit.c,
+// fold.c
 
-/// Encode and apply one operation to the transaction's private run. Its number is txn->operations before the call.
-memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *operation, memdb_error_t *error);
+/// Encode and apply one operation to the transaction's private run. Its number is txn->operations
+/// before the call.
+memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *operation,
+                                  memdb_error_t *error);
 /// Demand at commit that `key` is not gone (or, unchanged: not changed) since the snapshot.
-memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged, memdb_error_t *error);
+memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged,
+                                memdb_error_t *error);
 
 /// Run a request through the group commit; its status.
 memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error_t *error);

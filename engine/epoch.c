@@ -33,13 +33,15 @@ void memdb__epochs_deinit(memdb__epochs_t *epochs) {
 }
 
 uint32_t memdb__epoch_pin(memdb__epochs_t *epochs) {
-    static _Thread_local uint32_t hint; // the slot that this thread had last: no other thread writes its line
+    static _Thread_local uint32_t
+        hint; // the slot that this thread had last: no other thread writes its line
     for (uint32_t i = 0; i < MEMDB__EPOCH_SLOTS; i++) {
         uint32_t number = (hint + i) % MEMDB__EPOCH_SLOTS;
         memdb__epoch_slot_t *slot = &epochs->slots[number];
         uint64_t free = 0;
         if (atomic_load_explicit(&slot->epoch, memory_order_relaxed) != 0 ||
-            !atomic_compare_exchange_strong_explicit(&slot->epoch, &free, 1, memory_order_acquire, memory_order_relaxed)) {
+            !atomic_compare_exchange_strong_explicit(&slot->epoch, &free, 1, memory_order_acquire,
+                                                     memory_order_relaxed)) {
             continue; // acquire: what the slot's last owner did is over
         }
         hint = number;
@@ -47,8 +49,8 @@ uint32_t memdb__epoch_pin(memdb__epochs_t *epochs) {
         while (used <= number && !atomic_compare_exchange_weak(&epochs->used, &used, number + 1)) {
         }
         atomic_store_explicit(&slot->since, memdb__now_us(), memory_order_relaxed); // a figure only
-        // seq_cst, with the exchange of the pointer and the scan in `oldest_pinned`: either the scan sees this slot, or
-        // this reader, which loads the pointer next, sees the new one.
+        // seq_cst, with the exchange of the pointer and the scan in `oldest_pinned`: either the
+        // scan sees this slot, or this reader, which loads the pointer next, sees the new one.
         atomic_store(&slot->epoch, atomic_load(&epochs->global));
         return number;
     }
@@ -56,16 +58,19 @@ uint32_t memdb__epoch_pin(memdb__epochs_t *epochs) {
 }
 
 void memdb__epoch_unpin(memdb__epochs_t *epochs, uint32_t slot) {
-    // Release: all reads of the section come before an object is freed (pairs with the scan's load).
+    // Release: all reads of the section come before an object is freed (pairs with the scan's
+    // load).
     atomic_store_explicit(&epochs->slots[slot].epoch, 0, memory_order_release);
 }
 
-/// The oldest pinned epoch; a slot that is claimed but has no epoch yet counts as the oldest of all.
+/// The oldest pinned epoch; a slot that is claimed but has no epoch yet counts as the oldest of
+/// all.
 static uint64_t oldest_pinned(memdb__epochs_t *epochs) {
     uint64_t oldest = UINT64_MAX;
     uint32_t used = atomic_load(&epochs->used); // seq_cst: pairs with memdb__epoch_pin
     for (uint32_t i = 0; i < used; i++) {
-        uint64_t epoch = atomic_load(&epochs->slots[i].epoch); // seq_cst: pairs with memdb__epoch_pin
+        uint64_t epoch =
+            atomic_load(&epochs->slots[i].epoch); // seq_cst: pairs with memdb__epoch_pin
         if (epoch != 0 && epoch < oldest) {
             oldest = epoch;
         }
@@ -73,11 +78,13 @@ static uint64_t oldest_pinned(memdb__epochs_t *epochs) {
     return oldest;
 }
 
-void memdb__epoch_retire(memdb__epochs_t *epochs, memdb__retired_t *node, void *object, void (*destroy)(void *object)) {
+void memdb__epoch_retire(memdb__epochs_t *epochs, memdb__retired_t *node, void *object,
+                         void (*destroy)(void *object)) {
     node->object = object;
     node->destroy = destroy;
     pthread_mutex_lock(&epochs->mutex);
-    node->epoch = atomic_fetch_add(&epochs->global, 1); // readers that pin from now on cannot have the object
+    node->epoch =
+        atomic_fetch_add(&epochs->global, 1); // readers that pin from now on cannot have the object
     node->next = epochs->retired;
     epochs->retired = node;
     atomic_fetch_add_explicit(&epochs->retired_count, 1, memory_order_relaxed); // a figure only
@@ -115,7 +122,8 @@ uint32_t memdb__epoch_readers(memdb__epochs_t *epochs, int64_t *oldest_out) {
     int64_t oldest = MEMDB_TIME_NONE;
     uint32_t used = atomic_load_explicit(&epochs->used, memory_order_relaxed);
     for (uint32_t i = 0; i < used; i++) {
-        if (atomic_load_explicit(&epochs->slots[i].epoch, memory_order_relaxed) > 1) { // figures only
+        if (atomic_load_explicit(&epochs->slots[i].epoch, memory_order_relaxed) >
+            1) { // figures only
             int64_t since = atomic_load_explicit(&epochs->slots[i].since, memory_order_relaxed);
             readers++;
             oldest = oldest == MEMDB_TIME_NONE || since < oldest ? since : oldest;

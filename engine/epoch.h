@@ -1,9 +1,11 @@
-// Epoch-based reclamation (Fraser 2004): readers of one process pin an epoch instead of taking a lock.
+// Epoch-based reclamation (Fraser 2004): readers of one process pin an epoch instead of taking a
+// lock.
 //
-// A reader claims a slot (a cache line of its own), stores the global epoch in it, and only then loads the pointer that it
-// reads. A writer swaps the pointer, retires the old object under the current epoch, and raises the epoch. An object is
-// freed when no slot holds its epoch or an older one: such readers began before the swap and may still look at it.
-// Retiring never waits; freeing is done by whoever calls memdb__epoch_collect, a bounded number at a time.
+// A reader claims a slot (a cache line of its own), stores the global epoch in it, and only then
+// loads the pointer that it reads. A writer swaps the pointer, retires the old object under the
+// current epoch, and raises the epoch. An object is freed when no slot holds its epoch or an older
+// one: such readers began before the swap and may still look at it. Retiring never waits; freeing
+// is done by whoever calls memdb__epoch_collect, a bounded number at a time.
 #ifndef MEMDB_ENGINE_EPOCH_H
 #define MEMDB_ENGINE_EPOCH_H
 
@@ -45,8 +47,10 @@ void memdb__epochs_deinit(memdb__epochs_t *epochs);
 uint32_t memdb__epoch_pin(memdb__epochs_t *epochs);
 void memdb__epoch_unpin(memdb__epochs_t *epochs, uint32_t slot);
 
-/// Hand over an object that no new reader can reach. `node` is the object's own storage for the list. Never waits for readers.
-void memdb__epoch_retire(memdb__epochs_t *epochs, memdb__retired_t *node, void *object, void (*destroy)(void *object));
+/// Hand over an object that no new reader can reach. `node` is the object's own storage for the
+/// list. Never waits for readers.
+void memdb__epoch_retire(memdb__epochs_t *epochs, memdb__retired_t *node, void *object,
+                         void (*destroy)(void *object));
 /// Free at most `limit` retired objects that no reader can see any more; returns how many.
 size_t memdb__epoch_collect(memdb__epochs_t *epochs, size_t limit);
 /// Readers pinned now, and since when the oldest is (MEMDB_TIME_NONE: none).

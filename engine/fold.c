@@ -1,20 +1,26 @@
-// The checkpoint: folding what is durable and sealed into new segments, and the one switch of the catalog.
+// The checkpoint: folding what is durable and sealed into new segments, and the one switch of the
+// catalog.
 //
 // Steps (each may be the last one before a crash, and the next opening is right):
 //   1. seal: a frame that closes the open run at the same LSN in every process; synced.
-//   2. write: one new tier from the runs below that LSN and, so that tiers stay few, from the newest tiers that are not
-//      much larger than what goes into them; synced with their directory. Nobody names these files yet.
+//   2. write: one new tier from the runs below that LSN and, so that tiers stay few, from the
+//   newest tiers that are not
+//      much larger than what goes into them; synced with their directory. Nobody names these files
+//      yet.
 //   3. switch: one synced transaction of the catalog.
-//   4. tell: base_generation and applied in the control file, so that others adopt the base; adopt it here.
-//   5. cut the log below, and unlink the files of tiers that were merged: other processes have them mapped.
+//   4. tell: base_generation and applied in the control file, so that others adopt the base; adopt
+//   it here.
+//   5. cut the log below, and unlink the files of tiers that were merged: other processes have them
+//   mapped.
 // One process at a time does this (range CHECKPOINT of `lock`), one thread of it (db->fold).
 #include "engine/engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-/// A tier is merged along when it holds at most this many times what is already to be written: so tiers grow at least
-/// threefold from one to the older one, there are O(log n) of them, and an entry is rewritten O(log n) times.
+/// A tier is merged along when it holds at most this many times what is already to be written: so
+/// tiers grow at least threefold from one to the older one, there are O(log n) of them, and an
+/// entry is rewritten O(log n) times.
 #define MERGE_RATIO 3
 
 typedef struct fold {
@@ -22,7 +28,7 @@ typedef struct fold {
     memdb_snapshot_t snapshot; // at the seal
     size_t first_tier;         // of those merged
     memdb__live_t live;
-    memdb__tier_name_t tier;   // what is written
+    memdb__tier_name_t tier; // what is written
     memdb_error_t *error;
 } fold_t;
 
@@ -40,14 +46,16 @@ static bool space_live(void *context, memdb_space_t space) {
 }
 
 /// Whether an index entry still leads to what it says. Others are kept as they are.
-static memdb_status_t is_stale(fold_t *fold, const memdb__entry_t *entry, bool *stale_out, memdb_error_t *error) {
+static memdb_status_t is_stale(fold_t *fold, const memdb__entry_t *entry, bool *stale_out,
+                               memdb_error_t *error) {
     const memdb__sight_t *sight = &fold->snapshot.sight;
     memdb__record_t record;
     memdb__key_t key;
     uint64_t id, version;
     uint8_t kind = entry->key[0];
     *stale_out = false;
-    if (entry->tombstone || (kind != MEMDB__KEY_KEY && kind != MEMDB__KEY_TIME && kind != MEMDB__KEY_SESSION)) {
+    if (entry->tombstone ||
+        (kind != MEMDB__KEY_KEY && kind != MEMDB__KEY_TIME && kind != MEMDB__KEY_SESSION)) {
         return MEMDB_OK;
     }
     if (kind == MEMDB__KEY_KEY) {
@@ -72,21 +80,26 @@ static memdb_status_t is_stale(fold_t *fold, const memdb__entry_t *entry, bool *
 }
 
 /// A link one of whose ends is gone, or the way back to such a link.
-static memdb_status_t is_loose(fold_t *fold, const memdb__entry_t *entry, bool *loose_out, memdb_error_t *error) {
+static memdb_status_t is_loose(fold_t *fold, const memdb__entry_t *entry, bool *loose_out,
+                               memdb_error_t *error) {
     const memdb__sight_t *sight = &fold->snapshot.sight;
     uint64_t ends[2], version;
     size_t type_size;
     memdb__record_t record;
     *loose_out = false;
-    if (entry->tombstone || (entry->key[0] != MEMDB__KEY_LINK && entry->key[0] != MEMDB__KEY_LINK_IN)) {
+    if (entry->tombstone ||
+        (entry->key[0] != MEMDB__KEY_LINK && entry->key[0] != MEMDB__KEY_LINK_IN)) {
         return MEMDB_OK;
     }
     uint8_t *type = memdb__allocate(entry->key_size);
     if (!type) {
         return memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
     }
-    bool fine = memdb__key_parse_link(entry->key, entry->key_size, &ends[0], type, &type_size, &ends[1]);
-    memdb_status_t status = fine ? MEMDB_OK : memdb__fail(error, MEMDB_CORRUPT, "fold: a link's key is not well formed");
+    bool fine =
+        memdb__key_parse_link(entry->key, entry->key_size, &ends[0], type, &type_size, &ends[1]);
+    memdb_status_t status =
+        fine ? MEMDB_OK
+             : memdb__fail(error, MEMDB_CORRUPT, "fold: a link's key is not well formed");
     for (size_t i = 0; !status && i < 2 && !*loose_out; i++) {
         status = memdb__read_record(sight, ends[i], &record, &version, error);
         *loose_out = status == MEMDB_NOT_FOUND;
@@ -104,7 +117,8 @@ static memdb_status_t is_loose(fold_t *fold, const memdb__entry_t *entry, bool *
     return status;
 }
 
-static memdb_status_t is_dropped(fold_t *fold, const memdb__entry_t *entry, bool *dropped_out, memdb_error_t *error) {
+static memdb_status_t is_dropped(fold_t *fold, const memdb__entry_t *entry, bool *dropped_out,
+                                 memdb_error_t *error) {
     if (entry->tombstone && fold->first_tier == 0) {
         *dropped_out = true; // nothing older is left that it hides
         return MEMDB_OK;
@@ -128,14 +142,16 @@ typedef struct totals {
 } totals_t;
 
 /// What the merged tiers and the folded runs count for the space whose counter key is given.
-static memdb_status_t sum_counters(fold_t *fold, memdb_space_t space, totals_t *totals_out, memdb_error_t *error) {
+static memdb_status_t sum_counters(fold_t *fold, memdb_space_t space, totals_t *totals_out,
+                                   memdb_error_t *error) {
     const memdb__view_t *view = fold->snapshot.sight.view;
     memdb__key_t key;
     *totals_out = (totals_t){0};
     memdb__key_counters(&key, space);
     for (size_t i = fold->first_tier; i < view->tier_count; i++) {
         memdb__entry_t entry;
-        memdb_status_t status = memdb__sorted_get(view->tiers[i]->sorted, key.bytes, key.size, &entry, error);
+        memdb_status_t status =
+            memdb__sorted_get(view->tiers[i]->sorted, key.bytes, key.size, &entry, error);
         if (status && status != MEMDB_NOT_FOUND) {
             return status;
         }
@@ -162,11 +178,14 @@ typedef struct spaces {
     memdb_error_t *error;
 } spaces_t;
 
-static memdb_status_t add_space(void *context, memdb_space_t space, int64_t memories, int64_t text_bytes) {
+static memdb_status_t add_space(void *context, memdb_space_t space, int64_t memories,
+                                int64_t text_bytes) {
     (void)memories;
     (void)text_bytes;
     spaces_t *spaces = context;
-    return memdb__buffer_append(&spaces->ids, &space, sizeof space) ? MEMDB_OK : memdb__fail(spaces->error, MEMDB_NOMEM, "fold: out of memory");
+    return memdb__buffer_append(&spaces->ids, &space, sizeof space)
+               ? MEMDB_OK
+               : memdb__fail(spaces->error, MEMDB_NOMEM, "fold: out of memory");
 }
 
 static int by_id(const void *a, const void *b) {
@@ -181,7 +200,8 @@ static memdb_status_t gather_spaces(fold_t *fold, spaces_t *spaces, memdb_error_
     for (size_t i = fold->first_tier; !status && i < view->tier_count; i++) {
         memdb__sorted_iterator_t at;
         status = memdb__sorted_seek(view->tiers[i]->sorted, &first, 1, &at, error);
-        while (!status && at.valid && at.entry.key_size == 5 && at.entry.key[0] == MEMDB__KEY_COUNTERS) {
+        while (!status && at.valid && at.entry.key_size == 5 &&
+               at.entry.key[0] == MEMDB__KEY_COUNTERS) {
             status = add_space(spaces, memdb__get_be32(at.entry.key + 1), 0, 0);
             status = status ? status : memdb__sorted_next(&at, error);
         }
@@ -190,19 +210,22 @@ static memdb_status_t gather_spaces(fold_t *fold, spaces_t *spaces, memdb_error_
         status = memdb__run_each_counter(view->runs[i], add_space, spaces);
     }
     if (!status && spaces->ids.size) {
-        qsort(spaces->ids.data, spaces->ids.size / sizeof(memdb_space_t), sizeof(memdb_space_t), by_id);
+        qsort(spaces->ids.data, spaces->ids.size / sizeof(memdb_space_t), sizeof(memdb_space_t),
+              by_id);
     }
     return status;
 }
 
 /// Counters sort between 'B' and 'D': they are written when the walk passes their place.
-static memdb_status_t write_counters(fold_t *fold, memdb__sorted_writer_t *writer, memdb_error_t *error) {
+static memdb_status_t write_counters(fold_t *fold, memdb__sorted_writer_t *writer,
+                                     memdb_error_t *error) {
     spaces_t spaces = {.error = error};
     memdb_status_t status = gather_spaces(fold, &spaces, error);
     const memdb_space_t *ids = (const memdb_space_t *)spaces.ids.data;
     size_t count = spaces.ids.size / sizeof *ids;
     for (size_t i = 0; !status && i < count; i++) {
-        if ((i && ids[i] == ids[i - 1]) || (fold->first_tier == 0 && !space_live(&fold->live, ids[i]))) {
+        if ((i && ids[i] == ids[i - 1]) ||
+            (fold->first_tier == 0 && !space_live(&fold->live, ids[i]))) {
             continue;
         }
         totals_t totals;
@@ -212,7 +235,11 @@ static memdb_status_t write_counters(fold_t *fold, memdb__sorted_writer_t *write
         memdb__put_u64(value, (uint64_t)totals.memories);
         memdb__put_u64(value + 8, (uint64_t)totals.text_bytes);
         memdb__key_counters(&key, ids[i]);
-        memdb__entry_t entry = {.key = key.bytes, .key_size = key.size, .value = value, .value_size = sizeof value, .version = fold->tier.last_lsn};
+        memdb__entry_t entry = {.key = key.bytes,
+                                .key_size = key.size,
+                                .value = value,
+                                .value_size = sizeof value,
+                                .version = fold->tier.last_lsn};
         status = status ? status : memdb__sorted_append(writer, &entry, error);
     }
     memdb__buffer_deinit(&spaces.ids);
@@ -224,14 +251,17 @@ static memdb_status_t write_counters(fold_t *fold, memdb__sorted_writer_t *write
 static memdb__segment_identity_t new_identity(memdb_t *db, memdb__segment_kind_t kind) {
     memdb__segment_identity_t identity = {.kind = kind};
     memcpy(identity.database_id, db->database_id, 16);
-    identity.segment_id = atomic_fetch_add_explicit(&db->control->next_segment_id, 1, memory_order_relaxed); // unique is all it needs
+    identity.segment_id = atomic_fetch_add_explicit(&db->control->next_segment_id, 1,
+                                                    memory_order_relaxed); // unique is all it needs
     return identity;
 }
 
-static memdb_status_t copy_entries(fold_t *fold, memdb__sorted_writer_t *writer, memdb_error_t *error) {
+static memdb_status_t copy_entries(fold_t *fold, memdb__sorted_writer_t *writer,
+                                   memdb_error_t *error) {
     memdb__merge_t merge;
     bool counted = false;
-    memdb_status_t status = memdb__merge_open_fold(&merge, &fold->snapshot.sight, fold->first_tier, error);
+    memdb_status_t status =
+        memdb__merge_open_fold(&merge, &fold->snapshot.sight, fold->first_tier, error);
     while (!status && merge.valid) {
         bool dropped = merge.entry.key[0] == MEMDB__KEY_COUNTERS; // summed, not copied
         if (!counted && merge.entry.key[0] > MEMDB__KEY_COUNTERS) {
@@ -265,7 +295,8 @@ static memdb_status_t write_sorted(fold_t *fold, memdb_error_t *error) {
         memdb__sorted_abandon(writer);
         return status;
     }
-    status = memdb__sorted_finish(writer, &fold->tier.sorted.file_size, &fold->tier.sorted.checksum, error);
+    status = memdb__sorted_finish(writer, &fold->tier.sorted.file_size, &fold->tier.sorted.checksum,
+                                  error);
     fold->tier.sorted.segment_id = status ? 0 : identity.segment_id;
     return status;
 }
@@ -279,9 +310,11 @@ static bool is_folded(const fold_t *fold, const memdb__run_t *run) {
 static memdb_status_t write_words(fold_t *fold, memdb_error_t *error) {
     memdb_t *db = fold->db;
     const memdb__view_t *view = fold->snapshot.sight.view;
-    memdb__words_source_t *sources = memdb__allocate_zeroed(view->tier_count + view->run_count + 1, sizeof *sources);
+    memdb__words_source_t *sources =
+        memdb__allocate_zeroed(view->tier_count + view->run_count + 1, sizeof *sources);
     size_t count = 0;
-    memdb_status_t status = sources ? MEMDB_OK : memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
+    memdb_status_t status =
+        sources ? MEMDB_OK : memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
     for (size_t i = fold->first_tier; !status && i < view->tier_count; i++) {
         if (view->tiers[i]->words) {
             sources[count++].segment = view->tiers[i]->words;
@@ -289,15 +322,18 @@ static memdb_status_t write_words(fold_t *fold, memdb_error_t *error) {
     }
     for (size_t i = 0; !status && i < view->run_count; i++) {
         if (is_folded(fold, view->runs[i])) {
-            status = memdb__run_words(view->runs[i], fold->tier.last_lsn, &sources[count++].list, error);
+            status =
+                memdb__run_words(view->runs[i], fold->tier.last_lsn, &sources[count++].list, error);
         }
     }
     if (!status && count) {
         char file[32];
         memdb__segment_identity_t identity = new_identity(db, MEMDB__SEGMENT_WORDS);
         memdb__segment_file(identity.segment_id, file);
-        status = memdb__words_segment_write(db->segments, file, &identity, sources, count, fold->tier.last_lsn, memdb__document_live, space_live, &fold->live,
-                                            &fold->tier.words.file_size, &fold->tier.words.checksum, error);
+        status = memdb__words_segment_write(db->segments, file, &identity, sources, count,
+                                            fold->tier.last_lsn, memdb__document_live, space_live,
+                                            &fold->live, &fold->tier.words.file_size,
+                                            &fold->tier.words.checksum, error);
         fold->tier.words.segment_id = status ? 0 : identity.segment_id;
     }
     memdb__free(sources);
@@ -307,9 +343,11 @@ static memdb_status_t write_words(fold_t *fold, memdb_error_t *error) {
 static memdb_status_t write_vectors(fold_t *fold, memdb_error_t *error) {
     memdb_t *db = fold->db;
     const memdb__view_t *view = fold->snapshot.sight.view;
-    memdb__vector_source_t *sources = memdb__allocate_zeroed(view->tier_count + view->run_count + 1, sizeof *sources);
+    memdb__vector_source_t *sources =
+        memdb__allocate_zeroed(view->tier_count + view->run_count + 1, sizeof *sources);
     size_t count = 0;
-    memdb_status_t status = sources ? MEMDB_OK : memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
+    memdb_status_t status =
+        sources ? MEMDB_OK : memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
     for (size_t i = fold->first_tier; !status && i < view->tier_count; i++) {
         if (view->tiers[i]->vectors) {
             sources[count++].segment = view->tiers[i]->vectors;
@@ -317,15 +355,18 @@ static memdb_status_t write_vectors(fold_t *fold, memdb_error_t *error) {
     }
     for (size_t i = 0; !status && i < view->run_count; i++) {
         if (is_folded(fold, view->runs[i])) {
-            status = memdb__run_vectors(view->runs[i], fold->tier.last_lsn, &sources[count++].list, error);
+            status = memdb__run_vectors(view->runs[i], fold->tier.last_lsn, &sources[count++].list,
+                                        error);
         }
     }
     if (!status && count) {
         char file[32];
         memdb__segment_identity_t identity = new_identity(db, MEMDB__SEGMENT_VECTORS);
         memdb__segment_file(identity.segment_id, file);
-        status = memdb__vector_segment_write(db->segments, file, &identity, sources, count, fold->tier.last_lsn, memdb__row_live, space_live, &fold->live,
-                                             &fold->tier.vectors.file_size, &fold->tier.vectors.checksum, error);
+        status = memdb__vector_segment_write(db->segments, file, &identity, sources, count,
+                                             fold->tier.last_lsn, memdb__row_live, space_live,
+                                             &fold->live, &fold->tier.vectors.file_size,
+                                             &fold->tier.vectors.checksum, error);
         fold->tier.vectors.segment_id = status ? 0 : identity.segment_id;
     }
     memdb__free(sources);
@@ -333,13 +374,15 @@ static memdb_status_t write_vectors(fold_t *fold, memdb_error_t *error) {
 }
 
 static void unlink_tier(memdb_t *db, const memdb__tier_name_t *tier) {
-    const uint64_t ids[] = {tier->sorted.segment_id, tier->words.segment_id, tier->vectors.segment_id};
+    const uint64_t ids[] = {tier->sorted.segment_id, tier->words.segment_id,
+                            tier->vectors.segment_id};
     for (size_t i = 0; i < 3; i++) {
         char file[32];
         memdb_error_t ignored = {0};
         if (ids[i]) {
             memdb__segment_file(ids[i], file);
-            memdb__io_unlink(db->segments, file, &ignored); // garbage that stays is unlinked by the next collection
+            memdb__io_unlink(db->segments, file,
+                             &ignored); // garbage that stays is unlinked by the next collection
         }
     }
 }
@@ -367,7 +410,9 @@ static size_t choose_tiers(const memdb__view_t *view, uint64_t last_lsn) {
 static memdb_status_t write_tier(fold_t *fold, memdb_error_t *error) {
     const memdb__view_t *view = fold->snapshot.sight.view;
     fold->first_tier = choose_tiers(view, fold->tier.last_lsn);
-    fold->tier.first_lsn = fold->first_tier < view->tier_count ? view->tiers[fold->first_tier]->name.first_lsn : view->applied_lsn;
+    fold->tier.first_lsn = fold->first_tier < view->tier_count
+                               ? view->tiers[fold->first_tier]->name.first_lsn
+                               : view->applied_lsn;
     fold->live = (memdb__live_t){.sight = &fold->snapshot.sight, .now = MEMDB_TIME_NONE};
     memdb_status_t status = write_sorted(fold, error);
     status = status ? status : write_words(fold, error);
@@ -376,7 +421,8 @@ static memdb_status_t write_tier(fold_t *fold, memdb_error_t *error) {
         *error = fold->live.error; // damage was met while judging what is live
         status = error->status;
     }
-    status = status ? status : memdb__io_sync_all(fold->db->segments, "the directory segments", error);
+    status =
+        status ? status : memdb__io_sync_all(fold->db->segments, "the directory segments", error);
     if (status) {
         unlink_tier(fold->db, &fold->tier);
     }
@@ -385,16 +431,19 @@ static memdb_status_t write_tier(fold_t *fold, memdb_error_t *error) {
 
 // ------------------------------------------------------------------------------ the switch
 
-static memdb_status_t commit_manifest(fold_t *fold, memdb__manifest_t *manifest, memdb_error_t *error) {
+static memdb_status_t commit_manifest(fold_t *fold, memdb__manifest_t *manifest,
+                                      memdb_error_t *error) {
     memdb_t *db = fold->db;
-    memdb_status_t status = memdb__lock_acquire(db->lock, MEMDB__LOCK_CATALOG, MEMDB__LOCK_EXCLUSIVE, true, error);
+    memdb_status_t status =
+        memdb__lock_acquire(db->lock, MEMDB__LOCK_CATALOG, MEMDB__LOCK_EXCLUSIVE, true, error);
     if (status) {
         return status;
     }
     status = memdb__catalog_commit(db->catalog, manifest, &manifest->generation, error);
     memdb__lock_release(db->lock, MEMDB__LOCK_CATALOG);
     if (status == MEMDB_IO) { // it may have been switched or not: nobody may go on as if it had not
-        atomic_store_explicit(&db->control->failed, MEMDB_IO, memory_order_release); // pairs with memdb__writable
+        atomic_store_explicit(&db->control->failed, MEMDB_IO,
+                              memory_order_release); // pairs with memdb__writable
     }
     return status;
 }
@@ -405,7 +454,9 @@ static memdb_status_t switch_base(fold_t *fold, memdb_error_t *error) {
     memdb__control_t *control = db->control;
     memdb__manifest_t manifest = {
         .applied_lsn = fold->tier.last_lsn,
-        .next_id = atomic_load_explicit(&control->next_id, memory_order_relaxed), // floors: what is handed out later is in the log
+        .next_id = atomic_load_explicit(
+            &control->next_id,
+            memory_order_relaxed), // floors: what is handed out later is in the log
         .next_space = atomic_load_explicit(&control->next_space, memory_order_relaxed),
         .next_segment_id = atomic_load_explicit(&control->next_segment_id, memory_order_relaxed),
         .epoch_floor = atomic_load_explicit(&control->next_epoch, memory_order_relaxed),
@@ -425,7 +476,8 @@ static memdb_status_t switch_base(fold_t *fold, memdb_error_t *error) {
         unlink_tier(db, &fold->tier);
     }
     if (!status) {
-        // applied first: who sees the generation finds the LSN. Release: the catalog transaction comes before.
+        // applied first: who sees the generation finds the LSN. Release: the catalog transaction
+        // comes before.
         memdb__raise(&control->applied, manifest.applied_lsn);
         memdb__raise(&control->base_generation, manifest.generation);
         pthread_mutex_lock(&db->apply);
@@ -443,15 +495,16 @@ static memdb_status_t seal(memdb_t *db, uint64_t *lsn_out, memdb_error_t *error)
     if (!memdb__operation_encode(&payload, &operation)) {
         return memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
     }
-    memdb__request_t request = {.payload = payload.data, .size = payload.size, .durability = MEMDB_DURABILITY_FULL};
+    memdb__request_t request = {
+        .payload = payload.data, .size = payload.size, .durability = MEMDB_DURABILITY_FULL};
     memdb_status_t status = memdb__commit(db, &request, error);
     *lsn_out = request.end;
     memdb__buffer_deinit(&payload);
     return status;
 }
 
-/// Files of segments that the catalog does not name: left by a fold that was cut off. Segments are only made under the
-/// checkpoint lock, which the caller holds, so nobody is about to name one.
+/// Files of segments that the catalog does not name: left by a fold that was cut off. Segments are
+/// only made under the checkpoint lock, which the caller holds, so nobody is about to name one.
 typedef struct garbage {
     memdb_t *db;
     const memdb__view_t *view;
@@ -461,7 +514,8 @@ static memdb_status_t unlink_unnamed(void *context, const char *name, memdb_erro
     const garbage_t *garbage = context;
     for (size_t i = 0; i < garbage->view->tier_count; i++) {
         const memdb__tier_name_t *tier = &garbage->view->tiers[i]->name;
-        const uint64_t ids[] = {tier->sorted.segment_id, tier->words.segment_id, tier->vectors.segment_id};
+        const uint64_t ids[] = {tier->sorted.segment_id, tier->words.segment_id,
+                                tier->vectors.segment_id};
         for (size_t j = 0; j < 3; j++) {
             char file[32];
             memdb__segment_file(ids[j], file);
@@ -482,7 +536,8 @@ static memdb_status_t fold_all(memdb_t *db, memdb_error_t *error) {
     if (status) {
         return status;
     }
-    fold.snapshot.sight.visible = fold.tier.last_lsn; // exactly the seal: later commits stay in the log
+    fold.snapshot.sight.visible =
+        fold.tier.last_lsn; // exactly the seal: later commits stay in the log
     garbage_t garbage = {db, fold.snapshot.sight.view};
     status = memdb__io_list(db->segments, unlink_unnamed, &garbage, error);
     status = status ? status : write_tier(&fold, error);
@@ -492,7 +547,8 @@ static memdb_status_t fold_all(memdb_t *db, memdb_error_t *error) {
         for (size_t i = fold.first_tier; i < view->tier_count; i++) {
             unlink_tier(db, &view->tiers[i]->name);
         }
-        atomic_fetch_add_explicit(&db->merges, view->tier_count - fold.first_tier, memory_order_relaxed); // figures only
+        atomic_fetch_add_explicit(&db->merges, view->tier_count - fold.first_tier,
+                                  memory_order_relaxed); // figures only
         atomic_fetch_add_explicit(&db->checkpoints, 1, memory_order_relaxed);
         status = memdb__wal_cut(db->wal, fold.tier.last_lsn, error);
     }
@@ -506,7 +562,8 @@ memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error) {
         return status;
     }
     pthread_mutex_lock(&db->fold);
-    status = memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE, true, error);
+    status =
+        memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE, true, error);
     if (!status) {
         status = fold_all(db, error);
         memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);

@@ -1,11 +1,11 @@
 // Following the log: applying frames to the delta, adopting a newer base, publishing views.
 //
-// All of it happens under db->apply. A view is published whole by one exchange; the old one is retired to the epochs.
-// Invariants: the last run of the published view is open and holds the frames from its first LSN to db->position;
-// runs below it are sealed; every frame above view->applied_lsn and below db->position is in exactly one run.
-#include "engine/engine.h"
-
+// All of it happens under db->apply. A view is published whole by one exchange; the old one is
+// retired to the epochs. Invariants: the last run of the published view is open and holds the
+// frames from its first LSN to db->position; runs below it are sealed; every frame above
+// view->applied_lsn and below db->position is in exactly one run.
 #include "base/check.h"
+#include "engine/engine.h"
 
 static memdb_status_t no_memory(memdb_error_t *error) {
     return memdb__fail(error, MEMDB_NOMEM, "follow: out of memory");
@@ -21,13 +21,17 @@ static void publish(memdb_t *db, memdb__view_t *view) {
     }
 }
 
-/// A view with the tiers of `tiers` and the runs of the current view that end above `applied`, plus a new open run if asked.
-static memdb_status_t derive(memdb_t *db, memdb__tier_t *const *tiers, size_t tier_count, uint64_t applied, uint64_t generation, uint64_t new_run_at, bool new_run,
-                             memdb_error_t *error) {
-    memdb__view_t *old = atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
+/// A view with the tiers of `tiers` and the runs of the current view that end above `applied`, plus
+/// a new open run if asked.
+static memdb_status_t derive(memdb_t *db, memdb__tier_t *const *tiers, size_t tier_count,
+                             uint64_t applied, uint64_t generation, uint64_t new_run_at,
+                             bool new_run, memdb_error_t *error) {
+    memdb__view_t *old =
+        atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
     size_t kept = 0, first = 0;
     if (old) {
-        while (first < old->run_count && memdb__run_sealed_lsn(old->runs[first]) != 0 && memdb__run_sealed_lsn(old->runs[first]) <= applied) {
+        while (first < old->run_count && memdb__run_sealed_lsn(old->runs[first]) != 0 &&
+               memdb__run_sealed_lsn(old->runs[first]) <= applied) {
             first++;
         }
         kept = old->run_count - first;
@@ -57,19 +61,24 @@ static memdb_status_t derive(memdb_t *db, memdb__tier_t *const *tiers, size_t ti
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__apply_frame(void *context, const memdb__frame_t *frame, memdb_error_t *error) {
+memdb_status_t memdb__apply_frame(void *context, const memdb__frame_t *frame,
+                                  memdb_error_t *error) {
     memdb_t *db = context;
-    memdb__view_t *view = atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
+    memdb__view_t *view =
+        atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
     memdb__run_t *run = view->runs[view->run_count - 1];
     bool sealed = false;
-    memdb_status_t status = memdb__run_apply(run, frame->payload, frame->size, frame->lsn + 1, 0, &sealed, error);
+    memdb_status_t status =
+        memdb__run_apply(run, frame->payload, frame->size, frame->lsn + 1, 0, &sealed, error);
     if (status == MEMDB_OK && sealed) {
         memdb__run_seal(run, frame->end);
-        status = derive(db, view->tiers, view->tier_count, view->applied_lsn, view->generation, frame->end, true, error);
+        status = derive(db, view->tiers, view->tier_count, view->applied_lsn, view->generation,
+                        frame->end, true, error);
     }
     if (status) {
         // Part of the frame may be in the run: this handle can never be right again.
-        atomic_store_explicit(&db->broken, (uint32_t)status, memory_order_release); // pairs with memdb__usable
+        atomic_store_explicit(&db->broken, (uint32_t)status,
+                              memory_order_release); // pairs with memdb__usable
         return memdb__error_context(error, "log at %llu", (unsigned long long)frame->lsn);
     }
     // Release: who reads this position finds the run's content.
@@ -80,8 +89,10 @@ memdb_status_t memdb__apply_frame(void *context, const memdb__frame_t *frame, me
 // ------------------------------------------------------------------------------ adopting a base
 
 /// Open the manifest's tiers, sharing those that the current view has open.
-static memdb_status_t open_tiers(memdb_t *db, const memdb__manifest_t *manifest, memdb__tier_t **tiers, memdb_error_t *error) {
-    memdb__view_t *old = atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
+static memdb_status_t open_tiers(memdb_t *db, const memdb__manifest_t *manifest,
+                                 memdb__tier_t **tiers, memdb_error_t *error) {
+    memdb__view_t *old =
+        atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
     for (uint64_t i = 0; i < manifest->tier_count; i++) {
         const memdb__tier_name_t *name = &manifest->tiers[i];
         for (size_t j = 0; old && j < old->tier_count; j++) {
@@ -91,7 +102,8 @@ static memdb_status_t open_tiers(memdb_t *db, const memdb__manifest_t *manifest,
             }
         }
         if (!tiers[i]) {
-            memdb_status_t status = memdb__tier_open(db->segments, db->database_id, name, &tiers[i], error);
+            memdb_status_t status =
+                memdb__tier_open(db->segments, db->database_id, name, &tiers[i], error);
             if (status) {
                 return status;
             }
@@ -100,8 +112,10 @@ static memdb_status_t open_tiers(memdb_t *db, const memdb__manifest_t *manifest,
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifest, memdb_error_t *error) {
-    memdb__view_t *old = atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
+memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifest,
+                                   memdb_error_t *error) {
+    memdb__view_t *old =
+        atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
     if (old && manifest->generation <= old->generation) {
         return MEMDB_OK;
     }
@@ -110,18 +124,21 @@ memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifes
         return no_memory(error);
     }
     memdb_status_t status = open_tiers(db, manifest, tiers, error);
-    uint64_t position = atomic_load_explicit(&db->position, memory_order_relaxed); // only changed under db->apply
+    uint64_t position =
+        atomic_load_explicit(&db->position, memory_order_relaxed); // only changed under db->apply
     if (!status && old && position < manifest->applied_lsn) {
-        // The base is ahead of the delta: all runs are in it. The open one is closed, so that it is dropped, and the log is
-        // taken up again where the base ends.
+        // The base is ahead of the delta: all runs are in it. The open one is closed, so that it is
+        // dropped, and the log is taken up again where the base ends.
         memdb__run_seal(old->runs[old->run_count - 1], manifest->applied_lsn);
     }
     bool new_run = !old || position < manifest->applied_lsn;
     if (!status) {
-        status = derive(db, tiers, manifest->tier_count, manifest->applied_lsn, manifest->generation, manifest->applied_lsn, new_run, error);
+        status = derive(db, tiers, manifest->tier_count, manifest->applied_lsn,
+                        manifest->generation, manifest->applied_lsn, new_run, error);
     }
     if (!status && new_run) {
-        atomic_store_explicit(&db->position, manifest->applied_lsn, memory_order_release); // as in memdb__apply_frame
+        atomic_store_explicit(&db->position, manifest->applied_lsn,
+                              memory_order_release); // as in memdb__apply_frame
     }
     for (uint64_t i = 0; i < manifest->tier_count; i++) {
         memdb__tier_release(tiers[i]);
@@ -130,7 +147,8 @@ memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifes
     return status;
 }
 
-/// Read the catalog and adopt it. A file that is gone was replaced by a newer base meanwhile: read again.
+/// Read the catalog and adopt it. A file that is gone was replaced by a newer base meanwhile: read
+/// again.
 static memdb_status_t adopt_newest(memdb_t *db, memdb_error_t *error) {
     for (uint64_t last = 0;;) {
         memdb__manifest_t manifest = {0};
@@ -163,18 +181,23 @@ memdb_status_t memdb__adopt(memdb_t *db, memdb_error_t *error) {
 
 memdb_status_t memdb__follow_locked(memdb_t *db, uint64_t lsn, memdb_error_t *error) {
     uint64_t position;
-    while ((position = atomic_load_explicit(&db->position, memory_order_relaxed)) < lsn) { // only changed under db->apply
+    while ((position = atomic_load_explicit(&db->position, memory_order_relaxed)) <
+           lsn) { // only changed under db->apply
         uint64_t end = position;
-        memdb_status_t status = memdb__wal_follow(db->wal, position, lsn, memdb__apply_frame, db, &end, error);
+        memdb_status_t status =
+            memdb__wal_follow(db->wal, position, lsn, memdb__apply_frame, db, &end, error);
         if (status == MEMDB_NOT_FOUND) {
             status = adopt_newest(db, error);
             uint64_t now = atomic_load_explicit(&db->position, memory_order_relaxed);
             if (!status && now == position) {
-                return memdb__fail(error, MEMDB_CORRUPT, "follow: the log at %llu is gone, and the base ends below it", (unsigned long long)position);
+                return memdb__fail(error, MEMDB_CORRUPT,
+                                   "follow: the log at %llu is gone, and the base ends below it",
+                                   (unsigned long long)position);
             }
         } else if (!status) {
             // Past a hole: where the next frame will be.
-            atomic_store_explicit(&db->position, end > lsn ? end : lsn, memory_order_release); // as in memdb__apply_frame
+            atomic_store_explicit(&db->position, end > lsn ? end : lsn,
+                                  memory_order_release); // as in memdb__apply_frame
         }
         if (status) {
             return memdb__error_context(error, "follow");
@@ -194,9 +217,11 @@ uint64_t memdb__visible(memdb_t *db) {
     if (!db->control) {
         return atomic_load_explicit(&db->position, memory_order_acquire); // fixed at opening
     }
-    // Acquire: pairs with the raising of these words by whoever wrote or synced; what lies below can be read from the log.
-    uint64_t visible = db->database_durability == MEMDB_DURABILITY_FULL ? atomic_load_explicit(&db->control->durable, memory_order_acquire)
-                                                                         : atomic_load_explicit(&db->control->written, memory_order_acquire);
+    // Acquire: pairs with the raising of these words by whoever wrote or synced; what lies below
+    // can be read from the log.
+    uint64_t visible = db->database_durability == MEMDB_DURABILITY_FULL
+                           ? atomic_load_explicit(&db->control->durable, memory_order_acquire)
+                           : atomic_load_explicit(&db->control->written, memory_order_acquire);
     if (atomic_load_explicit(&db->control->failed, memory_order_acquire)) {
         visible = atomic_load_explicit(&db->control->durable, memory_order_acquire); // rule 8
     }

@@ -86,7 +86,8 @@ void memdb__key_time(memdb__key_t *key, memdb_space_t space, int64_t time, uint6
     add_u64(key, id);
 }
 
-void memdb__key_session(memdb__key_t *key, memdb_space_t space, memdb_bytes_t session, int64_t time, uint64_t id) {
+void memdb__key_session(memdb__key_t *key, memdb_space_t space, memdb_bytes_t session, int64_t time,
+                        uint64_t id) {
     memdb__key_session_prefix(key, space, session);
     add_time(key, time);
     add_u64(key, id);
@@ -133,7 +134,8 @@ bool memdb__key_parse_id(const uint8_t *key, size_t size, uint64_t *id_out) {
     return true;
 }
 
-bool memdb__key_parse_time(const uint8_t *key, size_t size, memdb_space_t *space_out, int64_t *time_out, uint64_t *id_out) {
+bool memdb__key_parse_time(const uint8_t *key, size_t size, memdb_space_t *space_out,
+                           int64_t *time_out, uint64_t *id_out) {
     if (size != 1 + 4 + 8 + 8) {
         return false;
     }
@@ -144,7 +146,8 @@ bool memdb__key_parse_time(const uint8_t *key, size_t size, memdb_space_t *space
 }
 
 /// Unescape the text at `at` into `out`; returns the byte after it, or NULL.
-static const uint8_t *parse_text(const uint8_t *at, const uint8_t *end, uint8_t *out, size_t *size_out) {
+static const uint8_t *parse_text(const uint8_t *at, const uint8_t *end, uint8_t *out,
+                                 size_t *size_out) {
     size_t size = 0;
     while (at < end) {
         uint8_t byte = *at++;
@@ -163,8 +166,9 @@ static const uint8_t *parse_text(const uint8_t *at, const uint8_t *end, uint8_t 
     return NULL;
 }
 
-bool memdb__key_parse_session(const uint8_t *key, size_t size, memdb_space_t *space_out, uint8_t *session, size_t *session_size_out,
-                              int64_t *time_out, uint64_t *id_out) {
+bool memdb__key_parse_session(const uint8_t *key, size_t size, memdb_space_t *space_out,
+                              uint8_t *session, size_t *session_size_out, int64_t *time_out,
+                              uint64_t *id_out) {
     if (size < 1 + 4 + 2 + 16) {
         return false;
     }
@@ -178,7 +182,8 @@ bool memdb__key_parse_session(const uint8_t *key, size_t size, memdb_space_t *sp
     return true;
 }
 
-bool memdb__key_parse_link(const uint8_t *key, size_t size, uint64_t *first_out, uint8_t *type, size_t *type_size_out, uint64_t *last_out) {
+bool memdb__key_parse_link(const uint8_t *key, size_t size, uint64_t *first_out, uint8_t *type,
+                           size_t *type_size_out, uint64_t *last_out) {
     if (size < 1 + 8 + 2 + 8) {
         return false;
     }

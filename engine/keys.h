@@ -1,12 +1,13 @@
 // Keys of the one ordered map.
 //
-// Everything but words, vectors and blob bytes lives in one map from byte keys to values; the first byte of a key says what it is.
-// Integers are big-endian, so that memcmp orders them; times are biased so that negative ones come first; text inside a
-// key is escaped (0x00 -> 0x00 0xFF) and ends with 0x00 0x01, so that a prefix sorts before its extensions.
+// Everything but words, vectors and blob bytes lives in one map from byte keys to values; the first
+// byte of a key says what it is. Integers are big-endian, so that memcmp orders them; times are
+// biased so that negative ones come first; text inside a key is escaped (0x00 -> 0x00 0xFF) and
+// ends with 0x00 0x01, so that a prefix sorts before its extensions.
 //
 //   'B' hash[16]                                  -> blob reference[32], size u64
-//   'C' space u32                                 -> counters: svarint memories, svarint text bytes (summed over tiers)
-//   'D' space u32                                 -> descriptor of the space
+//   'C' space u32                                 -> counters: svarint memories, svarint text bytes
+//   (summed over tiers) 'D' space u32                                 -> descriptor of the space
 //   'I' target u64, type text, source u64         -> nothing: the link's value is under 'L'
 //   'K' space u32, key bytes to the end           -> id u64
 //   'L' source u64, type text, target u64         -> link
@@ -15,8 +16,8 @@
 //   'S' space u32, session text, time, id u64     -> nothing
 //   'T' space u32, time, id u64                   -> nothing
 //
-// Index entries ('I', 'K', 'S', 'T') are added early and removed late: a reader checks each against the record or link that
-// it points to, and the checkpoint drops those that are stale.
+// Index entries ('I', 'K', 'S', 'T') are added early and removed late: a reader checks each against
+// the record or link that it points to, and the checkpoint drops those that are stale.
 #ifndef MEMDB_ENGINE_KEYS_H
 #define MEMDB_ENGINE_KEYS_H
 
@@ -36,7 +37,8 @@ enum {
     MEMDB__KEY_TIME = 'T',
 };
 
-/// The longest key: a session or type of MEMDB_MAX_NAME_BYTES, each byte escaped, or a key of MEMDB_MAX_KEY_BYTES.
+/// The longest key: a session or type of MEMDB_MAX_NAME_BYTES, each byte escaped, or a key of
+/// MEMDB_MAX_KEY_BYTES.
 #define MEMDB__KEY_MAX_BYTES (MEMDB_MAX_KEY_BYTES + 64)
 
 typedef struct memdb__key {
@@ -51,7 +53,8 @@ void memdb__key_name(memdb__key_t *key, memdb_bytes_t name);
 void memdb__key_record(memdb__key_t *key, uint64_t id);
 void memdb__key_key(memdb__key_t *key, memdb_space_t space, memdb_bytes_t name);
 void memdb__key_time(memdb__key_t *key, memdb_space_t space, int64_t time, uint64_t id);
-void memdb__key_session(memdb__key_t *key, memdb_space_t space, memdb_bytes_t session, int64_t time, uint64_t id);
+void memdb__key_session(memdb__key_t *key, memdb_space_t space, memdb_bytes_t session, int64_t time,
+                        uint64_t id);
 void memdb__key_link(memdb__key_t *key, uint64_t from, memdb_bytes_t type, uint64_t to);
 void memdb__key_link_in(memdb__key_t *key, uint64_t from, memdb_bytes_t type, uint64_t to);
 
@@ -62,12 +65,17 @@ void memdb__key_session_prefix(memdb__key_t *key, memdb_space_t space, memdb_byt
 void memdb__key_link_prefix(memdb__key_t *key, bool in, uint64_t id);
 
 /// Parts of keys that were read from a segment. False: not well formed.
-bool memdb__key_parse_id(const uint8_t *key, size_t size, uint64_t *id_out);              // 'R', and the id at the end of 'S', 'T'
-bool memdb__key_parse_time(const uint8_t *key, size_t size, memdb_space_t *space_out, int64_t *time_out, uint64_t *id_out);
-/// 'S': the session is written unescaped into `session` (from the arena or a buffer of key_size bytes).
-bool memdb__key_parse_session(const uint8_t *key, size_t size, memdb_space_t *space_out, uint8_t *session, size_t *session_size_out,
-                              int64_t *time_out, uint64_t *id_out);
+bool memdb__key_parse_id(const uint8_t *key, size_t size,
+                         uint64_t *id_out); // 'R', and the id at the end of 'S', 'T'
+bool memdb__key_parse_time(const uint8_t *key, size_t size, memdb_space_t *space_out,
+                           int64_t *time_out, uint64_t *id_out);
+/// 'S': the session is written unescaped into `session` (from the arena or a buffer of key_size
+/// bytes).
+bool memdb__key_parse_session(const uint8_t *key, size_t size, memdb_space_t *space_out,
+                              uint8_t *session, size_t *session_size_out, int64_t *time_out,
+                              uint64_t *id_out);
 /// 'L' and 'I': first is the id in front, last the one at the end; `type` as above.
-bool memdb__key_parse_link(const uint8_t *key, size_t size, uint64_t *first_out, uint8_t *type, size_t *type_size_out, uint64_t *last_out);
+bool memdb__key_parse_link(const uint8_t *key, size_t size, uint64_t *first_out, uint8_t *type,
+                           size_t *type_size_out, uint64_t *last_out);
 
 #endif

@@ -1,37 +1,47 @@
 // Links: typed directed edges between memories of one space, read one hop out and in.
 //
-// 'L' entries (by source) carry the link; 'I' entries (by target) lead to them. Removing a link buries its 'L' entry; forgetting
-// a memory leaves its links, which are skipped because an end is gone, and dropped by the next fold.
+// 'L' entries (by source) carry the link; 'I' entries (by target) lead to them. Removing a link
+// buries its 'L' entry; forgetting a memory leaves its links, which are skipped because an end is
+// gone, and dropped by the next fold.
+#include "base/json.h"
 #include "engine/engine.h"
 
 #include <math.h>
 
-#include "base/json.h"
-
 static memdb_status_t check_link(const memdb_link_t *link, memdb_error_t *error) {
     if (link->size < sizeof *link || !isfinite(link->weight)) {
-        return memdb__fail(error, MEMDB_INVALID, "link: the struct's size is not set, or the weight is not a finite number");
+        return memdb__fail(
+            error, MEMDB_INVALID,
+            "link: the struct's size is not set, or the weight is not a finite number");
     }
     if (link->type.size > MEMDB_MAX_NAME_BYTES || link->attrs.size > MEMDB_MAX_ATTRS_BYTES) {
-        return memdb__fail(error, MEMDB_LIMIT, "link: type of %zu bytes (at most %d), attrs of %zu (at most %u)", link->type.size, MEMDB_MAX_NAME_BYTES, link->attrs.size, MEMDB_MAX_ATTRS_BYTES);
+        return memdb__fail(
+            error, MEMDB_LIMIT, "link: type of %zu bytes (at most %d), attrs of %zu (at most %u)",
+            link->type.size, MEMDB_MAX_NAME_BYTES, link->attrs.size, MEMDB_MAX_ATTRS_BYTES);
     }
-    if (!memdb__is_utf8(link->type.data, link->type.size) || (link->type.size && memchr(link->type.data, 0, link->type.size))) {
-        return memdb__fail(error, MEMDB_INVALID, "link: the type is not UTF-8, or holds a zero byte");
+    if (!memdb__is_utf8(link->type.data, link->type.size) ||
+        (link->type.size && memchr(link->type.data, 0, link->type.size))) {
+        return memdb__fail(error, MEMDB_INVALID,
+                           "link: the type is not UTF-8, or holds a zero byte");
     }
-    if (link->valid_from != MEMDB_TIME_NONE && link->valid_to != MEMDB_TIME_NONE && link->valid_to < link->valid_from) {
+    if (link->valid_from != MEMDB_TIME_NONE && link->valid_to != MEMDB_TIME_NONE &&
+        link->valid_to < link->valid_from) {
         return memdb__fail(error, MEMDB_INVALID, "link: valid_to is before valid_from");
     }
-    return link->attrs.size ? memdb__json_is_object(link->attrs.data, link->attrs.size, error) : MEMDB_OK;
+    return link->attrs.size ? memdb__json_is_object(link->attrs.data, link->attrs.size, error)
+                            : MEMDB_OK;
 }
 
 /// An end must be a live memory of the space, and stay one until the commit.
-static memdb_status_t check_end(memdb_txn_t *txn, memdb_space_t space, uint64_t id, memdb_error_t *error) {
+static memdb_status_t check_end(memdb_txn_t *txn, memdb_space_t space, uint64_t id,
+                                memdb_error_t *error) {
     memdb__record_t record;
     uint64_t version;
     memdb__key_t key;
     memdb_status_t status = memdb__read_record(&txn->snapshot.sight, id, &record, &version, error);
     if (status == MEMDB_NOT_FOUND || (!status && record.space != space)) {
-        return memdb__fail(error, MEMDB_NOT_FOUND, "link: there is no memory %llu in the space", (unsigned long long)id);
+        return memdb__fail(error, MEMDB_NOT_FOUND, "link: there is no memory %llu in the space",
+                           (unsigned long long)id);
     }
     memdb__key_record(&key, id);
     return status ? status : memdb__txn_guard(txn, &key, false, error);
@@ -42,7 +52,8 @@ static memdb_status_t put_link(memdb_txn_t *txn, const memdb_link_t *link, memdb
     memdb__key_t key;
     memdb__key_space(&key, link->space);
     memdb_status_t status = check_link(link, error);
-    if (!status && (status = memdb__read_space(&txn->snapshot.sight, link->space, &info, error)) == MEMDB_NOT_FOUND) {
+    if (!status && (status = memdb__read_space(&txn->snapshot.sight, link->space, &info, error)) ==
+                       MEMDB_NOT_FOUND) {
         memdb__fail(error, MEMDB_NOT_FOUND, "link: there is no space %u", link->space);
     }
     status = status ? status : memdb__txn_guard(txn, &key, false, error);
@@ -55,7 +66,11 @@ static memdb_status_t put_link(memdb_txn_t *txn, const memdb_link_t *link, memdb
     if (!memdb__link_encode(&txn->record, link)) {
         return memdb__fail(error, MEMDB_NOMEM, "link: out of memory");
     }
-    memdb__operation_t operation = {.kind = MEMDB__OPERATION_LINK, .id = link->from, .to = link->to, .name = link->type, .body = {(const char *)txn->record.data, txn->record.size}};
+    memdb__operation_t operation = {.kind = MEMDB__OPERATION_LINK,
+                                    .id = link->from,
+                                    .to = link->to,
+                                    .name = link->type,
+                                    .body = {(const char *)txn->record.data, txn->record.size}};
     return memdb__txn_operate(txn, &operation, error);
 }
 
@@ -70,7 +85,8 @@ memdb_status_t memdb_put_link(memdb_txn_t *txn, const memdb_link_t *link) {
 }
 
 /// The link (from, type, to) as a snapshot sees it.
-static memdb_status_t read_link(const memdb__sight_t *sight, uint64_t from, memdb_bytes_t type, uint64_t to, memdb_link_t *link_out, memdb_error_t *error) {
+static memdb_status_t read_link(const memdb__sight_t *sight, uint64_t from, memdb_bytes_t type,
+                                uint64_t to, memdb_link_t *link_out, memdb_error_t *error) {
     memdb__key_t key;
     memdb__entry_t entry;
     memdb__key_link(&key, from, type, to);
@@ -78,15 +94,18 @@ static memdb_status_t read_link(const memdb__sight_t *sight, uint64_t from, memd
     if (status || entry.tombstone) {
         return status ? status : MEMDB_NOT_FOUND;
     }
-    memdb_link_t link = {.size = sizeof link, .from = from, .to = to, .type = type, .version = entry.version};
+    memdb_link_t link = {
+        .size = sizeof link, .from = from, .to = to, .type = type, .version = entry.version};
     if (!memdb__link_decode(entry.value, entry.value_size, &link)) {
-        return memdb__fail(error, MEMDB_CORRUPT, "link %llu -> %llu is not well formed", (unsigned long long)from, (unsigned long long)to);
+        return memdb__fail(error, MEMDB_CORRUPT, "link %llu -> %llu is not well formed",
+                           (unsigned long long)from, (unsigned long long)to);
     }
     *link_out = link;
     return MEMDB_OK;
 }
 
-memdb_status_t memdb_remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t from, uint64_t to, memdb_bytes_t type) {
+memdb_status_t memdb_remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t from, uint64_t to,
+                                 memdb_bytes_t type) {
     memdb_error_t error = {0};
     memdb_link_t link;
     if (!txn) {
@@ -94,13 +113,16 @@ memdb_status_t memdb_remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t
     }
     memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
     if (!status && type.size > MEMDB_MAX_NAME_BYTES) {
-        status = memdb__fail(&error, MEMDB_LIMIT, "link: type of %zu bytes, at most %d", type.size, MEMDB_MAX_NAME_BYTES);
+        status = memdb__fail(&error, MEMDB_LIMIT, "link: type of %zu bytes, at most %d", type.size,
+                             MEMDB_MAX_NAME_BYTES);
     }
     status = status ? status : read_link(&txn->snapshot.sight, from, type, to, &link, &error);
     if (status == MEMDB_NOT_FOUND || (!status && link.space != space)) {
-        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no such link from %llu to %llu", (unsigned long long)from, (unsigned long long)to);
+        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no such link from %llu to %llu",
+                             (unsigned long long)from, (unsigned long long)to);
     } else if (!status) {
-        memdb__operation_t operation = {.kind = MEMDB__OPERATION_UNLINK, .id = from, .to = to, .name = type};
+        memdb__operation_t operation = {
+            .kind = MEMDB__OPERATION_UNLINK, .id = from, .to = to, .name = type};
         status = memdb__txn_operate(txn, &operation, &error);
     }
     return memdb__report(txn->snapshot.db, status, &error);
@@ -113,11 +135,11 @@ struct memdb_link_cursor {
     memdb_space_t space;
     uint64_t id;
     memdb_direction_t direction;
-    bool in;               // walking the links in
+    bool in; // walking the links in
     bool open;
     memdb__merge_t merge;
     memdb__key_t prefix;
-    size_t type_size;      // of a wanted type; 0: any
+    size_t type_size; // of a wanted type; 0: any
     char type[MEMDB_MAX_NAME_BYTES];
 };
 
@@ -135,19 +157,25 @@ static memdb_status_t start(memdb_link_cursor_t *cursor, bool in, memdb_error_t 
     } else {
         memdb__key_link_prefix(&cursor->prefix, in, cursor->id);
     }
-    memdb_status_t status = memdb__merge_open(&cursor->merge, &cursor->snapshot->sight, cursor->prefix.bytes, cursor->prefix.size, error);
+    memdb_status_t status = memdb__merge_open(&cursor->merge, &cursor->snapshot->sight,
+                                              cursor->prefix.bytes, cursor->prefix.size, error);
     cursor->open = status == MEMDB_OK;
     return status;
 }
 
-memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id, memdb_direction_t direction, memdb_bytes_t type, memdb_link_cursor_t **cursor_out) {
+memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
+                                memdb_direction_t direction, memdb_bytes_t type,
+                                memdb_link_cursor_t **cursor_out) {
     memdb_error_t error = {0};
     if (!snapshot || !cursor_out) {
         return MEMDB_INVALID;
     }
     memdb_status_t status = memdb__usable(snapshot->db, &error);
-    if (!status && (type.size > MEMDB_MAX_NAME_BYTES || (uint32_t)direction > MEMDB_DIRECTION_BOTH)) {
-        status = memdb__fail(&error, MEMDB_INVALID, "links: type of %zu bytes (at most %d), direction %d", type.size, MEMDB_MAX_NAME_BYTES, (int)direction);
+    if (!status &&
+        (type.size > MEMDB_MAX_NAME_BYTES || (uint32_t)direction > MEMDB_DIRECTION_BOTH)) {
+        status = memdb__fail(&error, MEMDB_INVALID,
+                             "links: type of %zu bytes (at most %d), direction %d", type.size,
+                             MEMDB_MAX_NAME_BYTES, (int)direction);
     }
     memdb_link_cursor_t *cursor = status ? NULL : memdb__allocate_zeroed(1, sizeof *cursor);
     if (!status && !cursor) {
@@ -172,7 +200,8 @@ memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space,
     return MEMDB_OK;
 }
 
-static memdb_status_t is_live(const memdb__sight_t *sight, memdb_space_t space, uint64_t id, bool *live_out, memdb_error_t *error) {
+static memdb_status_t is_live(const memdb__sight_t *sight, memdb_space_t space, uint64_t id,
+                              bool *live_out, memdb_error_t *error) {
     memdb__record_t record;
     uint64_t version;
     memdb_status_t status = memdb__read_record(sight, id, &record, &version, error);
@@ -181,7 +210,8 @@ static memdb_status_t is_live(const memdb__sight_t *sight, memdb_space_t space, 
 }
 
 /// Read the link of the entry that the cursor stands on. MEMDB_NOT_FOUND: skip it.
-static memdb_status_t read_current(memdb_link_cursor_t *cursor, memdb_link_t *link_out, memdb_error_t *error) {
+static memdb_status_t read_current(memdb_link_cursor_t *cursor, memdb_link_t *link_out,
+                                   memdb_error_t *error) {
     memdb_snapshot_t *snapshot = cursor->snapshot;
     const memdb__entry_t *entry = &cursor->merge.entry;
     uint8_t *type = memdb__arena_allocate(&snapshot->arena, entry->key_size);
@@ -199,13 +229,16 @@ static memdb_status_t read_current(memdb_link_cursor_t *cursor, memdb_link_t *li
         return status ? status : MEMDB_NOT_FOUND;
     }
     memdb_bytes_t name = {(const char *)type, type_size};
-    return cursor->in ? read_link(&snapshot->sight, last, name, first, link_out, error) : read_link(&snapshot->sight, first, name, last, link_out, error);
+    return cursor->in ? read_link(&snapshot->sight, last, name, first, link_out, error)
+                      : read_link(&snapshot->sight, first, name, last, link_out, error);
 }
 
-static memdb_status_t next(memdb_link_cursor_t *cursor, memdb_link_t *link_out, memdb_error_t *error) {
+static memdb_status_t next(memdb_link_cursor_t *cursor, memdb_link_t *link_out,
+                           memdb_error_t *error) {
     for (;;) {
         const memdb__entry_t *entry = &cursor->merge.entry;
-        if (!cursor->merge.valid || entry->key_size < cursor->prefix.size || memcmp(entry->key, cursor->prefix.bytes, cursor->prefix.size) != 0) {
+        if (!cursor->merge.valid || entry->key_size < cursor->prefix.size ||
+            memcmp(entry->key, cursor->prefix.bytes, cursor->prefix.size) != 0) {
             if (cursor->in || cursor->direction != MEMDB_DIRECTION_BOTH) {
                 return MEMDB_DONE;
             }
@@ -217,8 +250,11 @@ static memdb_status_t next(memdb_link_cursor_t *cursor, memdb_link_t *link_out, 
             }
             continue;
         }
-        memdb_status_t status = entry->tombstone ? MEMDB_NOT_FOUND : read_current(cursor, link_out, error);
-        memdb_status_t step = status && status != MEMDB_NOT_FOUND ? MEMDB_OK : memdb__merge_next(&cursor->merge, error);
+        memdb_status_t status =
+            entry->tombstone ? MEMDB_NOT_FOUND : read_current(cursor, link_out, error);
+        memdb_status_t step = status && status != MEMDB_NOT_FOUND
+                                  ? MEMDB_OK
+                                  : memdb__merge_next(&cursor->merge, error);
         if (status != MEMDB_NOT_FOUND || step) {
             return status && status != MEMDB_NOT_FOUND ? status : step;
         }

@@ -1,5 +1,6 @@
-// Encoding and decoding of the ordered map's values and of a frame's operations. See record.h for the layouts.
-// Decoders take hostile bytes: they read through memdb__reader_t, which never passes the end.
+// Encoding and decoding of the ordered map's values and of a frame's operations. See record.h for
+// the layouts. Decoders take hostile bytes: they read through memdb__reader_t, which never passes
+// the end.
 #include "engine/record.h"
 
 static memdb_bytes_t read_bytes(memdb__reader_t *reader) {
@@ -32,7 +33,8 @@ static void append_bytes(memdb__buffer_t *out, memdb_bytes_t bytes) {
     memdb__buffer_append_sized(out, bytes.data, bytes.size);
 }
 
-static void append_blobs(memdb__buffer_t *out, const memdb__record_t *record, const memdb_blob_t *blobs) {
+static void append_blobs(memdb__buffer_t *out, const memdb__record_t *record,
+                         const memdb_blob_t *blobs) {
     memdb__buffer_append_varint(out, record->blob_count);
     memdb__reader_t kept = record->blobs;
     for (uint32_t i = 0; i < record->blob_count; i++) {
@@ -49,12 +51,14 @@ static void append_blobs(memdb__buffer_t *out, const memdb__record_t *record, co
     }
 }
 
-bool memdb__record_encode(memdb__buffer_t *out, const memdb__record_t *record, const memdb_blob_t *blobs) {
+bool memdb__record_encode(memdb__buffer_t *out, const memdb__record_t *record,
+                          const memdb_blob_t *blobs) {
     memdb__buffer_append_u32(out, record->space);
     memdb__buffer_append_u32(out, record->fields);
     memdb__buffer_append_u64(out, record->text_version);
     memdb__buffer_append_u64(out, record->vector_version);
-    const memdb_bytes_t *texts[] = {&record->key, &record->text, &record->kind, &record->session, &record->actor};
+    const memdb_bytes_t *texts[] = {&record->key, &record->text, &record->kind, &record->session,
+                                    &record->actor};
     for (uint32_t i = 0; i < 5; i++) {
         if (record->fields & (1u << i)) {
             append_bytes(out, *texts[i]);
@@ -99,12 +103,16 @@ bool memdb__record_next_blob(memdb__reader_t *blobs, memdb_blob_t *blob_out) {
 
 bool memdb__record_decode(const uint8_t *data, size_t size, memdb__record_t *record_out) {
     memdb__reader_t reader = memdb__reader(data, size);
-    memdb__record_t record = {.time = MEMDB_TIME_NONE, .valid_from = MEMDB_TIME_NONE, .valid_to = MEMDB_TIME_NONE, .expires = MEMDB_TIME_NONE};
+    memdb__record_t record = {.time = MEMDB_TIME_NONE,
+                              .valid_from = MEMDB_TIME_NONE,
+                              .valid_to = MEMDB_TIME_NONE,
+                              .expires = MEMDB_TIME_NONE};
     record.space = memdb__read_u32(&reader);
     record.fields = memdb__read_u32(&reader);
     record.text_version = memdb__read_u64(&reader);
     record.vector_version = memdb__read_u64(&reader);
-    memdb_bytes_t *texts[] = {&record.key, &record.text, &record.kind, &record.session, &record.actor};
+    memdb_bytes_t *texts[] = {&record.key, &record.text, &record.kind, &record.session,
+                              &record.actor};
     for (uint32_t i = 0; i < 5; i++) {
         if (record.fields & (1u << i)) {
             *texts[i] = read_bytes(&reader);
@@ -134,7 +142,8 @@ bool memdb__record_decode(const uint8_t *data, size_t size, memdb__record_t *rec
         reader.bad |= count > MEMDB_MAX_BLOBS;
         record.blobs = reader;
         memdb_blob_t blob;
-        for (uint32_t i = 0; i < record.blob_count && memdb__record_next_blob(&reader, &blob); i++) {
+        for (uint32_t i = 0; i < record.blob_count && memdb__record_next_blob(&reader, &blob);
+             i++) {
         }
     }
     if (reader.bad || memdb__reader_left(&reader) || record.dimension > MEMDB_MAX_DIMENSION) {
@@ -188,8 +197,8 @@ bool memdb__space_decode(const uint8_t *data, size_t size, memdb_space_info_t *i
     info_out->name = read_bytes(&reader);
     info_out->metric = (memdb_metric_t)metric;
     info_out->tokenizer = (memdb_tokenizer_kind_t)tokenizer;
-    return !reader.bad && memdb__reader_left(&reader) == 0 && metric <= MEMDB_METRIC_L2 && tokenizer <= MEMDB_TOKENIZER_PLAIN &&
-           info_out->dimension <= MEMDB_MAX_DIMENSION;
+    return !reader.bad && memdb__reader_left(&reader) == 0 && metric <= MEMDB_METRIC_L2 &&
+           tokenizer <= MEMDB_TOKENIZER_PLAIN && info_out->dimension <= MEMDB_MAX_DIMENSION;
 }
 
 static void encode_put(memdb__buffer_t *out, const memdb__operation_t *operation) {

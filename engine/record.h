@@ -1,9 +1,10 @@
 // Values of the ordered map: records of memories, links, spaces, and the operations of a frame.
 //
-// A record's text_version and vector_version name the document and the row that are its own in the words and vector stores.
-// Inside a frame the log position is not known yet: there a version with the top bit set is an operation number, relative to
-// the frame. Applying a frame at `base` resolves it: base + number. A transaction's private run uses base = 1 << 63, which
-// leaves it as it is; so one function applies both, and private versions are above all others.
+// A record's text_version and vector_version name the document and the row that are its own in the
+// words and vector stores. Inside a frame the log position is not known yet: there a version with
+// the top bit set is an operation number, relative to the frame. Applying a frame at `base`
+// resolves it: base + number. A transaction's private run uses base = 1 << 63, which leaves it as
+// it is; so one function applies both, and private versions are above all others.
 #ifndef MEMDB_ENGINE_RECORD_H
 #define MEMDB_ENGINE_RECORD_H
 
@@ -25,12 +26,14 @@ typedef struct memdb__record {
     double importance;
     uint32_t tokens;
     uint32_t blob_count;
-    memdb__reader_t blobs;   // the encoded list, checked
+    memdb__reader_t blobs; // the encoded list, checked
 } memdb__record_t;
 
-/// Record encoding: 0 space u32, 4 fields u32, 8 text_version u64, 16 vector_version u64, then what `fields` names, in the order of its bits:
-/// sized bytes, i64, f64 (as u64), u32; for VECTOR the dimension u32; for BLOBS a varint count, then reference[32], size u64, sized media type.
-bool memdb__record_encode(memdb__buffer_t *out, const memdb__record_t *record, const memdb_blob_t *blobs);
+/// Record encoding: 0 space u32, 4 fields u32, 8 text_version u64, 16 vector_version u64, then what
+/// `fields` names, in the order of its bits: sized bytes, i64, f64 (as u64), u32; for VECTOR the
+/// dimension u32; for BLOBS a varint count, then reference[32], size u64, sized media type.
+bool memdb__record_encode(memdb__buffer_t *out, const memdb__record_t *record,
+                          const memdb_blob_t *blobs);
 bool memdb__record_decode(const uint8_t *data, size_t size, memdb__record_t *record_out);
 /// Replace relative versions in an encoded record, in place.
 void memdb__record_resolve(uint8_t *data, uint64_t base);
@@ -39,13 +42,15 @@ bool memdb__record_next_blob(memdb__reader_t *blobs, memdb_blob_t *blob_out);
 
 /// Link encoding: space u32, weight f64, valid_from i64, valid_to i64, sized attrs.
 bool memdb__link_encode(memdb__buffer_t *out, const memdb_link_t *link);
-bool memdb__link_decode(const uint8_t *data, size_t size, memdb_link_t *link_out); // space, weight, validity, attrs
+bool memdb__link_decode(const uint8_t *data, size_t size,
+                        memdb_link_t *link_out); // space, weight, validity, attrs
 
 /// Space encoding: dimension u32, metric u8, tokenizer u8, sized name.
 bool memdb__space_encode(memdb__buffer_t *out, const memdb_space_info_t *info);
 bool memdb__space_decode(const uint8_t *data, size_t size, memdb_space_info_t *info_out);
 
-// ------------------------------------------------------------------------------ operations of a frame
+// ------------------------------------------------------------------------------ operations of a
+// frame
 
 typedef enum memdb__operation_kind {
     MEMDB__OPERATION_PUT = 1,
@@ -68,9 +73,9 @@ typedef enum memdb__put_flags {
 } memdb__put_flags_t;
 
 /// One operation, as encoded in a frame's payload: kind u8, then
-///   PUT     id varint, flags u8, text bytes difference svarint, sized record, [sized bag], [sized old bag], [sized row]
-///   FORGET  id varint, space u32, flags u8 (OLD_BAG), svarint, [sized old bag]
-///   LINK    from, to varint, sized type, sized link      UNLINK  from, to varint, sized type
+///   PUT     id varint, flags u8, text bytes difference svarint, sized record, [sized bag], [sized
+///   old bag], [sized row] FORGET  id varint, space u32, flags u8 (OLD_BAG), svarint, [sized old
+///   bag] LINK    from, to varint, sized type, sized link      UNLINK  from, to varint, sized type
 ///   SPACE   space u32, sized descriptor                  DROP    space u32, sized name
 ///   BLOB    hash[16], reference[32], size u64            SEAL    nothing
 /// The operation's version is base + its number in the frame, from 0.
@@ -88,7 +93,8 @@ typedef struct memdb__operation {
 } memdb__operation_t;
 
 bool memdb__operation_encode(memdb__buffer_t *out, const memdb__operation_t *operation);
-/// Read the next operation of a payload; false at the end, and with reader->bad set on hostile bytes. Bodies are not decoded.
+/// Read the next operation of a payload; false at the end, and with reader->bad set on hostile
+/// bytes. Bodies are not decoded.
 bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operation_out);
 
 #endif

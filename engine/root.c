@@ -1,7 +1,8 @@
 // The root file, and making a database directory. See root.h.
 //
-// The root is written last, so a directory without one holds either an interrupted creation, which nobody was told of and which
-// is begun anew, or a database that lost its root, which is damage. The two differ by their log: a creation has no frame.
+// The root is written last, so a directory without one holds either an interrupted creation, which
+// nobody was told of and which is begun anew, or a database that lost its root, which is damage.
+// The two differ by their log: a creation has no frame.
 #include "engine/root.h"
 
 #include "base/bytes.h"
@@ -30,8 +31,10 @@ void memdb__root_encode(const memdb__root_t *root, uint8_t bytes_out[MEMDB__ROOT
     memdb__put_u64(bytes_out + 504, memdb__hash64(bytes_out, 504, 0));
 }
 
-memdb_status_t memdb__root_decode(const uint8_t *bytes, size_t size, memdb__root_t *root_out, memdb_error_t *error) {
-    bool whole = size == MEMDB__ROOT_BYTES && memdb__get_u64(bytes + 504) == memdb__hash64(bytes, 504, 0);
+memdb_status_t memdb__root_decode(const uint8_t *bytes, size_t size, memdb__root_t *root_out,
+                                  memdb_error_t *error) {
+    bool whole =
+        size == MEMDB__ROOT_BYTES && memdb__get_u64(bytes + 504) == memdb__hash64(bytes, 504, 0);
     if (!whole) {
         return memdb__fail(error, MEMDB_CORRUPT, "root at 0: checksum mismatch");
     }
@@ -40,7 +43,8 @@ memdb_status_t memdb__root_decode(const uint8_t *bytes, size_t size, memdb__root
     }
     uint32_t version = memdb__get_u32(bytes + 8);
     if (version != MEMDB__ROOT_VERSION) {
-        return memdb__fail(error, MEMDB_VERSION, "root: format version %u, this memdb knows %u", version, MEMDB__ROOT_VERSION);
+        return memdb__fail(error, MEMDB_VERSION, "root: format version %u, this memdb knows %u",
+                           version, MEMDB__ROOT_VERSION);
     }
     uint32_t durability = memdb__get_u32(bytes + 12);
     if (durability < MEMDB_DURABILITY_NONE || durability > MEMDB_DURABILITY_FULL) {
@@ -76,7 +80,8 @@ typedef struct look {
 static memdb_status_t look_at(void *context, const char *name, memdb_error_t *error) {
     (void)error;
     look_t *look = context;
-    static const char *const names[] = {"lock", "control", "control.new", "log", "catalog", "segments", "blob", "root.new", "root.tmp"};
+    static const char *const names[] = {"lock",     "control", "control.new", "log",     "catalog",
+                                        "segments", "blob",    "root.new",    "root.tmp"};
     if (strcmp(name, "root") == 0) {
         look->root = true;
         return MEMDB_OK;
@@ -116,7 +121,8 @@ static memdb_status_t look_at_log(void *context, const char *name, memdb_error_t
     uint64_t size = 0;
     status = memdb__io_size(fd, &size, name, error);
     if (!status && size >= 8192) {
-        status = memdb__io_read(fd, block, sizeof block, 4096, name, error); // where the first batch is
+        status =
+            memdb__io_read(fd, block, sizeof block, 4096, name, error); // where the first batch is
         for (size_t i = 0; !status && i < sizeof block; i++) {
             look->used |= block[i] != 0;
         }
@@ -128,7 +134,8 @@ static memdb_status_t look_at_log(void *context, const char *name, memdb_error_t
 /// Whether a directory without a root holds anything that a creation would not have made.
 static memdb_status_t is_used(int directory, bool *used_out, memdb_error_t *error) {
     int fd = -1;
-    memdb_status_t status = memdb__io_open(directory, "segments", O_RDONLY | O_DIRECTORY, &fd, error);
+    memdb_status_t status =
+        memdb__io_open(directory, "segments", O_RDONLY | O_DIRECTORY, &fd, error);
     if (status == MEMDB_OK) {
         status = memdb__io_list(fd, saw_name, used_out, error);
         memdb__io_close(fd);
@@ -146,7 +153,8 @@ static memdb_status_t is_used(int directory, bool *used_out, memdb_error_t *erro
     return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
 }
 
-memdb_status_t memdb__directory_look(int directory, memdb__directory_state_t *state_out, memdb_error_t *error) {
+memdb_status_t memdb__directory_look(int directory, memdb__directory_state_t *state_out,
+                                     memdb_error_t *error) {
     look_t look = {.directory = directory};
     memdb_status_t status = memdb__io_list(directory, look_at, &look, error);
     bool used = false;
@@ -154,7 +162,10 @@ memdb_status_t memdb__directory_look(int directory, memdb__directory_state_t *st
         status = is_used(directory, &used, error);
     }
     if (!status) {
-        *state_out = look.root ? MEMDB__DIRECTORY_DATABASE : used ? MEMDB__DIRECTORY_HEADLESS : look.foreign ? MEMDB__DIRECTORY_FOREIGN : MEMDB__DIRECTORY_EMPTY;
+        *state_out = look.root      ? MEMDB__DIRECTORY_DATABASE
+                     : used         ? MEMDB__DIRECTORY_HEADLESS
+                     : look.foreign ? MEMDB__DIRECTORY_FOREIGN
+                                    : MEMDB__DIRECTORY_EMPTY;
     }
     return status;
 }
@@ -170,7 +181,8 @@ static memdb_status_t remove_name(void *context, const char *name, memdb_error_t
 /// Empty a sub-directory that an interrupted creation left.
 static memdb_status_t clear_directory(int directory, const char *name, memdb_error_t *error) {
     remover_t remover = {-1};
-    memdb_status_t status = memdb__io_open(directory, name, O_RDONLY | O_DIRECTORY, &remover.directory, error);
+    memdb_status_t status =
+        memdb__io_open(directory, name, O_RDONLY | O_DIRECTORY, &remover.directory, error);
     if (status) {
         return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
     }
@@ -179,8 +191,10 @@ static memdb_status_t clear_directory(int directory, const char *name, memdb_err
     return status;
 }
 
-memdb_status_t memdb__directory_create(int directory, memdb_durability_t durability, memdb_error_t *error) {
-    memdb__root_t root = {.durability = durability ? durability : MEMDB_DURABILITY_FULL, .created = memdb__now_us()};
+memdb_status_t memdb__directory_create(int directory, memdb_durability_t durability,
+                                       memdb_error_t *error) {
+    memdb__root_t root = {.durability = durability ? durability : MEMDB_DURABILITY_FULL,
+                          .created = memdb__now_us()};
     if (getrandom(root.database_id, sizeof root.database_id, 0) != sizeof root.database_id) {
         return memdb__fail_errno(error, errno, "create: random database id");
     }
@@ -209,11 +223,16 @@ memdb_status_t memdb__directory_is_local(int directory, memdb_error_t *error) {
     static const struct {
         unsigned long magic;
         const char *name;
-    } remote[] = {{NFS_SUPER_MAGIC, "NFS"}, {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB2"}, {0x517B, "SMB"}, {V9FS_MAGIC, "9P"}, {0x73757245, "Coda"},
-                  {0x5346414F, "AFS"},      {0x00C36400, "Ceph"}, {0x65735546, "FUSE"}, {0x0BD00BD0, "Lustre"}, {0x47504653, "GPFS"}};
+    } remote[] = {{NFS_SUPER_MAGIC, "NFS"}, {0xFF534D42, "CIFS"}, {0xFE534D42, "SMB2"},
+                  {0x517B, "SMB"},          {V9FS_MAGIC, "9P"},   {0x73757245, "Coda"},
+                  {0x5346414F, "AFS"},      {0x00C36400, "Ceph"}, {0x65735546, "FUSE"},
+                  {0x0BD00BD0, "Lustre"},   {0x47504653, "GPFS"}};
     for (size_t i = 0; i < sizeof remote / sizeof remote[0]; i++) {
         if ((unsigned long)system.f_type == remote[i].magic) {
-            return memdb__fail(error, MEMDB_UNSUPPORTED, "the directory is on a network file system (%s): locks and shared mappings do not hold there", remote[i].name);
+            return memdb__fail(error, MEMDB_UNSUPPORTED,
+                               "the directory is on a network file system (%s): locks and shared "
+                               "mappings do not hold there",
+                               remote[i].name);
         }
     }
     return MEMDB_OK;

@@ -1,7 +1,7 @@
 // A run of the delta: the skip list, and the words and vectors that wait beside it. See run.h.
 //
-// Invariants: nodes are ordered by (key rising, version falling); a node, its key and its value never change once linked;
-// waiting documents are in order of version; `built` versions only rise.
+// Invariants: nodes are ordered by (key rising, version falling); a node, its key and its value
+// never change once linked; waiting documents are in order of version; `built` versions only rise.
 #include "engine/run.h"
 
 #include "base/check.h"
@@ -60,13 +60,16 @@ static const uint8_t *node_key(const memdb__node_t *node) {
     return (const uint8_t *)(node->next + node->height);
 }
 
-/// Load a link. Acquire: pairs with the release store in `insert`, so that the node's content is seen whole.
+/// Load a link. Acquire: pairs with the release store in `insert`, so that the node's content is
+/// seen whole.
 static memdb__node_t *next_of(const memdb__node_t *node, uint32_t level) {
     return atomic_load_explicit(&((memdb__node_t *)node)->next[level], memory_order_acquire);
 }
 
-static memdb__node_t *create_node(memdb__run_t *run, const void *key, size_t key_size, uint32_t height) {
-    memdb__node_t *node = memdb__arena_allocate(&run->arena, sizeof *node + height * sizeof node->next[0] + key_size);
+static memdb__node_t *create_node(memdb__run_t *run, const void *key, size_t key_size,
+                                  uint32_t height) {
+    memdb__node_t *node =
+        memdb__arena_allocate(&run->arena, sizeof *node + height * sizeof node->next[0] + key_size);
     if (node) {
         node->height = height & 127;
         node->key_size = (uint32_t)key_size & 0xFFFFFF;
@@ -101,7 +104,8 @@ memdb__run_t *memdb__run_create(uint64_t first_lsn) {
 }
 
 void memdb__run_retain(memdb__run_t *run) {
-    atomic_fetch_add_explicit(&run->references, 1, memory_order_relaxed); // the caller holds one already
+    atomic_fetch_add_explicit(&run->references, 1,
+                              memory_order_relaxed); // the caller holds one already
 }
 
 void memdb__run_release(memdb__run_t *run) {
@@ -121,18 +125,24 @@ uint64_t memdb__run_first_lsn(const memdb__run_t *run) {
 }
 
 uint64_t memdb__run_sealed_lsn(const memdb__run_t *run) {
-    return atomic_load_explicit(&run->sealed_lsn, memory_order_acquire); // pairs with memdb__run_seal
+    return atomic_load_explicit(&run->sealed_lsn,
+                                memory_order_acquire); // pairs with memdb__run_seal
 }
 
 void memdb__run_seal(memdb__run_t *run, uint64_t lsn) {
-    atomic_store_explicit(&run->sealed_lsn, lsn, memory_order_release); // after the last frame was applied
+    atomic_store_explicit(&run->sealed_lsn, lsn,
+                          memory_order_release); // after the last frame was applied
 }
 
 size_t memdb__run_bytes(const memdb__run_t *run) {
-    size_t bytes = atomic_load_explicit(&((memdb__run_t *)run)->arena.bytes, memory_order_relaxed); // a figure only
-    memdb__words_list_t *words = atomic_load_explicit(&((memdb__run_t *)run)->words, memory_order_acquire);
-    memdb__vector_list_t *vectors = atomic_load_explicit(&((memdb__run_t *)run)->vectors, memory_order_acquire);
-    return bytes + (words ? memdb__words_list_bytes(words) : 0) + (vectors ? memdb__vector_list_bytes(vectors) : 0);
+    size_t bytes = atomic_load_explicit(&((memdb__run_t *)run)->arena.bytes,
+                                        memory_order_relaxed); // a figure only
+    memdb__words_list_t *words =
+        atomic_load_explicit(&((memdb__run_t *)run)->words, memory_order_acquire);
+    memdb__vector_list_t *vectors =
+        atomic_load_explicit(&((memdb__run_t *)run)->vectors, memory_order_acquire);
+    return bytes + (words ? memdb__words_list_bytes(words) : 0) +
+           (vectors ? memdb__vector_list_bytes(vectors) : 0);
 }
 
 // ------------------------------------------------------------------------------ the skip list
@@ -143,12 +153,15 @@ static int compare(const void *key, size_t size, uint64_t version, const memdb__
     return order ? order : (version < node->version) - (version > node->version);
 }
 
-/// The first node at or after (key, version); `before` (may be NULL) gets the node in front of it on each level.
-static memdb__node_t *search(const memdb__run_t *run, const void *key, size_t size, uint64_t version, memdb__node_t **before) {
+/// The first node at or after (key, version); `before` (may be NULL) gets the node in front of it
+/// on each level.
+static memdb__node_t *search(const memdb__run_t *run, const void *key, size_t size,
+                             uint64_t version, memdb__node_t **before) {
     memdb__node_t *node = run->head;
     memdb__node_t *next = NULL, *known = NULL;
     for (uint32_t level = MAX_HEIGHT; level-- > 0;) {
-        while ((next = next_of(node, level)) && next != known && compare(key, size, version, next) > 0) {
+        while ((next = next_of(node, level)) && next != known &&
+               compare(key, size, version, next) > 0) {
             node = next;
         }
         known = next; // already compared: not before the place
@@ -171,7 +184,8 @@ static uint32_t random_height(memdb__run_t *run) {
 }
 
 /// Insert a version of a key. `value` stays where it is (arena, or static).
-static bool insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version, const uint8_t *value, size_t value_size, bool tombstone) {
+static bool insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
+                   const uint8_t *value, size_t value_size, bool tombstone) {
     memdb__node_t *before[MAX_HEIGHT];
     search(run, key->bytes, key->size, version, before);
     uint32_t height = random_height(run);
@@ -184,22 +198,27 @@ static bool insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
     node->value_size = (uint32_t)value_size;
     node->tombstone = tombstone;
     for (uint32_t level = 0; level < height; level++) {
-        atomic_store_explicit(&node->next[level], next_of(before[level], level), memory_order_relaxed); // not linked yet
-        atomic_store_explicit(&before[level]->next[level], node, memory_order_release); // pairs with next_of
+        atomic_store_explicit(&node->next[level], next_of(before[level], level),
+                              memory_order_relaxed); // not linked yet
+        atomic_store_explicit(&before[level]->next[level], node,
+                              memory_order_release); // pairs with next_of
     }
     return true;
 }
 
-static bool insert_copy(memdb__run_t *run, const memdb__key_t *key, uint64_t version, const void *value, size_t size) {
+static bool insert_copy(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
+                        const void *value, size_t size) {
     const uint8_t *copy = memdb__arena_copy(&run->arena, value, size);
     return copy && insert(run, key, version, copy, size, false);
 }
 
 void memdb__node_entry(const memdb__node_t *node, memdb__entry_t *entry_out) {
-    *entry_out = (memdb__entry_t){node_key(node), node->key_size, node->value, node->value_size, node->version, node->tombstone};
+    *entry_out = (memdb__entry_t){node_key(node),   node->key_size, node->value,
+                                  node->value_size, node->version,  node->tombstone};
 }
 
-bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint64_t visible, memdb__entry_t *entry_out) {
+bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint64_t visible,
+                    memdb__entry_t *entry_out) {
     const memdb__node_t *node = search(run, key, size, visible, NULL);
     if (!node || memdb__compare(key, size, node_key(node), node->key_size) != 0) {
         return false;
@@ -208,7 +227,8 @@ bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint6
     return true;
 }
 
-const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, size_t size, uint64_t visible) {
+const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, size_t size,
+                                     uint64_t visible) {
     const memdb__node_t *node = search(run, key, size, UINT64_MAX, NULL);
     while (node && node->version > visible) {
         node = next_of(node, 0);
@@ -218,13 +238,16 @@ const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, s
 
 const memdb__node_t *memdb__run_next(const memdb__node_t *node, uint64_t visible) {
     const memdb__node_t *next = next_of(node, 0);
-    while (next && (next->version > visible || memdb__compare(node_key(node), node->key_size, node_key(next), next->key_size) == 0)) {
+    while (next &&
+           (next->version > visible ||
+            memdb__compare(node_key(node), node->key_size, node_key(next), next->key_size) == 0)) {
         next = next_of(next, 0);
     }
     return next;
 }
 
-const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key, size_t size, uint64_t visible) {
+const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key, size_t size,
+                                       uint64_t visible) {
     memdb__node_t *before[MAX_HEIGHT];
     for (;;) {
         search(run, key, size, UINT64_MAX, before);
@@ -232,9 +255,11 @@ const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key,
         if (node == run->head) {
             return NULL;
         }
-        // The node in front is the oldest version of its key: go to the newest visible one, or to the key before.
+        // The node in front is the oldest version of its key: go to the newest visible one, or to
+        // the key before.
         const memdb__node_t *newest = search(run, node_key(node), node->key_size, visible, NULL);
-        if (newest && memdb__compare(node_key(node), node->key_size, node_key(newest), newest->key_size) == 0) {
+        if (newest && memdb__compare(node_key(node), node->key_size, node_key(newest),
+                                     newest->key_size) == 0) {
             return newest;
         }
         key = node_key(node);
@@ -246,7 +271,8 @@ const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key,
 
 static memdb__counter_t *find_counter(const memdb__run_t *run, memdb_space_t space) {
     // Acquire: pairs with the release store in `count`.
-    memdb__counter_t *counter = atomic_load_explicit(&((memdb__run_t *)run)->counters[space % COUNTER_BUCKETS], memory_order_acquire);
+    memdb__counter_t *counter = atomic_load_explicit(
+        &((memdb__run_t *)run)->counters[space % COUNTER_BUCKETS], memory_order_acquire);
     while (counter && counter->space != space) {
         counter = counter->next;
     }
@@ -265,24 +291,35 @@ static bool count(memdb__run_t *run, memdb_space_t space, int64_t memories, int6
         atomic_init(&counter->memories, 0);
         atomic_init(&counter->text_bytes, 0);
         counter->next = atomic_load_explicit(bucket, memory_order_relaxed); // one writer
-        atomic_store_explicit(bucket, counter, memory_order_release);       // pairs with find_counter
+        atomic_store_explicit(bucket, counter, memory_order_release); // pairs with find_counter
     }
-    atomic_fetch_add_explicit(&counter->memories, memories, memory_order_relaxed); // figures, read one by one
+    atomic_fetch_add_explicit(&counter->memories, memories,
+                              memory_order_relaxed); // figures, read one by one
     atomic_fetch_add_explicit(&counter->text_bytes, text_bytes, memory_order_relaxed);
     return true;
 }
 
-void memdb__run_counters(const memdb__run_t *run, memdb_space_t space, int64_t *memories_out, int64_t *text_bytes_out) {
+void memdb__run_counters(const memdb__run_t *run, memdb_space_t space, int64_t *memories_out,
+                         int64_t *text_bytes_out) {
     memdb__counter_t *counter = find_counter(run, space);
     *memories_out = counter ? atomic_load_explicit(&counter->memories, memory_order_relaxed) : 0;
-    *text_bytes_out = counter ? atomic_load_explicit(&counter->text_bytes, memory_order_relaxed) : 0;
+    *text_bytes_out =
+        counter ? atomic_load_explicit(&counter->text_bytes, memory_order_relaxed) : 0;
 }
 
-memdb_status_t memdb__run_each_counter(const memdb__run_t *run, memdb_status_t (*visit)(void *context, memdb_space_t space, int64_t memories, int64_t text_bytes), void *context) {
+memdb_status_t memdb__run_each_counter(const memdb__run_t *run,
+                                       memdb_status_t (*visit)(void *context, memdb_space_t space,
+                                                               int64_t memories,
+                                                               int64_t text_bytes),
+                                       void *context) {
     for (size_t i = 0; i < COUNTER_BUCKETS; i++) {
-        for (memdb__counter_t *counter = atomic_load_explicit(&((memdb__run_t *)run)->counters[i], memory_order_acquire); counter; counter = counter->next) {
-            memdb_status_t status = visit(context, counter->space, atomic_load_explicit(&counter->memories, memory_order_relaxed),
-                                          atomic_load_explicit(&counter->text_bytes, memory_order_relaxed));
+        for (memdb__counter_t *counter =
+                 atomic_load_explicit(&((memdb__run_t *)run)->counters[i], memory_order_acquire);
+             counter; counter = counter->next) {
+            memdb_status_t status =
+                visit(context, counter->space,
+                      atomic_load_explicit(&counter->memories, memory_order_relaxed),
+                      atomic_load_explicit(&counter->text_bytes, memory_order_relaxed));
             if (status) {
                 return status;
             }
@@ -291,9 +328,11 @@ memdb_status_t memdb__run_each_counter(const memdb__run_t *run, memdb_status_t (
     return MEMDB_OK;
 }
 
-// ------------------------------------------------------------------------------ applying operations
+// ------------------------------------------------------------------------------ applying
+// operations
 
-static bool add_waiting(memdb__run_t *run, int kind, memdb_space_t space, uint64_t id, uint64_t version, memdb_bytes_t data) {
+static bool add_waiting(memdb__run_t *run, int kind, memdb_space_t space, uint64_t id,
+                        uint64_t version, memdb_bytes_t data) {
     memdb__waiting_t *waiting = memdb__arena_allocate(&run->arena, sizeof *waiting);
     const uint8_t *copy = waiting ? memdb__arena_copy(&run->arena, data.data, data.size) : NULL;
     if (!copy) {
@@ -306,7 +345,8 @@ static bool add_waiting(memdb__run_t *run, int kind, memdb_space_t space, uint64
     waiting->data = copy;
     waiting->size = data.size;
     atomic_init(&waiting->next, NULL);
-    atomic_store_explicit(&run->last_waiting->next, waiting, memory_order_release); // pairs with the load in `build_lists`
+    atomic_store_explicit(&run->last_waiting->next, waiting,
+                          memory_order_release); // pairs with the load in `build_lists`
     run->last_waiting = waiting;
     return true;
 }
@@ -319,14 +359,16 @@ static memdb_status_t malformed(memdb_error_t *error, const char *what) {
     return memdb__fail(error, MEMDB_CORRUPT, "apply: a frame's %s is not well formed", what);
 }
 
-static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *operation, uint64_t base, uint64_t version, memdb_error_t *error) {
+static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *operation,
+                                uint64_t base, uint64_t version, memdb_error_t *error) {
     uint8_t *value = memdb__arena_copy(&run->arena, operation->body.data, operation->body.size);
     if (!value) {
         return out_of_memory(error);
     }
     memdb__record_resolve(value, base);
     memdb__record_t record;
-    if (!memdb__record_decode(value, operation->body.size, &record) || record.key.size > MEMDB_MAX_KEY_BYTES || record.session.size > MEMDB_MAX_NAME_BYTES) {
+    if (!memdb__record_decode(value, operation->body.size, &record) ||
+        record.key.size > MEMDB_MAX_KEY_BYTES || record.session.size > MEMDB_MAX_NAME_BYTES) {
         return malformed(error, "record");
     }
     memdb__key_t key;
@@ -346,27 +388,35 @@ static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *ope
         fine = insert(run, &key, version, NULL, 0, false);
     }
     if (fine && (operation->flags & MEMDB__PUT_OLD_BAG)) {
-        fine = memdb__bag_verify((const uint8_t *)operation->old_bag.data, operation->old_bag.size) &&
-               add_waiting(run, WAITING_REMOVAL, record.space, operation->id, version, operation->old_bag);
+        fine =
+            memdb__bag_verify((const uint8_t *)operation->old_bag.data, operation->old_bag.size) &&
+            add_waiting(run, WAITING_REMOVAL, record.space, operation->id, version,
+                        operation->old_bag);
     }
     if (fine && (operation->flags & MEMDB__PUT_BAG)) {
         fine = memdb__bag_verify((const uint8_t *)operation->bag.data, operation->bag.size) &&
-               add_waiting(run, WAITING_DOCUMENT, record.space, operation->id, version, operation->bag);
+               add_waiting(run, WAITING_DOCUMENT, record.space, operation->id, version,
+                           operation->bag);
     }
     if (fine && (operation->flags & MEMDB__PUT_ROW)) {
-        if (!memdb__row_verify((const uint8_t *)operation->row.data, operation->row.size, record.dimension)) {
+        if (!memdb__row_verify((const uint8_t *)operation->row.data, operation->row.size,
+                               record.dimension)) {
             return malformed(error, "vector");
         }
         fine = add_waiting(run, WAITING_ROW, record.space, operation->id, version, operation->row);
     }
-    // The record last: an index entry whose record is not there yet is skipped by readers, the other way it would be missed.
+    // The record last: an index entry whose record is not there yet is skipped by readers, the
+    // other way it would be missed.
     memdb__key_record(&key, operation->id);
-    fine = fine && count(run, record.space, operation->flags & MEMDB__PUT_NEW ? 1 : 0, operation->text_difference) &&
+    fine = fine &&
+           count(run, record.space, operation->flags & MEMDB__PUT_NEW ? 1 : 0,
+                 operation->text_difference) &&
            insert(run, &key, version, value, operation->body.size, false);
     return fine ? MEMDB_OK : out_of_memory(error);
 }
 
-static memdb_status_t apply_forget(memdb__run_t *run, const memdb__operation_t *operation, uint64_t version, memdb_error_t *error) {
+static memdb_status_t apply_forget(memdb__run_t *run, const memdb__operation_t *operation,
+                                   uint64_t version, memdb_error_t *error) {
     memdb__key_t key;
     memdb__key_record(&key, operation->id);
     bool fine = count(run, operation->space, -1, operation->text_difference);
@@ -374,12 +424,14 @@ static memdb_status_t apply_forget(memdb__run_t *run, const memdb__operation_t *
         if (!memdb__bag_verify((const uint8_t *)operation->old_bag.data, operation->old_bag.size)) {
             return malformed(error, "bag");
         }
-        fine = add_waiting(run, WAITING_REMOVAL, operation->space, operation->id, version, operation->old_bag);
+        fine = add_waiting(run, WAITING_REMOVAL, operation->space, operation->id, version,
+                           operation->old_bag);
     }
     return fine && insert(run, &key, version, NULL, 0, true) ? MEMDB_OK : out_of_memory(error);
 }
 
-static memdb_status_t apply_link(memdb__run_t *run, const memdb__operation_t *operation, uint64_t version, memdb_error_t *error) {
+static memdb_status_t apply_link(memdb__run_t *run, const memdb__operation_t *operation,
+                                 uint64_t version, memdb_error_t *error) {
     memdb__key_t key;
     memdb_link_t link;
     if (!memdb__link_decode((const uint8_t *)operation->body.data, operation->body.size, &link)) {
@@ -388,13 +440,17 @@ static memdb_status_t apply_link(memdb__run_t *run, const memdb__operation_t *op
     memdb__key_link_in(&key, operation->id, operation->name, operation->to);
     bool fine = insert(run, &key, version, NULL, 0, false);
     memdb__key_link(&key, operation->id, operation->name, operation->to);
-    return fine && insert_copy(run, &key, version, operation->body.data, operation->body.size) ? MEMDB_OK : out_of_memory(error);
+    return fine && insert_copy(run, &key, version, operation->body.data, operation->body.size)
+               ? MEMDB_OK
+               : out_of_memory(error);
 }
 
-static memdb_status_t apply_space(memdb__run_t *run, const memdb__operation_t *operation, uint64_t version, memdb_error_t *error) {
+static memdb_status_t apply_space(memdb__run_t *run, const memdb__operation_t *operation,
+                                  uint64_t version, memdb_error_t *error) {
     memdb__key_t key;
     memdb_space_info_t info;
-    if (!memdb__space_decode((const uint8_t *)operation->body.data, operation->body.size, &info) || info.name.size > MEMDB_MAX_NAME_BYTES) {
+    if (!memdb__space_decode((const uint8_t *)operation->body.data, operation->body.size, &info) ||
+        info.name.size > MEMDB_MAX_NAME_BYTES) {
         return malformed(error, "space");
     }
     uint8_t id[4];
@@ -405,7 +461,8 @@ static memdb_status_t apply_space(memdb__run_t *run, const memdb__operation_t *o
     return fine && insert_copy(run, &key, version, id, sizeof id) ? MEMDB_OK : out_of_memory(error);
 }
 
-static memdb_status_t apply_operation(memdb__run_t *run, const memdb__operation_t *operation, uint64_t base, uint64_t version, memdb_error_t *error) {
+static memdb_status_t apply_operation(memdb__run_t *run, const memdb__operation_t *operation,
+                                      uint64_t base, uint64_t version, memdb_error_t *error) {
     memdb__key_t key;
     uint8_t value[40];
     switch (operation->kind) {
@@ -431,14 +488,17 @@ static memdb_status_t apply_operation(memdb__run_t *run, const memdb__operation_
         memdb__key_blob(&key, operation->hash);
         memcpy(value, operation->reference, 32);
         memdb__put_u64(value + 32, operation->size);
-        return insert_copy(run, &key, version, value, sizeof value) ? MEMDB_OK : out_of_memory(error);
+        return insert_copy(run, &key, version, value, sizeof value) ? MEMDB_OK
+                                                                    : out_of_memory(error);
     case MEMDB__OPERATION_SEAL:
         return MEMDB_OK;
     }
     return malformed(error, "operation");
 }
 
-memdb_status_t memdb__run_apply(memdb__run_t *run, const uint8_t *payload, size_t size, uint64_t base, uint64_t first, bool *sealed_out, memdb_error_t *error) {
+memdb_status_t memdb__run_apply(memdb__run_t *run, const uint8_t *payload, size_t size,
+                                uint64_t base, uint64_t first, bool *sealed_out,
+                                memdb_error_t *error) {
     memdb__reader_t reader = memdb__reader(payload, size);
     memdb__operation_t operation;
     uint64_t version = base + first;
@@ -462,26 +522,34 @@ memdb_status_t memdb__run_apply(memdb__run_t *run, const uint8_t *payload, size_
 
 // ------------------------------------------------------------------------------ words and vectors
 
-static memdb_status_t build_one(memdb__run_t *run, bool words, const memdb__waiting_t *waiting, memdb_error_t *error) {
+static memdb_status_t build_one(memdb__run_t *run, bool words, const memdb__waiting_t *waiting,
+                                memdb_error_t *error) {
     if (words && waiting->kind == WAITING_DOCUMENT) {
-        return memdb__words_list_add(atomic_load_explicit(&run->words, memory_order_relaxed), waiting->space, waiting->id, waiting->version, waiting->data, waiting->size, error);
+        return memdb__words_list_add(atomic_load_explicit(&run->words, memory_order_relaxed),
+                                     waiting->space, waiting->id, waiting->version, waiting->data,
+                                     waiting->size, error);
     }
     if (words && waiting->kind == WAITING_REMOVAL) {
-        return memdb__words_list_remove(atomic_load_explicit(&run->words, memory_order_relaxed), waiting->space, waiting->version, waiting->data, waiting->size, error);
+        return memdb__words_list_remove(atomic_load_explicit(&run->words, memory_order_relaxed),
+                                        waiting->space, waiting->version, waiting->data,
+                                        waiting->size, error);
     }
     if (!words && waiting->kind == WAITING_ROW) {
-        return memdb__vector_list_add(atomic_load_explicit(&run->vectors, memory_order_relaxed), waiting->space, (uint32_t)(waiting->size - 4), waiting->id, waiting->version,
-                                      waiting->data, error);
+        return memdb__vector_list_add(atomic_load_explicit(&run->vectors, memory_order_relaxed),
+                                      waiting->space, (uint32_t)(waiting->size - 4), waiting->id,
+                                      waiting->version, waiting->data, error);
     }
     return MEMDB_OK;
 }
 
 /// Feed what waits into the list; the caller holds `build`.
 static memdb_status_t build_lists(memdb__run_t *run, bool words, memdb_error_t *error) {
-    uint64_t reach = atomic_load_explicit(&run->applied_version, memory_order_acquire); // pairs with memdb__run_apply
+    uint64_t reach = atomic_load_explicit(&run->applied_version,
+                                          memory_order_acquire); // pairs with memdb__run_apply
     memdb__waiting_t **at = words ? &run->words_at : &run->vectors_at;
     memdb__waiting_t *next;
-    while ((next = atomic_load_explicit(&(*at)->next, memory_order_acquire)) && next->version <= reach) { // pairs with add_waiting
+    while ((next = atomic_load_explicit(&(*at)->next, memory_order_acquire)) &&
+           next->version <= reach) { // pairs with add_waiting
         memdb_status_t status = build_one(run, words, next, error);
         if (status) {
             return status;
@@ -489,24 +557,30 @@ static memdb_status_t build_lists(memdb__run_t *run, bool words, memdb_error_t *
         *at = next;
     }
     // Release: who reads `built` without the mutex finds the list's content.
-    atomic_store_explicit(words ? &run->words_built : &run->vectors_built, reach, memory_order_release);
+    atomic_store_explicit(words ? &run->words_built : &run->vectors_built, reach,
+                          memory_order_release);
     return MEMDB_OK;
 }
 
 /// The version up to which a list must be built for a query at `visible`.
 static uint64_t needed(memdb__run_t *run, uint64_t visible) {
-    uint64_t applied = atomic_load_explicit(&run->applied_version, memory_order_acquire); // pairs with memdb__run_apply
+    uint64_t applied = atomic_load_explicit(&run->applied_version,
+                                            memory_order_acquire); // pairs with memdb__run_apply
     return applied < visible ? applied : visible;
 }
 
-memdb_status_t memdb__run_words(memdb__run_t *run, uint64_t visible, memdb__words_list_t **list_out, memdb_error_t *error) {
+memdb_status_t memdb__run_words(memdb__run_t *run, uint64_t visible, memdb__words_list_t **list_out,
+                                memdb_error_t *error) {
     memdb_status_t status = MEMDB_OK;
-    if (!atomic_load_explicit(&run->words, memory_order_acquire) || atomic_load_explicit(&run->words_built, memory_order_acquire) < needed(run, visible)) {
+    if (!atomic_load_explicit(&run->words, memory_order_acquire) ||
+        atomic_load_explicit(&run->words_built, memory_order_acquire) < needed(run, visible)) {
         pthread_mutex_lock(&run->build);
-        if (!atomic_load_explicit(&run->words, memory_order_relaxed)) { // only changed under the mutex
+        if (!atomic_load_explicit(&run->words,
+                                  memory_order_relaxed)) { // only changed under the mutex
             memdb__words_list_t *list = memdb__words_list_create();
             status = list ? MEMDB_OK : out_of_memory(error);
-            atomic_store_explicit(&run->words, list, memory_order_release); // pairs with the load above
+            atomic_store_explicit(&run->words, list,
+                                  memory_order_release); // pairs with the load above
         }
         if (!status) {
             status = build_lists(run, true, error);
@@ -517,14 +591,18 @@ memdb_status_t memdb__run_words(memdb__run_t *run, uint64_t visible, memdb__word
     return status;
 }
 
-memdb_status_t memdb__run_vectors(memdb__run_t *run, uint64_t visible, memdb__vector_list_t **list_out, memdb_error_t *error) {
+memdb_status_t memdb__run_vectors(memdb__run_t *run, uint64_t visible,
+                                  memdb__vector_list_t **list_out, memdb_error_t *error) {
     memdb_status_t status = MEMDB_OK;
-    if (!atomic_load_explicit(&run->vectors, memory_order_acquire) || atomic_load_explicit(&run->vectors_built, memory_order_acquire) < needed(run, visible)) {
+    if (!atomic_load_explicit(&run->vectors, memory_order_acquire) ||
+        atomic_load_explicit(&run->vectors_built, memory_order_acquire) < needed(run, visible)) {
         pthread_mutex_lock(&run->build);
-        if (!atomic_load_explicit(&run->vectors, memory_order_relaxed)) { // only changed under the mutex
+        if (!atomic_load_explicit(&run->vectors,
+                                  memory_order_relaxed)) { // only changed under the mutex
             memdb__vector_list_t *list = memdb__vector_list_create();
             status = list ? MEMDB_OK : out_of_memory(error);
-            atomic_store_explicit(&run->vectors, list, memory_order_release); // pairs with the load above
+            atomic_store_explicit(&run->vectors, list,
+                                  memory_order_release); // pairs with the load above
         }
         if (!status) {
             status = build_lists(run, false, error);

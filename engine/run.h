@@ -1,12 +1,14 @@
 // A run: one sealed or open piece of the delta, in private memory.
 //
-// It is the ordered map of what some consecutive frames wrote (a skip list, after Pugh 1990: keys rising, versions of one
-// key falling), plus the words and vectors of the same frames. One thread at a time applies frames to it (the handle's
-// apply mutex); any number of threads read beside it without a lock: nodes are complete before a release store links
-// them, and nothing is ever unlinked. All memory is freed with the run.
+// It is the ordered map of what some consecutive frames wrote (a skip list, after Pugh 1990: keys
+// rising, versions of one key falling), plus the words and vectors of the same frames. One thread
+// at a time applies frames to it (the handle's apply mutex); any number of threads read beside it
+// without a lock: nodes are complete before a release store links them, and nothing is ever
+// unlinked. All memory is freed with the run.
 //
-// Words and vectors wait in a list until the first query needs them (a process that only writes never builds them);
-// building takes the run's own mutex, and a query that finds all it needs built takes none.
+// Words and vectors wait in a list until the first query needs them (a process that only writes
+// never builds them); building takes the run's own mutex, and a query that finds all it needs built
+// takes none.
 #ifndef MEMDB_ENGINE_RUN_H
 #define MEMDB_ENGINE_RUN_H
 
@@ -23,10 +25,13 @@ memdb__run_t *memdb__run_create(uint64_t first_lsn);
 void memdb__run_retain(memdb__run_t *run);
 void memdb__run_release(memdb__run_t *run);
 
-/// Apply a frame's payload, or a part of it that begins with operation number `first`; operation i gets version base + i. The caller serialises. `sealed_out`: a seal was among them.
-/// Errors  MEMDB_NOMEM   part of it may be applied: the run must not be used any more.
+/// Apply a frame's payload, or a part of it that begins with operation number `first`; operation i
+/// gets version base + i. The caller serialises. `sealed_out`: a seal was among them. Errors
+/// MEMDB_NOMEM   part of it may be applied: the run must not be used any more.
 ///         MEMDB_CORRUPT the payload is not well formed.
-memdb_status_t memdb__run_apply(memdb__run_t *run, const uint8_t *payload, size_t size, uint64_t base, uint64_t first, bool *sealed_out, memdb_error_t *error);
+memdb_status_t memdb__run_apply(memdb__run_t *run, const uint8_t *payload, size_t size,
+                                uint64_t base, uint64_t first, bool *sealed_out,
+                                memdb_error_t *error);
 
 uint64_t memdb__run_first_lsn(const memdb__run_t *run);
 /// 0 while it is open; else the LSN after its last frame.
@@ -34,23 +39,34 @@ uint64_t memdb__run_sealed_lsn(const memdb__run_t *run);
 void memdb__run_seal(memdb__run_t *run, uint64_t lsn);
 size_t memdb__run_bytes(const memdb__run_t *run);
 
-/// The newest version of `key` that is at most `visible`. False: none. Pointers live as long as the run.
-bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint64_t visible, memdb__entry_t *entry_out);
+/// The newest version of `key` that is at most `visible`. False: none. Pointers live as long as the
+/// run.
+bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint64_t visible,
+                    memdb__entry_t *entry_out);
 
 /// Walking the keys in order; each with its newest visible version. NULL: the end.
-const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, size_t size, uint64_t visible);
+const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, size_t size,
+                                     uint64_t visible);
 const memdb__node_t *memdb__run_next(const memdb__node_t *node, uint64_t visible);
 /// The greatest key below `key` with a visible version.
-const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key, size_t size, uint64_t visible);
+const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key, size_t size,
+                                       uint64_t visible);
 void memdb__node_entry(const memdb__node_t *node, memdb__entry_t *entry_out);
 
 /// Build and give the lists, complete up to `visible` at least.
-memdb_status_t memdb__run_words(memdb__run_t *run, uint64_t visible, memdb__words_list_t **list_out, memdb_error_t *error);
-memdb_status_t memdb__run_vectors(memdb__run_t *run, uint64_t visible, memdb__vector_list_t **list_out, memdb_error_t *error);
+memdb_status_t memdb__run_words(memdb__run_t *run, uint64_t visible, memdb__words_list_t **list_out,
+                                memdb_error_t *error);
+memdb_status_t memdb__run_vectors(memdb__run_t *run, uint64_t visible,
+                                  memdb__vector_list_t **list_out, memdb_error_t *error);
 
 /// What the run adds to the counts of a space.
-void memdb__run_counters(const memdb__run_t *run, memdb_space_t space, int64_t *memories_out, int64_t *text_bytes_out);
+void memdb__run_counters(const memdb__run_t *run, memdb_space_t space, int64_t *memories_out,
+                         int64_t *text_bytes_out);
 /// The same for each space that it counts.
-memdb_status_t memdb__run_each_counter(const memdb__run_t *run, memdb_status_t (*visit)(void *context, memdb_space_t space, int64_t memories, int64_t text_bytes), void *context);
+memdb_status_t memdb__run_each_counter(const memdb__run_t *run,
+                                       memdb_status_t (*visit)(void *context, memdb_space_t space,
+                                                               int64_t memories,
+                                                               int64_t text_bytes),
+                                       void *context);
 
 #endif

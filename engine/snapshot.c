@@ -1,20 +1,21 @@
 // Snapshots: an epoch, a view, and a visible LSN, in this order (rule 4).
 //
-// The base is taken first and the visible LSN after it, so the LSN is never below what the base holds. When nothing new was
-// committed this is a handful of atomic loads; else the log is followed first.
+// The base is taken first and the visible LSN after it, so the LSN is never below what the base
+// holds. When nothing new was committed this is a handful of atomic loads; else the log is followed
+// first.
+#include "base/io.h"
 #include "engine/engine.h"
 
-#include "base/io.h"
-
-/// A handle of a process that has not yet seen a newer base still reads rightly; it adopts when the log was cut under it,
-/// or here, so that segments and runs that nobody needs are given up.
+/// A handle of a process that has not yet seen a newer base still reads rightly; it adopts when the
+/// log was cut under it, or here, so that segments and runs that nobody needs are given up.
 static memdb_status_t refresh(memdb_t *db, memdb_error_t *error) {
     if (!db->control) {
         return MEMDB_OK;
     }
     memdb__view_t *view = atomic_load(&db->view); // the caller is pinned
     // Acquire: pairs with the checkpoint's release after its switch.
-    if (atomic_load_explicit(&db->control->base_generation, memory_order_acquire) > view->generation) {
+    if (atomic_load_explicit(&db->control->base_generation, memory_order_acquire) >
+        view->generation) {
         return memdb__adopt(db, error);
     }
     return MEMDB_OK;
@@ -28,7 +29,8 @@ memdb_status_t memdb__snapshot_init(memdb_t *db, memdb_snapshot_t *snapshot, mem
     snapshot->db = db;
     snapshot->slot = memdb__epoch_pin(&db->epochs);
     if (snapshot->slot == MEMDB__EPOCH_NONE) {
-        return memdb__fail(error, MEMDB_BUSY, "snapshot: %u snapshots are open already", MEMDB__EPOCH_SLOTS);
+        return memdb__fail(error, MEMDB_BUSY, "snapshot: %u snapshots are open already",
+                           MEMDB__EPOCH_SLOTS);
     }
     status = refresh(db, error);
     while (!status) {
@@ -58,13 +60,15 @@ void memdb__snapshot_deinit(memdb_snapshot_t *snapshot) {
     memdb__epoch_unpin(&snapshot->db->epochs, snapshot->slot);
 }
 
-memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t *options, memdb_snapshot_t **snapshot_out) {
+memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t *options,
+                                    memdb_snapshot_t **snapshot_out) {
     memdb_error_t error = {0};
     if (!db || !snapshot_out) {
         return MEMDB_INVALID;
     }
     if (options && (options->as_of_lsn || options->as_of_time)) {
-        memdb_status_t status = memdb__fail(&error, MEMDB_UNSUPPORTED, "snapshot: reading as of an older position comes later");
+        memdb_status_t status = memdb__fail(
+            &error, MEMDB_UNSUPPORTED, "snapshot: reading as of an older position comes later");
         return memdb__report(db, status, &error);
     }
     memdb_snapshot_t *snapshot = memdb__allocate_zeroed(1, sizeof *snapshot);
@@ -96,13 +100,17 @@ int64_t memdb_snapshot_time(const memdb_snapshot_t *snapshot) {
     return snapshot->time;
 }
 
-// ------------------------------------------------------------------------------ reading the ordered map
+// ------------------------------------------------------------------------------ reading the
+// ordered map
 
 static memdb_status_t damaged(memdb_error_t *error, const char *what, uint64_t id) {
-    return memdb__fail(error, MEMDB_CORRUPT, "%s %llu is not well formed", what, (unsigned long long)id);
+    return memdb__fail(error, MEMDB_CORRUPT, "%s %llu is not well formed", what,
+                       (unsigned long long)id);
 }
 
-memdb_status_t memdb__read_record(const memdb__sight_t *sight, uint64_t id, memdb__record_t *record_out, uint64_t *version_out, memdb_error_t *error) {
+memdb_status_t memdb__read_record(const memdb__sight_t *sight, uint64_t id,
+                                  memdb__record_t *record_out, uint64_t *version_out,
+                                  memdb_error_t *error) {
     memdb__key_t key;
     memdb__entry_t entry;
     memdb__key_record(&key, id);
@@ -120,7 +128,8 @@ memdb_status_t memdb__read_record(const memdb__sight_t *sight, uint64_t id, memd
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t space, memdb_space_info_t *info_out, memdb_error_t *error) {
+memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t space,
+                                 memdb_space_info_t *info_out, memdb_error_t *error) {
     memdb__key_t key;
     memdb__entry_t entry;
     memdb__key_space(&key, space);
@@ -139,7 +148,8 @@ memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t spac
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name, memdb_space_t *space_out, memdb_error_t *error) {
+memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name,
+                                 memdb_space_t *space_out, memdb_error_t *error) {
     memdb__key_t key;
     memdb__entry_t entry;
     memdb__key_name(&key, name);
@@ -157,7 +167,8 @@ memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t name, uint64_t *id_out, memdb_error_t *error) {
+memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t name,
+                               uint64_t *id_out, memdb_error_t *error) {
     memdb__key_t key;
     memdb__entry_t entry;
     memdb__record_t record;
@@ -173,14 +184,17 @@ memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space,
     }
     uint64_t id = memdb__get_u64(entry.value);
     status = memdb__read_record(sight, id, &record, &version, error);
-    if (status == MEMDB_OK && record.space == space && memdb__compare(record.key.data, record.key.size, name.data, name.size) == 0) {
+    if (status == MEMDB_OK && record.space == space &&
+        memdb__compare(record.key.data, record.key.size, name.data, name.size) == 0) {
         *id_out = id; // else the entry is stale: the memory was forgotten or has another key
     }
     return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
 }
 
-static memdb_status_t lend_blobs(memdb_snapshot_t *snapshot, const memdb__record_t *record, memdb_memory_t *memory, memdb_error_t *error) {
-    memdb_blob_t *blobs = memdb__arena_allocate(&snapshot->arena, record->blob_count * sizeof *blobs);
+static memdb_status_t lend_blobs(memdb_snapshot_t *snapshot, const memdb__record_t *record,
+                                 memdb_memory_t *memory, memdb_error_t *error) {
+    memdb_blob_t *blobs =
+        memdb__arena_allocate(&snapshot->arena, record->blob_count * sizeof *blobs);
     if (!blobs) {
         return memdb__fail(error, MEMDB_NOMEM, "out of memory");
     }
@@ -193,12 +207,28 @@ static memdb_status_t lend_blobs(memdb_snapshot_t *snapshot, const memdb__record
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id, const memdb__record_t *record, uint64_t version, memdb_memory_t *memory_out, memdb_error_t *error) {
+memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id,
+                                  const memdb__record_t *record, uint64_t version,
+                                  memdb_memory_t *memory_out, memdb_error_t *error) {
     memdb_memory_t memory = {
-        .size = sizeof memory, .fields = record->fields, .space = record->space, .id = id, .version = version,
-        .key = record->key, .text = record->text, .kind = record->kind, .session = record->session, .actor = record->actor,
-        .time = record->time, .valid_from = record->valid_from, .valid_to = record->valid_to, .expires = record->expires,
-        .importance = record->importance, .tokens = record->tokens, .attrs = record->attrs, .dimension = record->dimension,
+        .size = sizeof memory,
+        .fields = record->fields,
+        .space = record->space,
+        .id = id,
+        .version = version,
+        .key = record->key,
+        .text = record->text,
+        .kind = record->kind,
+        .session = record->session,
+        .actor = record->actor,
+        .time = record->time,
+        .valid_from = record->valid_from,
+        .valid_to = record->valid_to,
+        .expires = record->expires,
+        .importance = record->importance,
+        .tokens = record->tokens,
+        .attrs = record->attrs,
+        .dimension = record->dimension,
     };
     if (record->blob_count) {
         memdb_status_t status = lend_blobs(snapshot, record, &memory, error);
@@ -216,9 +246,12 @@ uint64_t memdb__snapshot_visible(const memdb_snapshot_t *snapshot) {
     return snapshot->sight.own ? UINT64_MAX : snapshot->sight.visible;
 }
 
-memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot, memdb__words_source_t **sources_out, size_t *count_out, memdb_error_t *error) {
+memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot,
+                                     memdb__words_source_t **sources_out, size_t *count_out,
+                                     memdb_error_t *error) {
     const memdb__sight_t *sight = &snapshot->sight;
-    memdb__words_source_t *sources = memdb__arena_allocate(&snapshot->arena, (sight->view->tier_count + sight->view->run_count + 1) * sizeof *sources);
+    memdb__words_source_t *sources = memdb__arena_allocate(
+        &snapshot->arena, (sight->view->tier_count + sight->view->run_count + 1) * sizeof *sources);
     size_t count = 0;
     memdb_status_t status = sources ? MEMDB_OK : memdb__fail(error, MEMDB_NOMEM, "out of memory");
     for (size_t i = 0; !status && i < sight->view->tier_count; i++) {
@@ -228,20 +261,25 @@ memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot, memdb__words_so
     }
     for (size_t i = 0; !status && i < sight->view->run_count; i++) {
         sources[count] = (memdb__words_source_t){0};
-        status = memdb__run_words(sight->view->runs[i], sight->visible, &sources[count++].list, error);
+        status =
+            memdb__run_words(sight->view->runs[i], sight->visible, &sources[count++].list, error);
     }
     if (!status && sight->own) {
         sources[count] = (memdb__words_source_t){0};
-        status = memdb__run_words((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list, error);
+        status =
+            memdb__run_words((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list, error);
     }
     *sources_out = sources;
     *count_out = count;
     return status;
 }
 
-memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot, memdb__vector_source_t **sources_out, size_t *count_out, memdb_error_t *error) {
+memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot,
+                                       memdb__vector_source_t **sources_out, size_t *count_out,
+                                       memdb_error_t *error) {
     const memdb__sight_t *sight = &snapshot->sight;
-    memdb__vector_source_t *sources = memdb__arena_allocate(&snapshot->arena, (sight->view->tier_count + sight->view->run_count + 1) * sizeof *sources);
+    memdb__vector_source_t *sources = memdb__arena_allocate(
+        &snapshot->arena, (sight->view->tier_count + sight->view->run_count + 1) * sizeof *sources);
     size_t count = 0;
     memdb_status_t status = sources ? MEMDB_OK : memdb__fail(error, MEMDB_NOMEM, "out of memory");
     for (size_t i = 0; !status && i < sight->view->tier_count; i++) {
@@ -251,11 +289,13 @@ memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot, memdb__vector
     }
     for (size_t i = 0; !status && i < sight->view->run_count; i++) {
         sources[count] = (memdb__vector_source_t){0};
-        status = memdb__run_vectors(sight->view->runs[i], sight->visible, &sources[count++].list, error);
+        status =
+            memdb__run_vectors(sight->view->runs[i], sight->visible, &sources[count++].list, error);
     }
     if (!status && sight->own) {
         sources[count] = (memdb__vector_source_t){0};
-        status = memdb__run_vectors((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list, error);
+        status = memdb__run_vectors((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list,
+                                    error);
     }
     *sources_out = sources;
     *count_out = count;
@@ -263,15 +303,19 @@ memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot, memdb__vector
 }
 
 /// The record of a hit, when the asker of `live` may see it.
-static bool read_live(memdb__live_t *live, memdb_space_t space, uint64_t id, memdb__record_t *record) {
+static bool read_live(memdb__live_t *live, memdb_space_t space, uint64_t id,
+                      memdb__record_t *record) {
     uint64_t version;
     memdb_error_t error = {0};
     memdb_status_t status = memdb__read_record(live->sight, id, record, &version, &error);
     if (status && status != MEMDB_NOT_FOUND && !live->error.status) {
         live->error = error;
     }
-    return !status && record->space == space && (live->now == MEMDB_TIME_NONE || record->expires == MEMDB_TIME_NONE || record->expires > live->now) &&
-           (!live->session.size || memdb__compare(record->session.data, record->session.size, live->session.data, live->session.size) == 0);
+    return !status && record->space == space &&
+           (live->now == MEMDB_TIME_NONE || record->expires == MEMDB_TIME_NONE ||
+            record->expires > live->now) &&
+           (!live->session.size || memdb__compare(record->session.data, record->session.size,
+                                                  live->session.data, live->session.size) == 0);
 }
 
 bool memdb__document_live(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
@@ -284,35 +328,44 @@ bool memdb__row_live(void *context, memdb_space_t space, uint64_t id, uint64_t v
     return read_live(context, space, id, &record) && record.vector_version == version;
 }
 
-// ------------------------------------------------------------------------------ neighbours in a session
+// ------------------------------------------------------------------------------ neighbours in a
+// session
 
-static memdb_status_t neighbour_live(const memdb__sight_t *sight, const memdb__record_t *record, uint64_t id, bool *live_out, memdb_error_t *error) {
+static memdb_status_t neighbour_live(const memdb__sight_t *sight, const memdb__record_t *record,
+                                     uint64_t id, bool *live_out, memdb_error_t *error) {
     memdb__record_t other;
     uint64_t version;
     memdb_status_t status = memdb__read_record(sight, id, &other, &version, error);
-    *live_out = status == MEMDB_OK && other.space == record->space && memdb__compare(other.session.data, other.session.size, record->session.data, record->session.size) == 0;
+    *live_out = status == MEMDB_OK && other.space == record->space &&
+                memdb__compare(other.session.data, other.session.size, record->session.data,
+                               record->session.size) == 0;
     return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
 }
 
 /// A memory whose time changed has a stale entry under its old time.
-static bool place_is_current(const memdb__sight_t *sight, const memdb__entry_t *entry, memdb_error_t *error) {
+static bool place_is_current(const memdb__sight_t *sight, const memdb__entry_t *entry,
+                             memdb_error_t *error) {
     uint64_t id, version;
     memdb__record_t record;
     memdb__key_t key;
-    if (!memdb__key_parse_id(entry->key, entry->key_size, &id) || memdb__read_record(sight, id, &record, &version, error)) {
+    if (!memdb__key_parse_id(entry->key, entry->key_size, &id) ||
+        memdb__read_record(sight, id, &record, &version, error)) {
         return false;
     }
     memdb__key_session(&key, record.space, record.session, record.time, id);
     return memdb__compare(key.bytes, key.size, entry->key, entry->key_size) == 0;
 }
 
-static memdb_status_t walk_back(const memdb__sight_t *sight, const memdb__record_t *record, const memdb__key_t *from, const memdb__key_t *prefix, uint32_t limit,
-                                uint64_t *ids, uint32_t *count, memdb_error_t *error) {
+static memdb_status_t walk_back(const memdb__sight_t *sight, const memdb__record_t *record,
+                                const memdb__key_t *from, const memdb__key_t *prefix,
+                                uint32_t limit, uint64_t *ids, uint32_t *count,
+                                memdb_error_t *error) {
     memdb__key_t at = *from;
     *count = 0;
     while (*count < limit) {
         memdb__entry_t entry;
-        memdb_status_t status = memdb__sight_before(sight, at.bytes, at.size, prefix->bytes, prefix->size, &entry, error);
+        memdb_status_t status = memdb__sight_before(sight, at.bytes, at.size, prefix->bytes,
+                                                    prefix->size, &entry, error);
         if (status) {
             return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
         }
@@ -332,7 +385,8 @@ static memdb_status_t walk_back(const memdb__sight_t *sight, const memdb__record
     return MEMDB_OK;
 }
 
-static memdb_status_t walk_on(const memdb__sight_t *sight, const memdb__record_t *record, const memdb__key_t *from, const memdb__key_t *prefix, uint32_t limit,
+static memdb_status_t walk_on(const memdb__sight_t *sight, const memdb__record_t *record,
+                              const memdb__key_t *from, const memdb__key_t *prefix, uint32_t limit,
                               uint64_t *ids, uint32_t *count, memdb_error_t *error) {
     memdb__merge_t merge;
     *count = 0;
@@ -340,8 +394,10 @@ static memdb_status_t walk_on(const memdb__sight_t *sight, const memdb__record_t
     if (status) {
         return status;
     }
-    while (!status && merge.valid && *count < limit && merge.entry.key_size >= prefix->size && memcmp(merge.entry.key, prefix->bytes, prefix->size) == 0) {
-        bool same = memdb__compare(merge.entry.key, merge.entry.key_size, from->bytes, from->size) == 0;
+    while (!status && merge.valid && *count < limit && merge.entry.key_size >= prefix->size &&
+           memcmp(merge.entry.key, prefix->bytes, prefix->size) == 0) {
+        bool same =
+            memdb__compare(merge.entry.key, merge.entry.key_size, from->bytes, from->size) == 0;
         uint64_t id = 0;
         bool live = false;
         memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &id);
@@ -357,8 +413,11 @@ static memdb_status_t walk_on(const memdb__sight_t *sight, const memdb__record_t
     return status;
 }
 
-memdb_status_t memdb__session_neighbours(const memdb__sight_t *sight, uint64_t id, const memdb__record_t *record, uint32_t before, uint32_t after,
-                                         uint64_t *before_out, uint32_t *before_count, uint64_t *after_out, uint32_t *after_count, memdb_error_t *error) {
+memdb_status_t memdb__session_neighbours(const memdb__sight_t *sight, uint64_t id,
+                                         const memdb__record_t *record, uint32_t before,
+                                         uint32_t after, uint64_t *before_out,
+                                         uint32_t *before_count, uint64_t *after_out,
+                                         uint32_t *after_count, memdb_error_t *error) {
     memdb__key_t key, prefix;
     *before_count = *after_count = 0;
     if (!record->session.size) {
@@ -366,6 +425,10 @@ memdb_status_t memdb__session_neighbours(const memdb__sight_t *sight, uint64_t i
     }
     memdb__key_session(&key, record->space, record->session, record->time, id);
     memdb__key_session_prefix(&prefix, record->space, record->session);
-    memdb_status_t status = before ? walk_back(sight, record, &key, &prefix, before, before_out, before_count, error) : MEMDB_OK;
-    return status || !after ? status : walk_on(sight, record, &key, &prefix, after, after_out, after_count, error);
+    memdb_status_t status =
+        before ? walk_back(sight, record, &key, &prefix, before, before_out, before_count, error)
+               : MEMDB_OK;
+    return status || !after
+               ? status
+               : walk_on(sight, record, &key, &prefix, after, after_out, after_count, error);
 }

@@ -1,25 +1,35 @@
-// Spaces: named collections, each with a dimension, a metric and a tokenizer; and the embedders of a handle.
+// Spaces: named collections, each with a dimension, a metric and a tokenizer; and the embedders of
+// a handle.
 //
-// A space is two entries of the ordered map: name -> id, and id -> descriptor. Ids are never reused, so what a dropped space
-// held can stay in old segments without ever being taken for something else.
+// A space is two entries of the ordered map: name -> id, and id -> descriptor. Ids are never
+// reused, so what a dropped space held can stay in old segments without ever being taken for
+// something else.
 #include "engine/engine.h"
 
 static memdb_status_t check_name(memdb_bytes_t name, memdb_error_t *error) {
     if (!name.size || !name.data || name.size > MEMDB_MAX_NAME_BYTES) {
-        return memdb__fail(error, name.size > MEMDB_MAX_NAME_BYTES ? MEMDB_LIMIT : MEMDB_INVALID, "space: a name of 1 to %d bytes is needed, not %zu", MEMDB_MAX_NAME_BYTES, name.size);
+        return memdb__fail(error, name.size > MEMDB_MAX_NAME_BYTES ? MEMDB_LIMIT : MEMDB_INVALID,
+                           "space: a name of 1 to %d bytes is needed, not %zu",
+                           MEMDB_MAX_NAME_BYTES, name.size);
     }
     if (!memdb__is_utf8(name.data, name.size) || memchr(name.data, 0, name.size)) {
-        return memdb__fail(error, MEMDB_INVALID, "space: the name is not UTF-8, or holds a zero byte");
+        return memdb__fail(error, MEMDB_INVALID,
+                           "space: the name is not UTF-8, or holds a zero byte");
     }
     return MEMDB_OK;
 }
 
-static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name, const memdb_space_options_t *options, memdb_space_t *space_out, memdb_error_t *error) {
+static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name,
+                             const memdb_space_options_t *options, memdb_space_t *space_out,
+                             memdb_error_t *error) {
     memdb_space_info_t info = {.name = name};
     if (options) {
-        if (options->size < sizeof *options || options->dimension > MEMDB_MAX_DIMENSION || (uint32_t)options->metric > MEMDB_METRIC_L2 ||
+        if (options->size < sizeof *options || options->dimension > MEMDB_MAX_DIMENSION ||
+            (uint32_t)options->metric > MEMDB_METRIC_L2 ||
             (uint32_t)options->tokenizer > MEMDB_TOKENIZER_PLAIN) {
-            return memdb__fail(error, MEMDB_INVALID, "space: dimension %u (at most %d), metric %d, tokenizer %d", options->dimension, MEMDB_MAX_DIMENSION, (int)options->metric,
+            return memdb__fail(error, MEMDB_INVALID,
+                               "space: dimension %u (at most %d), metric %d, tokenizer %d",
+                               options->dimension, MEMDB_MAX_DIMENSION, (int)options->metric,
                                (int)options->tokenizer);
         }
         info.dimension = options->dimension;
@@ -27,14 +37,18 @@ static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name, const memdb_s
         info.tokenizer = options->tokenizer;
     }
     // Unique is all that the id needs to be (rule 16).
-    uint64_t id = atomic_fetch_add_explicit(&txn->snapshot.db->control->next_space, 1, memory_order_relaxed);
+    uint64_t id =
+        atomic_fetch_add_explicit(&txn->snapshot.db->control->next_space, 1, memory_order_relaxed);
     if (id > UINT32_MAX) {
         return memdb__fail(error, MEMDB_LIMIT, "space: no ids left");
     }
     memdb__buffer_t body = {0};
     memdb__space_encode(&body, &info);
-    memdb__operation_t operation = {.kind = MEMDB__OPERATION_SPACE, .space = (memdb_space_t)id, .body = {(const char *)body.data, body.size}};
-    memdb_status_t status = body.failed ? memdb__fail(error, MEMDB_NOMEM, "space: out of memory") : memdb__txn_operate(txn, &operation, error);
+    memdb__operation_t operation = {.kind = MEMDB__OPERATION_SPACE,
+                                    .space = (memdb_space_t)id,
+                                    .body = {(const char *)body.data, body.size}};
+    memdb_status_t status = body.failed ? memdb__fail(error, MEMDB_NOMEM, "space: out of memory")
+                                        : memdb__txn_operate(txn, &operation, error);
     memdb__buffer_deinit(&body);
     if (!status) {
         *space_out = (memdb_space_t)id;
@@ -42,7 +56,8 @@ static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name, const memdb_s
     return status;
 }
 
-memdb_status_t memdb_space_create(memdb_txn_t *txn, memdb_bytes_t name, const memdb_space_options_t *options, memdb_space_t *space_out) {
+memdb_status_t memdb_space_create(memdb_txn_t *txn, memdb_bytes_t name,
+                                  const memdb_space_options_t *options, memdb_space_t *space_out) {
     memdb_error_t error = {0};
     memdb_space_t found;
     if (!txn || !space_out) {
@@ -53,7 +68,8 @@ memdb_status_t memdb_space_create(memdb_txn_t *txn, memdb_bytes_t name, const me
     if (!status) {
         status = memdb__find_space(&txn->snapshot.sight, name, &found, &error);
         if (status == MEMDB_OK) {
-            status = memdb__fail(&error, MEMDB_EXISTS, "space: \"%.*s\" exists already", (int)name.size, name.data);
+            status = memdb__fail(&error, MEMDB_EXISTS, "space: \"%.*s\" exists already",
+                                 (int)name.size, name.data);
         } else if (status == MEMDB_NOT_FOUND) {
             status = create(txn, name, options, space_out, &error);
         }
@@ -85,15 +101,18 @@ memdb_status_t memdb_space_drop(memdb_txn_t *txn, memdb_bytes_t name) {
     status = status ? status : check_name(name, &error);
     status = status ? status : memdb__find_space(&txn->snapshot.sight, name, &space, &error);
     if (status == MEMDB_NOT_FOUND) {
-        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space \"%.*s\"", (int)name.size, name.data);
+        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space \"%.*s\"", (int)name.size,
+                             name.data);
     } else if (!status) {
-        memdb__operation_t operation = {.kind = MEMDB__OPERATION_DROP, .space = space, .name = name};
+        memdb__operation_t operation = {
+            .kind = MEMDB__OPERATION_DROP, .space = space, .name = name};
         status = memdb__txn_operate(txn, &operation, &error);
     }
     return memdb__report(txn->snapshot.db, status, &error);
 }
 
-memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name, memdb_space_t *space_out) {
+memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name,
+                                memdb_space_t *space_out) {
     memdb_error_t error = {0};
     if (!snapshot || !space_out) {
         return MEMDB_INVALID;
@@ -102,19 +121,22 @@ memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name, 
     status = status ? status : check_name(name, &error);
     status = status ? status : memdb__find_space(&snapshot->sight, name, space_out, &error);
     if (status == MEMDB_NOT_FOUND) {
-        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space \"%.*s\"", (int)name.size, name.data);
+        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space \"%.*s\"", (int)name.size,
+                             name.data);
     }
     return memdb__report(snapshot->db, status, &error);
 }
 
 /// Add up what tiers and runs count for a space.
-static memdb_status_t add_counters(const memdb__sight_t *sight, memdb_space_info_t *info, memdb_error_t *error) {
+static memdb_status_t add_counters(const memdb__sight_t *sight, memdb_space_info_t *info,
+                                   memdb_error_t *error) {
     int64_t memories = 0, text_bytes = 0, more_memories, more_bytes;
     memdb__key_t key;
     memdb__key_counters(&key, info->space);
     for (size_t i = 0; i < sight->view->tier_count; i++) {
         memdb__entry_t entry;
-        memdb_status_t status = memdb__sorted_get(sight->view->tiers[i]->sorted, key.bytes, key.size, &entry, error);
+        memdb_status_t status =
+            memdb__sorted_get(sight->view->tiers[i]->sorted, key.bytes, key.size, &entry, error);
         if (status == MEMDB_OK && entry.value_size == 16) {
             memories += (int64_t)memdb__get_u64(entry.value);
             text_bytes += (int64_t)memdb__get_u64(entry.value + 8);
@@ -137,7 +159,8 @@ static memdb_status_t add_counters(const memdb__sight_t *sight, memdb_space_info
     return MEMDB_OK;
 }
 
-memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t space, memdb_space_info_t *info_out) {
+memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                    memdb_space_info_t *info_out) {
     memdb_error_t error = {0};
     memdb_space_info_t info;
     if (!snapshot || !info_out) {
@@ -155,7 +178,9 @@ memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t sp
     return memdb__report(snapshot->db, status, &error);
 }
 
-static memdb_status_t list(memdb_snapshot_t *snapshot, bool (*visit)(void *context, const memdb_space_info_t *info), void *context, memdb_error_t *error) {
+static memdb_status_t list(memdb_snapshot_t *snapshot,
+                           bool (*visit)(void *context, const memdb_space_info_t *info),
+                           void *context, memdb_error_t *error) {
     static const uint8_t first = MEMDB__KEY_NAME;
     memdb__merge_t merge;
     memdb_status_t status = memdb__merge_open(&merge, &snapshot->sight, &first, 1, error);
@@ -163,10 +188,13 @@ static memdb_status_t list(memdb_snapshot_t *snapshot, bool (*visit)(void *conte
     while (!status && more && merge.valid && merge.entry.key[0] == MEMDB__KEY_NAME) {
         memdb_space_info_t info;
         if (!merge.entry.tombstone && merge.entry.value_size == 4) {
-            status = memdb__read_space(&snapshot->sight, memdb__get_u32(merge.entry.value), &info, error);
+            status = memdb__read_space(&snapshot->sight, memdb__get_u32(merge.entry.value), &info,
+                                       error);
             status = status ? status : add_counters(&snapshot->sight, &info, error);
             more = status == MEMDB_OK && visit(context, &info);
-            status = status == MEMDB_NOT_FOUND ? memdb__fail(error, MEMDB_CORRUPT, "a space's name has no descriptor") : status;
+            status = status == MEMDB_NOT_FOUND
+                         ? memdb__fail(error, MEMDB_CORRUPT, "a space's name has no descriptor")
+                         : status;
         }
         status = status ? status : memdb__merge_next(&merge, error);
     }
@@ -174,7 +202,9 @@ static memdb_status_t list(memdb_snapshot_t *snapshot, bool (*visit)(void *conte
     return status;
 }
 
-memdb_status_t memdb_space_list(memdb_snapshot_t *snapshot, bool (*visit)(void *context, const memdb_space_info_t *info), void *context) {
+memdb_status_t memdb_space_list(memdb_snapshot_t *snapshot,
+                                bool (*visit)(void *context, const memdb_space_info_t *info),
+                                void *context) {
     memdb_error_t error = {0};
     if (!snapshot || !visit) {
         return MEMDB_INVALID;
@@ -204,7 +234,8 @@ bool memdb__embedder_of(memdb_t *db, memdb_bytes_t name, memdb__embedder_t *embe
     return embedder != NULL;
 }
 
-static memdb_status_t set_embedder(memdb_t *db, memdb_bytes_t name, uint32_t dimension, memdb_embed_fn embed, void *context, memdb_error_t *error) {
+static memdb_status_t set_embedder(memdb_t *db, memdb_bytes_t name, uint32_t dimension,
+                                   memdb_embed_fn embed, void *context, memdb_error_t *error) {
     memdb__embedder_t **at = find_embedder(db, name), *embedder = *at;
     if (!embed) {
         if (embedder) {
@@ -232,7 +263,8 @@ static memdb_status_t set_embedder(memdb_t *db, memdb_bytes_t name, uint32_t dim
     return MEMDB_OK;
 }
 
-memdb_status_t memdb_embedder_register(memdb_t *db, memdb_bytes_t name, uint32_t dimension, memdb_embed_fn embed, void *context) {
+memdb_status_t memdb_embedder_register(memdb_t *db, memdb_bytes_t name, uint32_t dimension,
+                                       memdb_embed_fn embed, void *context) {
     memdb_error_t error = {0};
     if (!db) {
         return MEMDB_INVALID;
@@ -240,7 +272,8 @@ memdb_status_t memdb_embedder_register(memdb_t *db, memdb_bytes_t name, uint32_t
     memdb_status_t status = memdb__usable(db, &error);
     status = status ? status : check_name(name, &error);
     if (!status && embed && (dimension == 0 || dimension > MEMDB_MAX_DIMENSION)) {
-        status = memdb__fail(&error, MEMDB_INVALID, "embedder: dimension %u, at most %d", dimension, MEMDB_MAX_DIMENSION);
+        status = memdb__fail(&error, MEMDB_INVALID, "embedder: dimension %u, at most %d", dimension,
+                             MEMDB_MAX_DIMENSION);
     }
     if (!status) {
         pthread_mutex_lock(&db->embedders_mutex);

@@ -12,16 +12,19 @@ static memdb_status_t add_size(void *context, const char *name, memdb_error_t *e
     size_sum_t *sum = context;
     struct stat about;
     (void)error;
-    if (memdb__io()->stat_at(sum->directory, name, &about, 0) == 0 && S_ISREG(about.st_mode)) { // it may be gone again
+    if (memdb__io()->stat_at(sum->directory, name, &about, 0) == 0 &&
+        S_ISREG(about.st_mode)) { // it may be gone again
         sum->bytes += (uint64_t)about.st_size;
         sum->files++;
     }
     return MEMDB_OK;
 }
 
-static memdb_status_t sum_directory(memdb_t *db, const char *name, uint64_t *bytes_out, memdb_error_t *error) {
+static memdb_status_t sum_directory(memdb_t *db, const char *name, uint64_t *bytes_out,
+                                    memdb_error_t *error) {
     size_sum_t sum = {.directory = -1};
-    memdb_status_t status = memdb__io_open(db->directory, name, O_RDONLY | O_DIRECTORY, &sum.directory, error);
+    memdb_status_t status =
+        memdb__io_open(db->directory, name, O_RDONLY | O_DIRECTORY, &sum.directory, error);
     if (status == MEMDB_OK) {
         status = memdb__io_list(sum.directory, add_size, &sum, error);
         memdb__io_close(sum.directory);
@@ -38,7 +41,8 @@ static bool add_space(void *context, const memdb_space_info_t *info) {
 }
 
 /// The links that a snapshot sees: a walk over all of them.
-static memdb_status_t count_links(memdb_snapshot_t *snapshot, uint64_t *links_out, memdb_error_t *error) {
+static memdb_status_t count_links(memdb_snapshot_t *snapshot, uint64_t *links_out,
+                                  memdb_error_t *error) {
     static const uint8_t first = MEMDB__KEY_LINK;
     memdb__merge_t merge;
     memdb_status_t status = memdb__merge_open(&merge, &snapshot->sight, &first, 1, error);
@@ -56,7 +60,8 @@ static void fill_from_view(const memdb__view_t *view, memdb_stats_t *stats) {
     for (size_t i = 0; i < view->tier_count; i++) {
         const memdb__tier_name_t *name = &view->tiers[i]->name;
         stats->segments += 1 + (name->words.segment_id != 0) + (name->vectors.segment_id != 0);
-        stats->segment_bytes += name->sorted.file_size + name->words.file_size + name->vectors.file_size;
+        stats->segment_bytes +=
+            name->sorted.file_size + name->words.file_size + name->vectors.file_size;
     }
     for (size_t i = 0; i < view->run_count; i++) {
         stats->delta_bytes += memdb__run_bytes(view->runs[i]);
@@ -71,13 +76,15 @@ static void fill_from_control(memdb_t *db, memdb_stats_t *stats) {
     memdb__wal_stats(db->wal, &wal);
     stats->batches = wal.batches;
     stats->syncs = wal.syncs;
-    stats->durable_lsn = atomic_load_explicit(&db->control->durable, memory_order_relaxed); // figures, one by one
+    stats->durable_lsn =
+        atomic_load_explicit(&db->control->durable, memory_order_relaxed); // figures, one by one
     stats->written_lsn = atomic_load_explicit(&db->control->written, memory_order_relaxed);
     stats->applied_lsn = atomic_load_explicit(&db->control->applied, memory_order_relaxed);
     stats->log_bytes = memdb__log_above_base(db);
 }
 
-static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_t *stats, memdb_error_t *error) {
+static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_t *stats,
+                           memdb_error_t *error) {
     uint64_t log_bytes = 0, segment_bytes = 0;
     stats->visible_lsn = snapshot->sight.visible;
     fill_from_view(snapshot->sight.view, stats);
@@ -88,7 +95,8 @@ static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_
     stats->merges = atomic_load_explicit(&db->merges, memory_order_relaxed);
     stats->views_retired = atomic_load_explicit(&db->epochs.retired_count, memory_order_relaxed);
     stats->views_reclaimed = atomic_load_explicit(&db->epochs.freed_count, memory_order_relaxed);
-    stats->snapshots = memdb__epoch_readers(&db->epochs, &stats->oldest_snapshot_time) - 1; // without this one
+    stats->snapshots =
+        memdb__epoch_readers(&db->epochs, &stats->oldest_snapshot_time) - 1; // without this one
     memdb_status_t status = memdb_space_list(snapshot, add_space, stats);
     status = status ? status : count_links(snapshot, &stats->links, error);
     status = status ? status : sum_directory(db, "log", &log_bytes, error);

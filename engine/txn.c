@@ -1,7 +1,9 @@
-// Transactions: a snapshot, a private run of own writes on top of it, and the frame's payload that grows along.
+// Transactions: a snapshot, a private run of own writes on top of it, and the frame's payload that
+// grows along.
 //
-// Each operation is encoded once, into the payload, and applied to the private run by the function that will apply the
-// frame everywhere else; so what a transaction reads back is what others will read.
+// Each operation is encoded once, into the payload, and applied to the private run by the function
+// that will apply the frame everywhere else; so what a transaction reads back is what others will
+// read.
 #include "engine/engine.h"
 
 memdb_status_t memdb_txn_begin(memdb_t *db, memdb_txn_t **txn_out) {
@@ -51,9 +53,11 @@ void memdb_txn_abort(memdb_txn_t *txn) {
     memdb__free(txn);
 }
 
-memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *operation, memdb_error_t *error) {
+memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *operation,
+                                  memdb_error_t *error) {
     if (txn->poisoned) {
-        return memdb__fail(error, MEMDB_FAILED, "an earlier operation of this transaction failed half-way; abort it");
+        return memdb__fail(error, MEMDB_FAILED,
+                           "an earlier operation of this transaction failed half-way; abort it");
     }
     if (!txn->run && !(txn->run = memdb__run_create(MEMDB__PRIVATE))) {
         return memdb__fail(error, MEMDB_NOMEM, "transaction: out of memory");
@@ -67,18 +71,25 @@ memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *op
     }
     if (txn->payload.size > MEMDB_MAX_TXN_BYTES) {
         txn->payload.size = before;
-        return memdb__fail(error, MEMDB_LIMIT, "the transaction is larger than %u bytes; commit in smaller parts", MEMDB_MAX_TXN_BYTES);
+        return memdb__fail(error, MEMDB_LIMIT,
+                           "the transaction is larger than %u bytes; commit in smaller parts",
+                           MEMDB_MAX_TXN_BYTES);
     }
-    memdb_status_t status = memdb__run_apply(txn->run, txn->payload.data + before, txn->payload.size - before, MEMDB__PRIVATE, txn->operations, NULL, error);
+    memdb_status_t status =
+        memdb__run_apply(txn->run, txn->payload.data + before, txn->payload.size - before,
+                         MEMDB__PRIVATE, txn->operations, NULL, error);
     txn->poisoned = status != MEMDB_OK;
     txn->operations++;
     return status;
 }
 
-memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged, memdb_error_t *error) {
+memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged,
+                                memdb_error_t *error) {
     for (memdb__guard_t *guard = txn->guards; guard; guard = guard->next) {
-        if (guard->unchanged == unchanged && guard->key_size == key->size && memcmp(guard->key, key->bytes, key->size) == 0) {
-            return MEMDB_OK; // the first few are looked at again and again: a transaction has few spaces
+        if (guard->unchanged == unchanged && guard->key_size == key->size &&
+            memcmp(guard->key, key->bytes, key->size) == 0) {
+            return MEMDB_OK; // the first few are looked at again and again: a transaction has few
+                             // spaces
         }
         if (key->bytes[0] != MEMDB__KEY_SPACE) {
             break; // ends of links: as many as links, not worth the search
@@ -96,21 +107,28 @@ memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool 
     return MEMDB_OK;
 }
 
-static memdb_status_t commit_payload(memdb_txn_t *txn, memdb_durability_t durability, uint64_t *lsn, memdb_error_t *error) {
+static memdb_status_t commit_payload(memdb_txn_t *txn, memdb_durability_t durability, uint64_t *lsn,
+                                     memdb_error_t *error) {
     memdb_t *db = txn->snapshot.db;
     memdb_status_t status = memdb__writable(db, error);
     if (!status && txn->poisoned) {
-        status = memdb__fail(error, MEMDB_FAILED, "an earlier operation of this transaction failed half-way; nothing was written");
+        status = memdb__fail(
+            error, MEMDB_FAILED,
+            "an earlier operation of this transaction failed half-way; nothing was written");
     }
     status = status ? status : memdb__throttle(db, error);
-    // A blob is durable before the frame that names it, whatever the frame's own durability: a frame must never name a hole.
+    // A blob is durable before the frame that names it, whatever the frame's own durability: a
+    // frame must never name a hole.
     if (!status && txn->has_blobs) {
         status = memdb__blobs_sync(db->blobs, error);
     }
     if (status) {
         return status;
     }
-    memdb__request_t request = {.payload = txn->payload.data, .size = txn->payload.size, .txn = txn, .durability = durability ? durability : db->durability};
+    memdb__request_t request = {.payload = txn->payload.data,
+                                .size = txn->payload.size,
+                                .txn = txn,
+                                .durability = durability ? durability : db->durability};
     status = memdb__commit(db, &request, error);
     *lsn = request.end;
     if (!status && txn->has_blobs) {
@@ -119,7 +137,8 @@ static memdb_status_t commit_payload(memdb_txn_t *txn, memdb_durability_t durabi
     return status;
 }
 
-memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability, uint64_t *lsn_out) {
+memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability,
+                                uint64_t *lsn_out) {
     if (!txn) {
         return MEMDB_INVALID;
     }
@@ -147,6 +166,10 @@ memdb_status_t memdb_sync(memdb_t *db) {
         return MEMDB_INVALID;
     }
     memdb_status_t status = memdb__writable(db, &error);
-    status = status ? status : memdb__wal_sync(db->wal, atomic_load_explicit(&db->control->written, memory_order_acquire), &error);
+    status =
+        status ? status
+               : memdb__wal_sync(db->wal,
+                                 atomic_load_explicit(&db->control->written, memory_order_acquire),
+                                 &error);
     return memdb__report(db, status, &error);
 }

@@ -1,9 +1,8 @@
 // Verify: read and check every byte that counts.
 //
-// Root, catalog, all segments of the base, the log above it, and every blob that a record names. It runs under the checkpoint lock,
-// so that nothing is cut or merged away under it; commits go on.
+// Root, catalog, all segments of the base, the log above it, and every blob that a record names. It
+// runs under the checkpoint lock, so that nothing is cut or merged away under it; commits go on.
 #include "engine/engine.h"
-
 #include "engine/root.h"
 
 #include <stdio.h>
@@ -13,7 +12,8 @@ typedef struct verify {
     memdb_verify_fn found;
     void *context;
     uint64_t findings;
-    const char *directory; // of the files being checked: a finding's name is relative to the database
+    const char
+        *directory; // of the files being checked: a finding's name is relative to the database
 } verify_t;
 
 /// Findings of the stores name a file in their own directory.
@@ -27,8 +27,10 @@ static void pass_on(void *context, const char *file, uint64_t offset, const char
     }
 }
 
-/// A check that failed: what it did not tell through `pass_on` is told here. Only damage is a finding.
-static memdb_status_t conclude(verify_t *verify, const char *file, memdb_status_t status, uint64_t findings_before, memdb_error_t *error) {
+/// A check that failed: what it did not tell through `pass_on` is told here. Only damage is a
+/// finding.
+static memdb_status_t conclude(verify_t *verify, const char *file, memdb_status_t status,
+                               uint64_t findings_before, memdb_error_t *error) {
     if (status != MEMDB_CORRUPT && status != MEMDB_NOT_FOUND) {
         return status;
     }
@@ -43,27 +45,36 @@ static memdb_status_t verify_tier(verify_t *verify, memdb__tier_t *tier, memdb_e
     uint64_t before = verify->findings;
     verify->directory = "segments";
     memdb_status_t status = memdb__sorted_verify(tier->sorted, pass_on, verify, error);
-    status = conclude(verify, memdb__container_name(memdb__sorted_container(tier->sorted)), status, before, error);
+    status = conclude(verify, memdb__container_name(memdb__sorted_container(tier->sorted)), status,
+                      before, error);
     if (!status && tier->words) {
         before = verify->findings;
         status = memdb__words_segment_verify(tier->words, pass_on, verify, error);
-        status = conclude(verify, memdb__container_name(memdb__words_segment_container(tier->words)), status, before, error);
+        status =
+            conclude(verify, memdb__container_name(memdb__words_segment_container(tier->words)),
+                     status, before, error);
     }
     if (!status && tier->vectors) {
         before = verify->findings;
         status = memdb__vector_segment_verify(tier->vectors, pass_on, verify, error);
-        status = conclude(verify, memdb__container_name(memdb__vector_segment_container(tier->vectors)), status, before, error);
+        status =
+            conclude(verify, memdb__container_name(memdb__vector_segment_container(tier->vectors)),
+                     status, before, error);
     }
     return status;
 }
 
-static memdb_status_t verify_frame(void *context, const memdb__frame_t *frame, memdb_error_t *error) {
+static memdb_status_t verify_frame(void *context, const memdb__frame_t *frame,
+                                   memdb_error_t *error) {
     (void)context;
     memdb__reader_t reader = memdb__reader(frame->payload, frame->size);
     memdb__operation_t operation;
     while (memdb__operation_decode(&reader, &operation)) {
     }
-    return reader.bad ? memdb__fail(error, MEMDB_CORRUPT, "log at %llu: a frame's payload is not well formed", (unsigned long long)frame->lsn) : MEMDB_OK;
+    return reader.bad ? memdb__fail(error, MEMDB_CORRUPT,
+                                    "log at %llu: a frame's payload is not well formed",
+                                    (unsigned long long)frame->lsn)
+                      : MEMDB_OK;
 }
 
 static memdb_status_t verify_log(verify_t *verify, uint64_t applied, memdb_error_t *error) {
@@ -71,12 +82,14 @@ static memdb_status_t verify_log(verify_t *verify, uint64_t applied, memdb_error
     uint64_t end, before = verify->findings;
     memcpy(options.database_id, verify->db->database_id, 16);
     verify->directory = "";
-    memdb_status_t status = memdb__wal_scan(verify->db->directory, &options, applied, verify_frame, verify, &end, error);
+    memdb_status_t status = memdb__wal_scan(verify->db->directory, &options, applied, verify_frame,
+                                            verify, &end, error);
     return conclude(verify, "log", status, before, error);
 }
 
 /// One record: that it decodes, and its blobs.
-static memdb_status_t verify_record(verify_t *verify, const memdb__entry_t *entry, memdb_error_t *error) {
+static memdb_status_t verify_record(verify_t *verify, const memdb__entry_t *entry,
+                                    memdb_error_t *error) {
     memdb__record_t record;
     memdb_blob_t blob;
     if (!memdb__record_decode(entry->value, entry->value_size, &record)) {
@@ -84,7 +97,8 @@ static memdb_status_t verify_record(verify_t *verify, const memdb__entry_t *entr
         return MEMDB_OK;
     }
     memdb_status_t status = MEMDB_OK;
-    for (uint32_t i = 0; !status && i < record.blob_count && memdb__record_next_blob(&record.blobs, &blob); i++) {
+    for (uint32_t i = 0;
+         !status && i < record.blob_count && memdb__record_next_blob(&record.blobs, &blob); i++) {
         char name[32];
         uint64_t before = verify->findings;
         memdb__blob_file(blob.reference, name);
@@ -95,7 +109,8 @@ static memdb_status_t verify_record(verify_t *verify, const memdb__entry_t *entr
     return status;
 }
 
-static memdb_status_t verify_records(verify_t *verify, const memdb__sight_t *sight, memdb_error_t *error) {
+static memdb_status_t verify_records(verify_t *verify, const memdb__sight_t *sight,
+                                     memdb_error_t *error) {
     static const uint8_t first = MEMDB__KEY_RECORD;
     memdb__merge_t merge;
     verify->directory = "";
@@ -108,17 +123,21 @@ static memdb_status_t verify_records(verify_t *verify, const memdb__sight_t *sig
     return status;
 }
 
-static memdb_status_t verify_all(verify_t *verify, memdb_snapshot_t *snapshot, memdb_error_t *error) {
+static memdb_status_t verify_all(verify_t *verify, memdb_snapshot_t *snapshot,
+                                 memdb_error_t *error) {
     memdb_t *db = verify->db;
     const memdb__view_t *view = snapshot->sight.view;
     memdb__root_t root;
     uint64_t before = verify->findings;
     verify->directory = "";
-    memdb_status_t status = conclude(verify, "root", memdb__root_read(db->directory, &root, error), before, error);
+    memdb_status_t status =
+        conclude(verify, "root", memdb__root_read(db->directory, &root, error), before, error);
     if (!status && db->catalog) {
         before = verify->findings;
         verify->directory = "catalog";
-        status = conclude(verify, "data.mdb", memdb__catalog_verify(db->catalog, pass_on, verify, error), before, error);
+        status =
+            conclude(verify, "data.mdb", memdb__catalog_verify(db->catalog, pass_on, verify, error),
+                     before, error);
     }
     for (size_t i = 0; !status && i < view->tier_count; i++) {
         status = verify_tier(verify, view->tiers[i], error);
@@ -150,8 +169,11 @@ memdb_status_t memdb_verify(memdb_t *db, memdb_verify_fn found, void *context) {
     memdb_status_t status = memdb__usable(db, &error);
     if (!status) {
         pthread_mutex_lock(&db->fold);
-        bool lock = db->control != NULL; // a read-only handle sees files that were mapped at opening
-        status = lock ? memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE, true, &error) : MEMDB_OK;
+        bool lock =
+            db->control != NULL; // a read-only handle sees files that were mapped at opening
+        status = lock ? memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE,
+                                            true, &error)
+                      : MEMDB_OK;
         if (!status) {
             status = verify_locked(&verify, &error);
             if (lock) {
@@ -161,7 +183,8 @@ memdb_status_t memdb_verify(memdb_t *db, memdb_verify_fn found, void *context) {
         pthread_mutex_unlock(&db->fold);
     }
     if (!status && verify.findings) {
-        status = memdb__fail(&error, MEMDB_CORRUPT, "verify: %llu findings", (unsigned long long)verify.findings);
+        status = memdb__fail(&error, MEMDB_CORRUPT, "verify: %llu findings",
+                             (unsigned long long)verify.findings);
     }
     return memdb__report(db, status, &error);
 }

@@ -7,32 +7,40 @@ void memdb__segment_file(uint64_t segment_id, char name_out[32]) {
     snprintf(name_out, 32, "%016llx.seg", (unsigned long long)segment_id);
 }
 
-static memdb__segment_identity_t identity_of(const uint8_t database_id[16], uint64_t segment_id, memdb__segment_kind_t kind) {
+static memdb__segment_identity_t identity_of(const uint8_t database_id[16], uint64_t segment_id,
+                                             memdb__segment_kind_t kind) {
     memdb__segment_identity_t identity = {.segment_id = segment_id, .kind = kind};
     memcpy(identity.database_id, database_id, 16);
     return identity;
 }
 
-static memdb_status_t open_files(int directory, const uint8_t database_id[16], memdb__tier_t *tier, memdb_error_t *error) {
+static memdb_status_t open_files(int directory, const uint8_t database_id[16], memdb__tier_t *tier,
+                                 memdb_error_t *error) {
     char file[32];
     const memdb__tier_name_t *name = &tier->name;
-    memdb__segment_identity_t identity = identity_of(database_id, name->sorted.segment_id, MEMDB__SEGMENT_SORTED);
+    memdb__segment_identity_t identity =
+        identity_of(database_id, name->sorted.segment_id, MEMDB__SEGMENT_SORTED);
     memdb__segment_file(identity.segment_id, file);
-    memdb_status_t status = memdb__sorted_open(directory, file, &identity, name->sorted.file_size, name->sorted.checksum, &tier->sorted, error);
+    memdb_status_t status = memdb__sorted_open(directory, file, &identity, name->sorted.file_size,
+                                               name->sorted.checksum, &tier->sorted, error);
     if (!status && name->words.segment_id) {
         identity = identity_of(database_id, name->words.segment_id, MEMDB__SEGMENT_WORDS);
         memdb__segment_file(identity.segment_id, file);
-        status = memdb__words_segment_open(directory, file, &identity, name->words.file_size, name->words.checksum, &tier->words, error);
+        status = memdb__words_segment_open(directory, file, &identity, name->words.file_size,
+                                           name->words.checksum, &tier->words, error);
     }
     if (!status && name->vectors.segment_id) {
         identity = identity_of(database_id, name->vectors.segment_id, MEMDB__SEGMENT_VECTORS);
         memdb__segment_file(identity.segment_id, file);
-        status = memdb__vector_segment_open(directory, file, &identity, name->vectors.file_size, name->vectors.checksum, &tier->vectors, error);
+        status = memdb__vector_segment_open(directory, file, &identity, name->vectors.file_size,
+                                            name->vectors.checksum, &tier->vectors, error);
     }
     return status;
 }
 
-memdb_status_t memdb__tier_open(int segments_directory, const uint8_t database_id[16], const memdb__tier_name_t *name, memdb__tier_t **tier_out, memdb_error_t *error) {
+memdb_status_t memdb__tier_open(int segments_directory, const uint8_t database_id[16],
+                                const memdb__tier_name_t *name, memdb__tier_t **tier_out,
+                                memdb_error_t *error) {
     memdb__tier_t *tier = memdb__allocate_zeroed(1, sizeof *tier);
     if (!tier) {
         return memdb__fail(error, MEMDB_NOMEM, "tier: out of memory");
@@ -49,7 +57,8 @@ memdb_status_t memdb__tier_open(int segments_directory, const uint8_t database_i
 }
 
 void memdb__tier_retain(memdb__tier_t *tier) {
-    atomic_fetch_add_explicit(&tier->references, 1, memory_order_relaxed); // the caller holds one already
+    atomic_fetch_add_explicit(&tier->references, 1,
+                              memory_order_relaxed); // the caller holds one already
 }
 
 void memdb__tier_release(memdb__tier_t *tier) {
@@ -95,7 +104,8 @@ void memdb__view_destroy(void *object) {
     memdb__free(view);
 }
 
-memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size, memdb__entry_t *entry_out, memdb_error_t *error) {
+memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size,
+                                memdb__entry_t *entry_out, memdb_error_t *error) {
     if (sight->own && memdb__run_get(sight->own, key, size, UINT64_MAX, entry_out)) {
         return MEMDB_OK;
     }
@@ -106,7 +116,8 @@ memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, si
         }
     }
     for (size_t i = view->tier_count; i-- > 0;) {
-        memdb_status_t status = memdb__sorted_get(view->tiers[i]->sorted, key, size, entry_out, error);
+        memdb_status_t status =
+            memdb__sorted_get(view->tiers[i]->sorted, key, size, entry_out, error);
         if (status != MEMDB_NOT_FOUND) {
             return status;
         }
@@ -114,7 +125,9 @@ memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, si
     return MEMDB_NOT_FOUND;
 }
 
-memdb_status_t memdb__view_newest(const memdb__view_t *view, const void *key, size_t size, uint64_t above, uint64_t *version_out, bool *tombstone_out, memdb_error_t *error) {
+memdb_status_t memdb__view_newest(const memdb__view_t *view, const void *key, size_t size,
+                                  uint64_t above, uint64_t *version_out, bool *tombstone_out,
+                                  memdb_error_t *error) {
     memdb__entry_t entry = {0};
     for (size_t i = view->run_count; i-- > 0;) {
         if (memdb__run_get(view->runs[i], key, size, UINT64_MAX, &entry)) {
@@ -142,14 +155,16 @@ memdb_status_t memdb__view_newest(const memdb__view_t *view, const void *key, si
 
 /// Keep the greater key of two candidates; of equal keys the first (newer) one.
 static void keep_greater(memdb__entry_t *best, bool *found, const memdb__entry_t *candidate) {
-    if (!*found || memdb__compare(candidate->key, candidate->key_size, best->key, best->key_size) > 0) {
+    if (!*found ||
+        memdb__compare(candidate->key, candidate->key_size, best->key, best->key_size) > 0) {
         *best = *candidate;
         *found = true;
     }
 }
 
 /// The greatest key below `key` in any source, tombstones included.
-static memdb_status_t greatest_below(const memdb__sight_t *sight, const void *key, size_t size, memdb__entry_t *best, bool *found, memdb_error_t *error) {
+static memdb_status_t greatest_below(const memdb__sight_t *sight, const void *key, size_t size,
+                                     memdb__entry_t *best, bool *found, memdb_error_t *error) {
     memdb__entry_t entry;
     const memdb__node_t *node;
     *found = false;
@@ -165,7 +180,8 @@ static memdb_status_t greatest_below(const memdb__sight_t *sight, const void *ke
     }
     for (size_t i = sight->view->tier_count; i-- > 0;) {
         memdb__sorted_iterator_t iterator;
-        memdb_status_t status = memdb__sorted_seek_before(sight->view->tiers[i]->sorted, key, size, &iterator, error);
+        memdb_status_t status =
+            memdb__sorted_seek_before(sight->view->tiers[i]->sorted, key, size, &iterator, error);
         if (status) {
             return status;
         }
@@ -176,7 +192,9 @@ static memdb_status_t greatest_below(const memdb__sight_t *sight, const void *ke
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__sight_before(const memdb__sight_t *sight, const void *key, size_t size, const void *prefix, size_t prefix_size, memdb__entry_t *entry_out, memdb_error_t *error) {
+memdb_status_t memdb__sight_before(const memdb__sight_t *sight, const void *key, size_t size,
+                                   const void *prefix, size_t prefix_size,
+                                   memdb__entry_t *entry_out, memdb_error_t *error) {
     for (;;) {
         memdb__entry_t best;
         bool found;
@@ -226,7 +244,9 @@ static void choose(memdb__merge_t *merge) {
     merge->valid = false;
     for (size_t i = 0; i < merge->count; i++) {
         memdb__source_t *source = &merge->sources[i];
-        if (source->valid && (!merge->valid || memdb__compare(source->entry.key, source->entry.key_size, merge->entry.key, merge->entry.key_size) < 0)) {
+        if (source->valid &&
+            (!merge->valid || memdb__compare(source->entry.key, source->entry.key_size,
+                                             merge->entry.key, merge->entry.key_size) < 0)) {
             merge->valid = true;
             merge->current = i;
             merge->entry = source->entry;
@@ -234,14 +254,16 @@ static void choose(memdb__merge_t *merge) {
     }
 }
 
-static void add_run(memdb__merge_t *merge, const memdb__run_t *run, uint64_t visible, const void *key, size_t size) {
+static void add_run(memdb__merge_t *merge, const memdb__run_t *run, uint64_t visible,
+                    const void *key, size_t size) {
     memdb__source_t *source = &merge->sources[merge->count++];
     *source = (memdb__source_t){.run = run, .visible = visible};
     source->node = memdb__run_seek(run, key, size, visible);
     load_node(source);
 }
 
-static memdb_status_t add_tier(memdb__merge_t *merge, const memdb__tier_t *tier, const void *key, size_t size, memdb_error_t *error) {
+static memdb_status_t add_tier(memdb__merge_t *merge, const memdb__tier_t *tier, const void *key,
+                               size_t size, memdb_error_t *error) {
     memdb__source_t *source = &merge->sources[merge->count++];
     *source = (memdb__source_t){0};
     memdb_status_t status = memdb__sorted_seek(tier->sorted, key, size, &source->segment, error);
@@ -249,10 +271,13 @@ static memdb_status_t add_tier(memdb__merge_t *merge, const memdb__tier_t *tier,
     return status;
 }
 
-static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *sight, bool fold, size_t first_tier, const void *key, size_t size, memdb_error_t *error) {
+static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *sight, bool fold,
+                                 size_t first_tier, const void *key, size_t size,
+                                 memdb_error_t *error) {
     const memdb__view_t *view = sight->view;
     *merge = (memdb__merge_t){0};
-    merge->sources = memdb__allocate((view->run_count + view->tier_count + 1) * sizeof *merge->sources);
+    merge->sources =
+        memdb__allocate((view->run_count + view->tier_count + 1) * sizeof *merge->sources);
     if (!merge->sources) {
         return memdb__fail(error, MEMDB_NOMEM, "merge: out of memory");
     }
@@ -277,11 +302,13 @@ static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *si
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__merge_open(memdb__merge_t *merge, const memdb__sight_t *sight, const void *key, size_t size, memdb_error_t *error) {
+memdb_status_t memdb__merge_open(memdb__merge_t *merge, const memdb__sight_t *sight,
+                                 const void *key, size_t size, memdb_error_t *error) {
     return open_merge(merge, sight, false, 0, key, size, error);
 }
 
-memdb_status_t memdb__merge_open_fold(memdb__merge_t *merge, const memdb__sight_t *sight, size_t first_tier, memdb_error_t *error) {
+memdb_status_t memdb__merge_open_fold(memdb__merge_t *merge, const memdb__sight_t *sight,
+                                      size_t first_tier, memdb_error_t *error) {
     return open_merge(merge, sight, true, first_tier, NULL, 0, error);
 }
 
@@ -289,7 +316,8 @@ memdb_status_t memdb__merge_next(memdb__merge_t *merge, memdb_error_t *error) {
     memdb__entry_t done = merge->entry;
     for (size_t i = merge->current; i < merge->count; i++) {
         memdb__source_t *source = &merge->sources[i];
-        if (source->valid && memdb__compare(source->entry.key, source->entry.key_size, done.key, done.key_size) == 0) {
+        if (source->valid && memdb__compare(source->entry.key, source->entry.key_size, done.key,
+                                            done.key_size) == 0) {
             memdb_status_t status = step(source, error);
             if (status) {
                 merge->valid = false;

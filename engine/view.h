@@ -1,7 +1,7 @@
 // A view: the base (tiers of segments) and the runs of the delta above it, as one ordered map.
 //
-// Views are immutable once published; a snapshot reads through one and a visible LSN. Later sources win: own writes of a
-// transaction, then runs from the newest, then tiers from the newest.
+// Views are immutable once published; a snapshot reads through one and a visible LSN. Later sources
+// win: own writes of a transaction, then runs from the newest, then tiers from the newest.
 #ifndef MEMDB_ENGINE_VIEW_H
 #define MEMDB_ENGINE_VIEW_H
 
@@ -10,7 +10,8 @@
 #include "engine/keys.h"
 #include "engine/run.h"
 
-/// One tier, opened: its files are mapped, so unlinking them does no harm. Shared by views, counted.
+/// One tier, opened: its files are mapped, so unlinking them does no harm. Shared by views,
+/// counted.
 typedef struct memdb__tier {
     _Atomic uint64_t references;
     memdb__tier_name_t name;
@@ -22,8 +23,11 @@ typedef struct memdb__tier {
 /// The name of a segment's file in the directory `segments`.
 void memdb__segment_file(uint64_t segment_id, char name_out[32]);
 
-/// Open the files that `name` lists. Errors: MEMDB_CORRUPT, MEMDB_NOT_FOUND (a file is gone), MEMDB_IO.
-memdb_status_t memdb__tier_open(int segments_directory, const uint8_t database_id[16], const memdb__tier_name_t *name, memdb__tier_t **tier_out, memdb_error_t *error);
+/// Open the files that `name` lists. Errors: MEMDB_CORRUPT, MEMDB_NOT_FOUND (a file is gone),
+/// MEMDB_IO.
+memdb_status_t memdb__tier_open(int segments_directory, const uint8_t database_id[16],
+                                const memdb__tier_name_t *name, memdb__tier_t **tier_out,
+                                memdb_error_t *error);
 void memdb__tier_retain(memdb__tier_t *tier);
 void memdb__tier_release(memdb__tier_t *tier);
 
@@ -32,8 +36,8 @@ typedef struct memdb__view {
     uint64_t applied_lsn;     // all below is in the tiers
     uint64_t generation;      // of the catalog
     size_t tier_count, run_count;
-    memdb__tier_t **tiers;    // oldest first
-    memdb__run_t **runs;      // oldest first; the last one is open
+    memdb__tier_t **tiers; // oldest first
+    memdb__run_t **runs;   // oldest first; the last one is open
 } memdb__view_t;
 
 /// A view with room for the given counts; takes no references yet. NULL: out of memory.
@@ -48,14 +52,19 @@ typedef struct memdb__sight {
     uint64_t visible;
 } memdb__sight_t;
 
-/// The visible version of a key; a tombstone counts as an entry. MEMDB_NOT_FOUND without a message: none.
-memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size, memdb__entry_t *entry_out, memdb_error_t *error);
+/// The visible version of a key; a tombstone counts as an entry. MEMDB_NOT_FOUND without a message:
+/// none.
+memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size,
+                                memdb__entry_t *entry_out, memdb_error_t *error);
 /// The newest version of a key in runs, and in tiers that reach above `above`; 0: none there.
-memdb_status_t memdb__view_newest(const memdb__view_t *view, const void *key, size_t size, uint64_t above, uint64_t *version_out, bool *tombstone_out, memdb_error_t *error);
-/// The greatest key below `key` that has `prefix` and is no tombstone. MEMDB_NOT_FOUND without a message: none.
-memdb_status_t memdb__sight_before(const memdb__sight_t *sight, const void *key, size_t size, const void *prefix, size_t prefix_size, memdb__entry_t *entry_out, memdb_error_t *error);
-
-
+memdb_status_t memdb__view_newest(const memdb__view_t *view, const void *key, size_t size,
+                                  uint64_t above, uint64_t *version_out, bool *tombstone_out,
+                                  memdb_error_t *error);
+/// The greatest key below `key` that has `prefix` and is no tombstone. MEMDB_NOT_FOUND without a
+/// message: none.
+memdb_status_t memdb__sight_before(const memdb__sight_t *sight, const void *key, size_t size,
+                                   const void *prefix, size_t prefix_size,
+                                   memdb__entry_t *entry_out, memdb_error_t *error);
 
 typedef struct memdb__source {
     const memdb__run_t *run; // or NULL: a tier
@@ -66,7 +75,8 @@ typedef struct memdb__source {
     memdb__entry_t entry;
 } memdb__source_t;
 
-/// A rising walk over all sources; each key once, with its newest visible version. Tombstones are given too.
+/// A rising walk over all sources; each key once, with its newest visible version. Tombstones are
+/// given too.
 typedef struct memdb__merge {
     size_t count;
     memdb__source_t *sources; // newest first; from memdb__allocate
@@ -75,9 +85,12 @@ typedef struct memdb__merge {
     memdb__entry_t entry;
 } memdb__merge_t;
 
-memdb_status_t memdb__merge_open(memdb__merge_t *merge, const memdb__sight_t *sight, const void *key, size_t size, memdb_error_t *error);
-/// A merge of some tiers (from number `first_tier` on) and the runs that are sealed at or below sight->visible: for folding.
-memdb_status_t memdb__merge_open_fold(memdb__merge_t *merge, const memdb__sight_t *sight, size_t first_tier, memdb_error_t *error);
+memdb_status_t memdb__merge_open(memdb__merge_t *merge, const memdb__sight_t *sight,
+                                 const void *key, size_t size, memdb_error_t *error);
+/// A merge of some tiers (from number `first_tier` on) and the runs that are sealed at or below
+/// sight->visible: for folding.
+memdb_status_t memdb__merge_open_fold(memdb__merge_t *merge, const memdb__sight_t *sight,
+                                      size_t first_tier, memdb_error_t *error);
 memdb_status_t memdb__merge_next(memdb__merge_t *merge, memdb_error_t *error);
 void memdb__merge_close(memdb__merge_t *merge);
 

@@ -1,24 +1,28 @@
 /// memdb: a memory and retrieval database engine for agents.
 ///
-/// A database is a directory. In it, named spaces hold memories: text with attributes, a vector, blobs,
-/// a place in a session and in time, and typed links to other memories. One transaction commits changes
-/// of all of these together; one recall ranks over all of them. Any number of threads and processes may
-/// have one database open, and read and write it at the same time.
+/// A database is a directory. In it, named spaces hold memories: text with attributes, a vector,
+/// blobs, a place in a session and in time, and typed links to other memories. One transaction
+/// commits changes of all of these together; one recall ranks over all of them. Any number of
+/// threads and processes may have one database open, and read and write it at the same time.
 ///
-/// The order of use: memdb_open, then transactions (memdb_txn_begin .. memdb_txn_commit) and snapshots
-/// (memdb_snapshot_begin .. memdb_snapshot_end), then memdb_close.
+/// The order of use: memdb_open, then transactions (memdb_txn_begin .. memdb_txn_commit) and
+/// snapshots (memdb_snapshot_begin .. memdb_snapshot_end), then memdb_close.
 ///
 /// Defaults, which each function's comment leaves out:
-///   Threads     a database handle may be used by many threads at once; every other handle (transaction,
+///   Threads     a database handle may be used by many threads at once; every other handle
+///   (transaction,
 ///               snapshot, cursor, result, blob reader or writer) by one thread at a time.
 ///   Ownership   arguments are borrowed for the call only. Handles are released with the function
 ///               that their comment names; releasing NULL does nothing.
-///   Errors      every function may also return MEMDB_INVALID (an argument is wrong, nothing changed),
-///               MEMDB_NOMEM, MEMDB_IO, MEMDB_CORRUPT (a file is damaged; the message names file and
-///               offset), MEMDB_FAILED (an earlier write or sync failed; close and reopen) and
-///               MEMDB_FORKED (the handle was inherited through fork). Outputs stay untouched on failure.
+///   Errors      every function may also return MEMDB_INVALID (an argument is wrong, nothing
+///   changed),
+///               MEMDB_NOMEM, MEMDB_IO, MEMDB_CORRUPT (a file is damaged; the message names file
+///               and offset), MEMDB_FAILED (an earlier write or sync failed; close and reopen) and
+///               MEMDB_FORKED (the handle was inherited through fork). Outputs stay untouched on
+///               failure.
 ///   Times       int64 microseconds since 1970-01-01T00:00:00Z. MEMDB_TIME_NONE means "not set".
-///   Text        UTF-8, sized, not terminated. Memory that the library lends ends with the snapshot, cursor
+///   Text        UTF-8, sized, not terminated. Memory that the library lends ends with the
+///   snapshot, cursor
 ///               step, transaction or result that it was read from, as the comment says.
 ///   Structs     options and inputs begin with `size`, which the caller sets to sizeof the struct;
 ///               zero in any other field is its default.
@@ -112,12 +116,12 @@ typedef enum memdb_metric {
 
 /// Limits of what one database accepts. Above them: MEMDB_LIMIT, nothing changed.
 #define MEMDB_MAX_KEY_BYTES 4096
-#define MEMDB_MAX_NAME_BYTES 1024                    ///< space, kind, session, actor, link type, media type
+#define MEMDB_MAX_NAME_BYTES 1024 ///< space, kind, session, actor, link type, media type
 #define MEMDB_MAX_TEXT_BYTES (32u << 20)
 #define MEMDB_MAX_ATTRS_BYTES (1u << 20)
 #define MEMDB_MAX_DIMENSION 4096
-#define MEMDB_MAX_BLOBS 64                           ///< blobs of one memory
-#define MEMDB_MAX_TXN_BYTES (256u << 20)             ///< one transaction's frame
+#define MEMDB_MAX_BLOBS 64               ///< blobs of one memory
+#define MEMDB_MAX_TXN_BYTES (256u << 20) ///< one transaction's frame
 
 typedef enum memdb_open_flags {
     MEMDB_OPEN_CREATE = 1,    ///< create the database where the directory is missing or empty
@@ -125,9 +129,9 @@ typedef enum memdb_open_flags {
 } memdb_open_flags_t;
 
 typedef enum memdb_io_backend {
-    MEMDB_IO_AUTO = 0,    ///< what works best here (pwrite and fdatasync)
+    MEMDB_IO_AUTO = 0, ///< what works best here (pwrite and fdatasync)
     MEMDB_IO_PWRITE = 1,
-    MEMDB_IO_URING = 2    ///< MEMDB_UNSUPPORTED at open where the kernel refuses io_uring
+    MEMDB_IO_URING = 2 ///< MEMDB_UNSUPPORTED at open where the kernel refuses io_uring
 } memdb_io_backend_t;
 
 /// Receives what the engine wants a person to know: recovery, damage, a checkpoint that fails.
@@ -136,15 +140,16 @@ typedef void (*memdb_log_fn)(void *context, memdb_status_t severity, const char 
 
 typedef struct memdb_options {
     size_t size;
-    uint32_t flags;                    ///< memdb_open_flags_t
-    memdb_durability_t durability;     ///< at creation: the database's default; else: this handle's default
+    uint32_t flags; ///< memdb_open_flags_t
+    memdb_durability_t
+        durability; ///< at creation: the database's default; else: this handle's default
     memdb_io_backend_t io_backend;
     memdb_log_fn log;
     void *log_context;
-    uint64_t checkpoint_log_bytes;     ///< log above the base that starts a checkpoint; default 32 MiB
-    uint64_t log_limit_bytes;          ///< log above the base at which writers wait; default 1 GiB
-    uint32_t busy_timeout_ms;          ///< how long they wait before MEMDB_BUSY; default 10,000
-    bool no_background;                ///< no background thread: the caller runs memdb_checkpoint itself
+    uint64_t checkpoint_log_bytes; ///< log above the base that starts a checkpoint; default 32 MiB
+    uint64_t log_limit_bytes;      ///< log above the base at which writers wait; default 1 GiB
+    uint32_t busy_timeout_ms;      ///< how long they wait before MEMDB_BUSY; default 10,000
+    bool no_background; ///< no background thread: the caller runs memdb_checkpoint itself
 } memdb_options_t;
 
 /// Why an open failed: there is no handle yet to ask.
@@ -162,9 +167,10 @@ typedef struct memdb_error {
 /// Errors      MEMDB_NOT_FOUND      no such directory, and no MEMDB_OPEN_CREATE.
 ///             MEMDB_NOT_DATABASE   a directory with other things in it.
 ///             MEMDB_VERSION        another format version.
-///             MEMDB_UNSUPPORTED    a network file system, or the database is open in another pid namespace.
-MEMDB_API memdb_status_t memdb_open(const char *path, const memdb_options_t *options, memdb_t **db_out,
-                                    memdb_error_t *error_out);
+///             MEMDB_UNSUPPORTED    a network file system, or the database is open in another pid
+///             namespace.
+MEMDB_API memdb_status_t memdb_open(const char *path, const memdb_options_t *options,
+                                    memdb_t **db_out, memdb_error_t *error_out);
 
 /// Close `db`. All its transactions, snapshots and other handles must have been released.
 ///
@@ -172,8 +178,8 @@ MEMDB_API memdb_status_t memdb_open(const char *path, const memdb_options_t *opt
 /// Errors      MEMDB_BUSY  something of it is still in use; nothing was closed.
 MEMDB_API memdb_status_t memdb_close(memdb_t *db);
 
-/// Copy the message of the last failure on this handle, by any thread, into `buffer` (always terminated).
-/// Returns its length without the terminator.
+/// Copy the message of the last failure on this handle, by any thread, into `buffer` (always
+/// terminated). Returns its length without the terminator.
 MEMDB_API size_t memdb_last_error(memdb_t *db, char *buffer, size_t buffer_size);
 
 /// Fold the durable log into segments, switch the catalog to them, and cut the log.
@@ -188,14 +194,14 @@ typedef struct memdb_stats {
     size_t size;
     uint64_t visible_lsn, durable_lsn, written_lsn, applied_lsn; ///< byte positions in the log
     uint64_t memories, spaces, links;
-    uint64_t log_bytes;              ///< log above the base, to be replayed at the next opening
+    uint64_t log_bytes; ///< log above the base, to be replayed at the next opening
     uint64_t segment_bytes, blob_bytes, catalog_bytes, file_bytes;
     uint64_t segments, tiers, runs;
-    uint64_t delta_bytes;            ///< private memory of the delta of this process
+    uint64_t delta_bytes; ///< private memory of the delta of this process
     uint64_t commits, conflicts, batches, syncs, checkpoints, merges; ///< by this handle
-    uint64_t snapshots;              ///< open now, this handle
-    int64_t oldest_snapshot_time;    ///< or MEMDB_TIME_NONE
-    uint64_t views_retired, views_reclaimed; ///< epoch-based reclamation
+    uint64_t snapshots;                                               ///< open now, this handle
+    int64_t oldest_snapshot_time;                                     ///< or MEMDB_TIME_NONE
+    uint64_t views_retired, views_reclaimed;                          ///< epoch-based reclamation
 } memdb_stats_t;
 
 MEMDB_API memdb_status_t memdb_get_stats(memdb_t *db, memdb_stats_t *stats_out);
@@ -218,8 +224,8 @@ MEMDB_API memdb_status_t memdb_backup(memdb_t *db, const char *path);
 /// What one snapshot sees never changes. NULL options: now.
 typedef struct memdb_snapshot_options {
     size_t size;
-    uint64_t as_of_lsn;  ///< 0: now. MEMDB_UNSUPPORTED in this version when set.
-    int64_t as_of_time;  ///< 0: now. MEMDB_UNSUPPORTED in this version when set.
+    uint64_t as_of_lsn; ///< 0: now. MEMDB_UNSUPPORTED in this version when set.
+    int64_t as_of_time; ///< 0: now. MEMDB_UNSUPPORTED in this version when set.
 } memdb_snapshot_options_t;
 
 /// Begin a snapshot: everything that was acknowledged to any process before this call is in it.
@@ -236,12 +242,14 @@ MEMDB_API int64_t memdb_snapshot_time(const memdb_snapshot_t *snapshot);
 
 // ---------------------------------------------------------------------------------- transactions
 
-/// Begin a transaction. It reads at its snapshot, plus its own writes; the first committer of a change wins.
+/// Begin a transaction. It reads at its snapshot, plus its own writes; the first committer of a
+/// change wins.
 ///
 /// Ownership   consumed by memdb_txn_commit or memdb_txn_abort.
 MEMDB_API memdb_status_t memdb_txn_begin(memdb_t *db, memdb_txn_t **txn_out);
 
-/// The transaction's view: for every function that takes a snapshot. Sees the transaction's own writes.
+/// The transaction's view: for every function that takes a snapshot. Sees the transaction's own
+/// writes.
 ///
 /// Ownership   lent until the transaction ends; never pass it to memdb_snapshot_end.
 MEMDB_API memdb_snapshot_t *memdb_txn_snapshot(memdb_txn_t *txn);
@@ -251,12 +259,13 @@ MEMDB_API memdb_snapshot_t *memdb_txn_snapshot(memdb_txn_t *txn);
 /// durability  of this commit; MEMDB_DURABILITY_DEFAULT: the handle's.
 /// lsn_out     optional; the log position after the commit, in bytes.
 /// Ownership   consumes `txn` on every path.
-/// Blocks      at most one group commit (a write, and a sync for full); under back-pressure up to busy_timeout_ms.
-/// Durability  as asked, once MEMDB_OK returns.
-/// Errors      MEMDB_CONFLICT  a thing that it writes was changed since its snapshot; nothing written; retry.
+/// Blocks      at most one group commit (a write, and a sync for full); under back-pressure up to
+/// busy_timeout_ms. Durability  as asked, once MEMDB_OK returns. Errors      MEMDB_CONFLICT  a
+/// thing that it writes was changed since its snapshot; nothing written; retry.
 ///             MEMDB_BUSY      the log is at its limit; nothing written.
 ///             MEMDB_IO        outcome unknown until reopen; the database is failed.
-MEMDB_API memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability, uint64_t *lsn_out);
+MEMDB_API memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability,
+                                          uint64_t *lsn_out);
 MEMDB_API void memdb_txn_abort(memdb_txn_t *txn);
 
 // ---------------------------------------------------------------------------------- spaces
@@ -264,33 +273,37 @@ MEMDB_API void memdb_txn_abort(memdb_txn_t *txn);
 typedef uint32_t memdb_space_t; ///< never 0, never reused
 
 typedef enum memdb_tokenizer_kind {
-    MEMDB_TOKENIZER_ENGLISH = 0, ///< case and accents folded, English stems, CJK unigrams and bigrams
-    MEMDB_TOKENIZER_PLAIN = 1    ///< the same without stemming
+    MEMDB_TOKENIZER_ENGLISH =
+        0,                    ///< case and accents folded, English stems, CJK unigrams and bigrams
+    MEMDB_TOKENIZER_PLAIN = 1 ///< the same without stemming
 } memdb_tokenizer_kind_t;
 
 typedef struct memdb_space_options {
     size_t size;
-    uint32_t dimension;             ///< of vectors; 0: fixed by the first vector
+    uint32_t dimension; ///< of vectors; 0: fixed by the first vector
     memdb_metric_t metric;
     memdb_tokenizer_kind_t tokenizer;
 } memdb_space_options_t;
 
 typedef struct memdb_space_info {
     memdb_space_t space;
-    memdb_bytes_t name;             ///< lent as the function says
-    uint32_t dimension;             ///< 0: no vector yet
+    memdb_bytes_t name; ///< lent as the function says
+    uint32_t dimension; ///< 0: no vector yet
     memdb_metric_t metric;
     memdb_tokenizer_kind_t tokenizer;
     uint64_t memories;
-    uint64_t text_bytes;            ///< bytes of text in live memories
+    uint64_t text_bytes; ///< bytes of text in live memories
 } memdb_space_info_t;
 
 /// Create a space. Errors: MEMDB_EXISTS.
 MEMDB_API memdb_status_t memdb_space_create(memdb_txn_t *txn, memdb_bytes_t name,
-                                            const memdb_space_options_t *options, memdb_space_t *space_out);
+                                            const memdb_space_options_t *options,
+                                            memdb_space_t *space_out);
 /// Find a space, or create it with default options.
-MEMDB_API memdb_status_t memdb_space_ensure(memdb_txn_t *txn, memdb_bytes_t name, memdb_space_t *space_out);
-/// Drop a space with all in it. A commit into it that runs meanwhile conflicts. Errors: MEMDB_NOT_FOUND.
+MEMDB_API memdb_status_t memdb_space_ensure(memdb_txn_t *txn, memdb_bytes_t name,
+                                            memdb_space_t *space_out);
+/// Drop a space with all in it. A commit into it that runs meanwhile conflicts. Errors:
+/// MEMDB_NOT_FOUND.
 MEMDB_API memdb_status_t memdb_space_drop(memdb_txn_t *txn, memdb_bytes_t name);
 /// Find a space by name. Errors: MEMDB_NOT_FOUND.
 MEMDB_API memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name,
@@ -298,19 +311,23 @@ MEMDB_API memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_byte
 /// What is known of a space; the name is lent until the snapshot ends.
 MEMDB_API memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t space,
                                               memdb_space_info_t *info_out);
-/// Call `visit` for each space in order of name, until it returns false. Names are lent until the snapshot ends.
+/// Call `visit` for each space in order of name, until it returns false. Names are lent until the
+/// snapshot ends.
 MEMDB_API memdb_status_t memdb_space_list(memdb_snapshot_t *snapshot,
-                                          bool (*visit)(void *context, const memdb_space_info_t *info),
+                                          bool (*visit)(void *context,
+                                                        const memdb_space_info_t *info),
                                           void *context);
 
-/// Turns texts into vectors: `count` texts in, count x dimension floats out, row-major. Returns false on failure.
-/// Called by the thread that puts or recalls, never under a lock of memdb.
-typedef bool (*memdb_embed_fn)(void *context, const memdb_bytes_t *texts, size_t count, float *vectors_out);
+/// Turns texts into vectors: `count` texts in, count x dimension floats out, row-major. Returns
+/// false on failure. Called by the thread that puts or recalls, never under a lock of memdb.
+typedef bool (*memdb_embed_fn)(void *context, const memdb_bytes_t *texts, size_t count,
+                               float *vectors_out);
 
-/// Use `embed` for texts that are put into, or asked of, the space `name` without a vector, through this handle.
-/// NULL `embed` ends that. The space need not exist yet.
-MEMDB_API memdb_status_t memdb_embedder_register(memdb_t *db, memdb_bytes_t name, uint32_t dimension,
-                                                 memdb_embed_fn embed, void *context);
+/// Use `embed` for texts that are put into, or asked of, the space `name` without a vector, through
+/// this handle. NULL `embed` ends that. The space need not exist yet.
+MEMDB_API memdb_status_t memdb_embedder_register(memdb_t *db, memdb_bytes_t name,
+                                                 uint32_t dimension, memdb_embed_fn embed,
+                                                 void *context);
 
 // ---------------------------------------------------------------------------------- memories
 
@@ -332,7 +349,8 @@ typedef enum memdb_fields {
     MEMDB_FIELD_BLOBS = 1u << 13
 } memdb_fields_t;
 
-/// A blob of a memory: `reference` names its bytes in the arena (from memdb_blob_put or a blob writer).
+/// A blob of a memory: `reference` names its bytes in the arena (from memdb_blob_put or a blob
+/// writer).
 typedef struct memdb_blob {
     uint8_t reference[32];
     uint64_t size_bytes;
@@ -341,13 +359,13 @@ typedef struct memdb_blob {
 
 typedef struct memdb_memory {
     size_t size;
-    uint32_t fields;           ///< memdb_fields_t
-    memdb_space_t space;       ///< out
-    uint64_t id;               ///< in: 0, or the memory to change. out: its id
-    uint64_t version;          ///< out: log position of the commit that wrote this version
-    memdb_bytes_t key;         ///< unique in its space
+    uint32_t fields;     ///< memdb_fields_t
+    memdb_space_t space; ///< out
+    uint64_t id;         ///< in: 0, or the memory to change. out: its id
+    uint64_t version;    ///< out: log position of the commit that wrote this version
+    memdb_bytes_t key;   ///< unique in its space
     memdb_bytes_t text, kind, session, actor;
-    int64_t time;              ///< of the event; by default the time of the put
+    int64_t time; ///< of the event; by default the time of the put
     int64_t valid_from, valid_to, expires;
     double importance;         ///< finite
     uint32_t tokens;           ///< cost in a model's context
@@ -360,16 +378,18 @@ typedef struct memdb_memory {
 
 /// Put a memory into a space.
 ///
-/// memory      with `id`: changes that memory. Else with a key that the space knows: changes that one (upsert).
+/// memory      with `id`: changes that memory. Else with a key that the space knows: changes that
+/// one (upsert).
 ///             Else a new memory. A change keeps the fields that are not set in `fields`.
-///             MEMDB_FIELD_TEXT with size 0 clears the text; the same for other fields and MEMDB_TIME_NONE.
+///             MEMDB_FIELD_TEXT with size 0 clears the text; the same for other fields and
+///             MEMDB_TIME_NONE.
 /// id_out      optional.
 /// Errors      MEMDB_NOT_FOUND  `id` is given and not there.
-///             MEMDB_INVALID    not UTF-8; NaN; another dimension; attrs not a JSON object; valid_to before valid_from.
-///             MEMDB_EXISTS     the key belongs to another memory than `id`.
-///             MEMDB_LIMIT      a field or the transaction is too large.
-MEMDB_API memdb_status_t memdb_put(memdb_txn_t *txn, memdb_space_t space, const memdb_memory_t *memory,
-                                   uint64_t *id_out);
+///             MEMDB_INVALID    not UTF-8; NaN; another dimension; attrs not a JSON object;
+///             valid_to before valid_from. MEMDB_EXISTS     the key belongs to another memory than
+///             `id`. MEMDB_LIMIT      a field or the transaction is too large.
+MEMDB_API memdb_status_t memdb_put(memdb_txn_t *txn, memdb_space_t space,
+                                   const memdb_memory_t *memory, uint64_t *id_out);
 
 /// Forget a memory: it is in no later snapshot. Errors: MEMDB_NOT_FOUND.
 MEMDB_API memdb_status_t memdb_forget(memdb_txn_t *txn, memdb_space_t space, uint64_t id);
@@ -380,12 +400,12 @@ MEMDB_API memdb_status_t memdb_forget(memdb_txn_t *txn, memdb_space_t space, uin
 /// Errors      MEMDB_NOT_FOUND
 MEMDB_API memdb_status_t memdb_get(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
                                    memdb_memory_t *memory_out);
-MEMDB_API memdb_status_t memdb_get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space, memdb_bytes_t key,
-                                          memdb_memory_t *memory_out);
+MEMDB_API memdb_status_t memdb_get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                          memdb_bytes_t key, memdb_memory_t *memory_out);
 
 /// The vector of a memory, from its INT8 codes: `dimension` floats. Errors: MEMDB_NOT_FOUND.
-MEMDB_API memdb_status_t memdb_get_vector(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
-                                          float *vector_out, uint32_t dimension);
+MEMDB_API memdb_status_t memdb_get_vector(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                          uint64_t id, float *vector_out, uint32_t dimension);
 
 typedef enum memdb_order {
     MEMDB_ORDER_TIME = 0,    ///< (time, id)
@@ -396,26 +416,28 @@ typedef enum memdb_order {
 typedef struct memdb_cursor_options {
     size_t size;
     memdb_order_t order;
-    memdb_bytes_t session;   ///< MEMDB_ORDER_SESSION
-    memdb_bytes_t prefix;    ///< MEMDB_ORDER_KEY: only keys that begin so
-    int64_t from, to;        ///< time range [from, to); 0 and 0: all. MEMDB_TIME_NONE: open on that side
+    memdb_bytes_t session; ///< MEMDB_ORDER_SESSION
+    memdb_bytes_t prefix;  ///< MEMDB_ORDER_KEY: only keys that begin so
+    int64_t from, to; ///< time range [from, to); 0 and 0: all. MEMDB_TIME_NONE: open on that side
     bool has_from, has_to;
-    memdb_bytes_t after;     ///< go on after the position that memdb_cursor_position gave
+    memdb_bytes_t after; ///< go on after the position that memdb_cursor_position gave
 } memdb_cursor_options_t;
 
 /// Iterate over the memories of a space.
 ///
 /// Ownership   release with memdb_cursor_close, before the snapshot ends.
 MEMDB_API memdb_status_t memdb_cursor_open(memdb_snapshot_t *snapshot, memdb_space_t space,
-                                           const memdb_cursor_options_t *options, memdb_cursor_t **cursor_out);
-/// The memories of the session of memory `id`, in order: up to `before` ones before it, itself, up to `after`
-/// ones after it. A memory without a session is alone. Errors: MEMDB_NOT_FOUND.
-MEMDB_API memdb_status_t memdb_trace_open(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
-                                          uint32_t before, uint32_t after, memdb_cursor_t **cursor_out);
+                                           const memdb_cursor_options_t *options,
+                                           memdb_cursor_t **cursor_out);
+/// The memories of the session of memory `id`, in order: up to `before` ones before it, itself, up
+/// to `after` ones after it. A memory without a session is alone. Errors: MEMDB_NOT_FOUND.
+MEMDB_API memdb_status_t memdb_trace_open(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                          uint64_t id, uint32_t before, uint32_t after,
+                                          memdb_cursor_t **cursor_out);
 /// Step. The memory is lent until the snapshot ends. MEMDB_DONE at the end.
 MEMDB_API memdb_status_t memdb_cursor_next(memdb_cursor_t *cursor, memdb_memory_t *memory_out);
-/// The position after the last step: opaque bytes for memdb_cursor_options_t.after, lent until the next step.
-/// Valid in other snapshots and processes.
+/// The position after the last step: opaque bytes for memdb_cursor_options_t.after, lent until the
+/// next step. Valid in other snapshots and processes.
 MEMDB_API memdb_bytes_t memdb_cursor_position(const memdb_cursor_t *cursor);
 MEMDB_API void memdb_cursor_close(memdb_cursor_t *cursor);
 
@@ -424,19 +446,19 @@ MEMDB_API void memdb_cursor_close(memdb_cursor_t *cursor);
 typedef struct memdb_link {
     size_t size;
     memdb_space_t space;
-    uint64_t from, to;          ///< memories of the same space
-    memdb_bytes_t type;         ///< may be empty
-    double weight;              ///< finite; memdb_put_link takes 0 as 0: set it
-    memdb_bytes_t attrs;        ///< a JSON object, or empty
+    uint64_t from, to;   ///< memories of the same space
+    memdb_bytes_t type;  ///< may be empty
+    double weight;       ///< finite; memdb_put_link takes 0 as 0: set it
+    memdb_bytes_t attrs; ///< a JSON object, or empty
     int64_t valid_from, valid_to;
-    uint64_t version;           ///< out
+    uint64_t version; ///< out
 } memdb_link_t;
 
 /// Create or replace the link (from, to, type). Errors: MEMDB_NOT_FOUND (an end is not there).
 MEMDB_API memdb_status_t memdb_put_link(memdb_txn_t *txn, const memdb_link_t *link);
 /// Remove it. Errors: MEMDB_NOT_FOUND.
-MEMDB_API memdb_status_t memdb_remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t from, uint64_t to,
-                                           memdb_bytes_t type);
+MEMDB_API memdb_status_t memdb_remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t from,
+                                           uint64_t to, memdb_bytes_t type);
 
 typedef enum memdb_direction {
     MEMDB_DIRECTION_OUT = 0,
@@ -444,47 +466,55 @@ typedef enum memdb_direction {
     MEMDB_DIRECTION_BOTH = 2
 } memdb_direction_t;
 
-/// The links of a memory, one hop; with `type` (size > 0) only those. Ordered by direction, type, other end.
-MEMDB_API memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
-                                          memdb_direction_t direction, memdb_bytes_t type,
-                                          memdb_link_cursor_t **cursor_out);
+/// The links of a memory, one hop; with `type` (size > 0) only those. Ordered by direction, type,
+/// other end.
+MEMDB_API memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                          uint64_t id, memdb_direction_t direction,
+                                          memdb_bytes_t type, memdb_link_cursor_t **cursor_out);
 /// Step; the link is lent until the snapshot ends. MEMDB_DONE at the end.
 MEMDB_API memdb_status_t memdb_links_next(memdb_link_cursor_t *cursor, memdb_link_t *link_out);
 MEMDB_API void memdb_links_close(memdb_link_cursor_t *cursor);
 
 // ---------------------------------------------------------------------------------- blobs
 
-/// Put bytes into the blob arena (stored once for equal content) and describe them in `blob_out`, to be named by
-/// memdb_put in the same transaction. A blob that no committed memory names is garbage.
+/// Put bytes into the blob arena (stored once for equal content) and describe them in `blob_out`,
+/// to be named by memdb_put in the same transaction. A blob that no committed memory names is
+/// garbage.
 ///
 /// blob_out    media_type is left empty for the caller to set.
 /// Durability  the bytes are synced before the frame that names them is written at full.
-MEMDB_API memdb_status_t memdb_blob_put(memdb_txn_t *txn, const void *data, size_t size, memdb_blob_t *blob_out);
+MEMDB_API memdb_status_t memdb_blob_put(memdb_txn_t *txn, const void *data, size_t size,
+                                        memdb_blob_t *blob_out);
 
 /// The same as a stream, at constant memory.
 ///
-/// Ownership   consumed by memdb_blob_writer_finish or memdb_blob_writer_abort, before the transaction ends.
+/// Ownership   consumed by memdb_blob_writer_finish or memdb_blob_writer_abort, before the
+/// transaction ends.
 MEMDB_API memdb_status_t memdb_blob_writer_open(memdb_txn_t *txn, memdb_blob_writer_t **writer_out);
-MEMDB_API memdb_status_t memdb_blob_writer_append(memdb_blob_writer_t *writer, const void *data, size_t size);
-MEMDB_API memdb_status_t memdb_blob_writer_finish(memdb_blob_writer_t *writer, memdb_blob_t *blob_out);
+MEMDB_API memdb_status_t memdb_blob_writer_append(memdb_blob_writer_t *writer, const void *data,
+                                                  size_t size);
+MEMDB_API memdb_status_t memdb_blob_writer_finish(memdb_blob_writer_t *writer,
+                                                  memdb_blob_t *blob_out);
 MEMDB_API void memdb_blob_writer_abort(memdb_blob_writer_t *writer);
 
 /// Read a blob as named by a memory of this snapshot.
 ///
 /// Ownership   release with memdb_blob_reader_close, before the snapshot ends.
-MEMDB_API memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot, const memdb_blob_t *blob,
+MEMDB_API memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot,
+                                                const memdb_blob_t *blob,
                                                 memdb_blob_reader_t **reader_out);
-/// Read up to `size` bytes at `offset`; *read_out is less than `size` at the end only. Checked before it is given.
-MEMDB_API memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uint64_t offset, void *buffer,
-                                                size_t size, size_t *read_out);
+/// Read up to `size` bytes at `offset`; *read_out is less than `size` at the end only. Checked
+/// before it is given.
+MEMDB_API memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uint64_t offset,
+                                                void *buffer, size_t size, size_t *read_out);
 MEMDB_API void memdb_blob_reader_close(memdb_blob_reader_t *reader);
 
 // ---------------------------------------------------------------------------------- recall
 
 typedef enum memdb_recall_mode {
-    MEMDB_RECALL_AUTO = 0,   ///< all signals that the query has
-    MEMDB_RECALL_WORDS = 1,  ///< words alone: exact BM25 order, no trace, no vector
-    MEMDB_RECALL_VECTOR = 2  ///< vectors alone: exact order by the space's metric
+    MEMDB_RECALL_AUTO = 0,  ///< all signals that the query has
+    MEMDB_RECALL_WORDS = 1, ///< words alone: exact BM25 order, no trace, no vector
+    MEMDB_RECALL_VECTOR = 2 ///< vectors alone: exact order by the space's metric
 } memdb_recall_mode_t;
 
 /// The signals of recall; a hit carries each one's share of its score.
@@ -499,17 +529,17 @@ MEMDB_API const char *memdb_signal_name(memdb_signal_t signal);
 
 typedef struct memdb_query {
     size_t size;
-    const memdb_space_t *spaces;  ///< one or more
+    const memdb_space_t *spaces; ///< one or more
     size_t space_count;
-    memdb_bytes_t text;           ///< words; "a phrase" in quotes counts extra, pre* is a prefix
-    const float *vector;          ///< optional
+    memdb_bytes_t text;  ///< words; "a phrase" in quotes counts extra, pre* is a prefix
+    const float *vector; ///< optional
     uint32_t dimension;
-    memdb_bytes_t session;        ///< size > 0: only memories of this session
-    uint32_t k;                   ///< default 10, at most 10,000
+    memdb_bytes_t session; ///< size > 0: only memories of this session
+    uint32_t k;            ///< default 10, at most 10,000
     memdb_recall_mode_t mode;
     double weights[MEMDB_SIGNAL_COUNT]; ///< used when has_weights
     bool has_weights;
-    bool phrase_required;         ///< a quoted phrase must occur as such, and every prefix must match
+    bool phrase_required; ///< a quoted phrase must occur as such, and every prefix must match
 } memdb_query_t;
 
 typedef struct memdb_hit {
@@ -519,8 +549,8 @@ typedef struct memdb_hit {
     double signals[MEMDB_SIGNAL_COUNT]; ///< shares; their sum is the score
 } memdb_hit_t;
 
-/// Rank the memories of the given spaces; best first, ties by id. A memory that expired before the snapshot's
-/// time is not found.
+/// Rank the memories of the given spaces; best first, ties by id. A memory that expired before the
+/// snapshot's time is not found.
 ///
 /// Ownership   release with memdb_result_free; it does not depend on the snapshot.
 /// Errors      MEMDB_INVALID    nothing is asked, NaN, or another dimension than the space's.

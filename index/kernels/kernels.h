@@ -1,5 +1,5 @@
-// Distance kernels over INT8 codes, behind one dispatch. Each has a scalar twin; all variants are equal bit for bit,
-// because they compute the same integer.
+// Distance kernels over INT8 codes, behind one dispatch. Each has a scalar twin; all variants are
+// equal bit for bit, because they compute the same integer.
 #ifndef MEMDB_INDEX_KERNELS_KERNELS_H
 #define MEMDB_INDEX_KERNELS_KERNELS_H
 
@@ -15,11 +15,14 @@ typedef enum memdb__kernel_level {
 
 typedef struct memdb__kernels {
     memdb__kernel_level_t level;
-    /// Sum of a[i] * b[i]. Codes are in [-127, 127]; size up to 4,096, any alignment; rows are padded with zeros to 64 bytes.
+    /// Sum of a[i] * b[i]. Codes are in [-127, 127]; size up to 4,096, any alignment; rows are
+    /// padded with zeros to 64 bytes.
     int32_t (*dot)(const int8_t *a, const int8_t *b, size_t size);
-    /// One query against `count` rows `stride` bytes apart (a multiple of 64, rows 64-byte aligned): the hot loop of the exact scan.
-    /// `size` is the stride or less; bytes from the dimension up to the stride are zero in both.
-    void (*dot_rows)(const int8_t *query, const int8_t *rows, size_t stride, size_t count, int32_t *dots_out);
+    /// One query against `count` rows `stride` bytes apart (a multiple of 64, rows 64-byte
+    /// aligned): the hot loop of the exact scan. `size` is the stride or less; bytes from the
+    /// dimension up to the stride are zero in both.
+    void (*dot_rows)(const int8_t *query, const int8_t *rows, size_t stride, size_t count,
+                     int32_t *dots_out);
 } memdb__kernels_t;
 
 /// The best kernels for this CPU (found once).

@@ -1,18 +1,21 @@
-// Words: tokenizer, term bags, and an inverted index in the one shape: lists in memory over immutable segments.
+// Words: tokenizer, term bags, and an inverted index in the one shape: lists in memory over
+// immutable segments.
 //
-// A document is one version of a memory's text: (space, id, version). Its *bag* is its terms with their counts,
-// made once by the writer and carried in the log, so that followers never tokenise. Sources (delta lists and segments)
-// are never changed where a reader looks; a newer version of a memory is a newer document, and the search asks `live`
-// which of them the snapshot sees. Statistics are exact at a current snapshot: a delete carries the old bag.
+// A document is one version of a memory's text: (space, id, version). Its *bag* is its terms with
+// their counts, made once by the writer and carried in the log, so that followers never tokenise.
+// Sources (delta lists and segments) are never changed where a reader looks; a newer version of a
+// memory is a newer document, and the search asks `live` which of them the snapshot sees.
+// Statistics are exact at a current snapshot: a delete carries the old bag.
 //
-// Bag encoding: varint token count (the document's length), varint count of distinct terms, then for each term in
-// rising order of bytes: varint size, bytes, varint tf (1 or more).
+// Bag encoding: varint token count (the document's length), varint count of distinct terms, then
+// for each term in rising order of bytes: varint size, bytes, varint tf (1 or more).
 //
-// Segment layout (Lucene and the BitFunnel/impact literature name the parts; docs/file_format.md has the bytes): documents of a
-// space are contiguous, sorted by id, in chunks of 65,536; a posting is u16 offset in the chunk + u8 code of a
-// (tf, quantised length) pair, so that a score is one lookup in a table of 256 that the query builds from the average
-// length; scores are added as u8 into a byte array of the chunk, scanned with SIMD, and the few documents that can
-// matter are scored exactly with exact tf and length.
+// Segment layout (Lucene and the BitFunnel/impact literature name the parts; docs/file_format.md
+// has the bytes): documents of a space are contiguous, sorted by id, in chunks of 65,536; a posting
+// is u16 offset in the chunk + u8 code of a (tf, quantised length) pair, so that a score is one
+// lookup in a table of 256 that the query builds from the average length; scores are added as u8
+// into a byte array of the chunk, scanned with SIMD, and the few documents that can matter are
+// scored exactly with exact tf and length.
 #ifndef MEMDB_INDEX_LEXICAL_LEXICAL_H
 #define MEMDB_INDEX_LEXICAL_LEXICAL_H
 
@@ -26,78 +29,98 @@
 /// Called for each token in order. Returns false to stop.
 typedef bool (*memdb__token_fn)(void *context, const char *term, size_t size, uint32_t position);
 
-/// NFKC case folding, accents stripped, runs of letters and digits; CJK as unigrams and bigrams; English stems if `kind` says.
-/// Any bytes are accepted (bad UTF-8 separates words). Thread-safe. False: out of memory.
-bool memdb__tokenize(memdb_tokenizer_kind_t kind, const char *text, size_t size, memdb__token_fn token, void *context);
+/// NFKC case folding, accents stripped, runs of letters and digits; CJK as unigrams and bigrams;
+/// English stems if `kind` says. Any bytes are accepted (bad UTF-8 separates words). Thread-safe.
+/// False: out of memory.
+bool memdb__tokenize(memdb_tokenizer_kind_t kind, const char *text, size_t size,
+                     memdb__token_fn token, void *context);
 
-/// Append the bag of `text` (with the actor's name, if that is indexed) to `bag`. An empty text gives an empty bag (0, 0).
-memdb_status_t memdb__bag_encode(memdb_tokenizer_kind_t kind, const char *text, size_t size, const char *actor, size_t actor_size,
-                                 memdb__buffer_t *bag, memdb_error_t *error);
+/// Append the bag of `text` (with the actor's name, if that is indexed) to `bag`. An empty text
+/// gives an empty bag (0, 0).
+memdb_status_t memdb__bag_encode(memdb_tokenizer_kind_t kind, const char *text, size_t size,
+                                 const char *actor, size_t actor_size, memdb__buffer_t *bag,
+                                 memdb_error_t *error);
 /// Whether hostile bytes are a well-formed bag.
 bool memdb__bag_verify(const uint8_t *bag, size_t size);
 
 // ------------------------------------------------------------------------------ delta lists
 
-/// The words of one run of the delta. One writer (the caller serialises), any number of readers beside it without a lock.
-/// Memory is freed as a whole.
+/// The words of one run of the delta. One writer (the caller serialises), any number of readers
+/// beside it without a lock. Memory is freed as a whole.
 typedef struct memdb__words_list memdb__words_list_t;
 
 memdb__words_list_t *memdb__words_list_create(void); // NULL: out of memory
 void memdb__words_list_destroy(memdb__words_list_t *list);
 /// Add a document. Versions rise from call to call. Copies what it needs.
-memdb_status_t memdb__words_list_add(memdb__words_list_t *list, memdb_space_t space, uint64_t id, uint64_t version,
-                                     const uint8_t *bag, size_t bag_size, memdb_error_t *error);
+memdb_status_t memdb__words_list_add(memdb__words_list_t *list, memdb_space_t space, uint64_t id,
+                                     uint64_t version, const uint8_t *bag, size_t bag_size,
+                                     memdb_error_t *error);
 /// The document with this bag, wherever it is, is dead from `version` on: statistics only.
-memdb_status_t memdb__words_list_remove(memdb__words_list_t *list, memdb_space_t space, uint64_t version,
-                                        const uint8_t *bag, size_t bag_size, memdb_error_t *error);
+memdb_status_t memdb__words_list_remove(memdb__words_list_t *list, memdb_space_t space,
+                                        uint64_t version, const uint8_t *bag, size_t bag_size,
+                                        memdb_error_t *error);
 size_t memdb__words_list_bytes(const memdb__words_list_t *list);
 
 // ------------------------------------------------------------------------------ segments
 
 typedef struct memdb__words_segment memdb__words_segment_t;
 
-memdb_status_t memdb__words_segment_open(int directory, const char *name, const memdb__segment_identity_t *identity, uint64_t file_size, uint64_t checksum,
-                                         memdb__words_segment_t **segment_out, memdb_error_t *error);
+memdb_status_t memdb__words_segment_open(int directory, const char *name,
+                                         const memdb__segment_identity_t *identity,
+                                         uint64_t file_size, uint64_t checksum,
+                                         memdb__words_segment_t **segment_out,
+                                         memdb_error_t *error);
 void memdb__words_segment_close(memdb__words_segment_t *segment);
 memdb__container_t *memdb__words_segment_container(memdb__words_segment_t *segment);
-memdb_status_t memdb__words_segment_verify(memdb__words_segment_t *segment, memdb_verify_fn found, void *context, memdb_error_t *error);
+memdb_status_t memdb__words_segment_verify(memdb__words_segment_t *segment, memdb_verify_fn found,
+                                           void *context, memdb_error_t *error);
 
-/// Whether document (id, version) is what the asker sees: for a search its snapshot, for a merge the LSN that it folds to.
+/// Whether document (id, version) is what the asker sees: for a search its snapshot, for a merge
+/// the LSN that it folds to.
 typedef bool (*memdb__live_fn)(void *context, memdb_space_t space, uint64_t id, uint64_t version);
 
-/// One source of words; exactly one of the pointers is set. A list counts only up to the query's `visible` version.
+/// One source of words; exactly one of the pointers is set. A list counts only up to the query's
+/// `visible` version.
 typedef struct memdb__words_source {
     memdb__words_list_t *list;
     memdb__words_segment_t *segment;
 } memdb__words_source_t;
 
-/// Write one segment from lists and segments (oldest first): documents that are live; per space and term the *net* counts
-/// (documents added less removed, summed over the sources, dead or not), which stay exact when dead documents are dropped.
-/// Spaces for which `space_live` says no are left out whole. Lists are taken up to `visible`.
-/// An empty result still makes a file.
-memdb_status_t memdb__words_segment_write(int directory, const char *name, const memdb__segment_identity_t *identity,
-                                          const memdb__words_source_t *sources, size_t source_count, uint64_t visible,
-                                          memdb__live_fn live, bool (*space_live)(void *context, memdb_space_t space), void *context,
-                                          uint64_t *file_size_out, uint64_t *checksum_out, memdb_error_t *error);
+/// Write one segment from lists and segments (oldest first): documents that are live; per space and
+/// term the *net* counts (documents added less removed, summed over the sources, dead or not),
+/// which stay exact when dead documents are dropped. Spaces for which `space_live` says no are left
+/// out whole. Lists are taken up to `visible`. An empty result still makes a file.
+memdb_status_t memdb__words_segment_write(int directory, const char *name,
+                                          const memdb__segment_identity_t *identity,
+                                          const memdb__words_source_t *sources, size_t source_count,
+                                          uint64_t visible, memdb__live_fn live,
+                                          bool (*space_live)(void *context, memdb_space_t space),
+                                          void *context, uint64_t *file_size_out,
+                                          uint64_t *checksum_out, memdb_error_t *error);
 
 // ------------------------------------------------------------------------------ search
 
 typedef struct memdb__words_query memdb__words_query_t;
 
-#define MEMDB__WORDS_QUERY_WORDS 4096u   // words of a question that are read; the rest is ignored
-#define MEMDB__WORDS_PREFIX_TERMS 64u    // a prefix stands for so many of its terms, the most frequent ones
+#define MEMDB__WORDS_QUERY_WORDS 4096u // words of a question that are read; the rest is ignored
+#define MEMDB__WORDS_PREFIX_TERMS                                                                  \
+    64u // a prefix stands for so many of its terms, the most frequent ones
 
-/// Parse a question: terms (stop words dropped, unless nothing is left; a repeated term counts once), "quoted phrases"
-/// (their terms count as terms too), and prefix* terms: each term that begins with the prefix, and the stem of the
-/// prefix itself. A query may be used for many searches, by one thread at a time.
-memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char *text, size_t size, memdb__words_query_t **query_out, memdb_error_t *error);
+/// Parse a question: terms (stop words dropped, unless nothing is left; a repeated term counts
+/// once), "quoted phrases" (their terms count as terms too), and prefix* terms: each term that
+/// begins with the prefix, and the stem of the prefix itself. A query may be used for many
+/// searches, by one thread at a time.
+memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char *text, size_t size,
+                                         memdb__words_query_t **query_out, memdb_error_t *error);
 void memdb__words_query_destroy(memdb__words_query_t *query);
-size_t memdb__words_query_terms(const memdb__words_query_t *query);   // 0: nothing to ask
+size_t memdb__words_query_terms(const memdb__words_query_t *query); // 0: nothing to ask
 size_t memdb__words_query_phrases(const memdb__words_query_t *query);
-/// How often the phrases occur in `text` (tokenised as documents are), summed, and whether each phrase and each prefix
-/// occurs in it at all. The index keeps no positions: a search finds the candidates by their terms, and this decides.
-/// A prefix matches a word that begins with it, before or after stemming.
-memdb_status_t memdb__words_query_matches(memdb__words_query_t *query, const char *text, size_t size, bool *all_out, uint32_t *phrase_count_out,
+/// How often the phrases occur in `text` (tokenised as documents are), summed, and whether each
+/// phrase and each prefix occurs in it at all. The index keeps no positions: a search finds the
+/// candidates by their terms, and this decides. A prefix matches a word that begins with it, before
+/// or after stemming.
+memdb_status_t memdb__words_query_matches(memdb__words_query_t *query, const char *text,
+                                          size_t size, bool *all_out, uint32_t *phrase_count_out,
                                           memdb_error_t *error);
 
 typedef struct memdb__words_hit {
@@ -107,18 +130,21 @@ typedef struct memdb__words_hit {
 
 typedef struct memdb__words_search {
     memdb_space_t space;
-    uint64_t visible;               // documents of lists with a version up to this
+    uint64_t visible; // documents of lists with a version up to this
     const memdb__words_source_t *sources;
     size_t source_count;
-    memdb__live_fn live;            // called for promising documents only
+    memdb__live_fn live;                        // called for promising documents only
     bool (*accept)(void *context, uint64_t id); // optional filter, called before `live`
     void *context;
 } memdb__words_search_t;
 
-/// The best `capacity` live documents, best first, ties by id; exact BM25 with statistics of the whole snapshot.
+/// The best `capacity` live documents, best first, ties by id; exact BM25 with statistics of the
+/// whole snapshot.
 memdb_status_t memdb__words_search(memdb__words_query_t *query, const memdb__words_search_t *search,
-                                   memdb__words_hit_t *hits_out, size_t capacity, size_t *count_out, memdb_error_t *error);
-/// Exact BM25 of given documents: hits[i].id and .version are in, .score is out (0: no term matches, or not there).
+                                   memdb__words_hit_t *hits_out, size_t capacity, size_t *count_out,
+                                   memdb_error_t *error);
+/// Exact BM25 of given documents: hits[i].id and .version are in, .score is out (0: no term
+/// matches, or not there).
 memdb_status_t memdb__words_score(memdb__words_query_t *query, const memdb__words_search_t *search,
                                   memdb__words_hit_t *hits, size_t count, memdb_error_t *error);
 
@@ -126,6 +152,7 @@ memdb_status_t memdb__words_score(memdb__words_query_t *query, const memdb__word
 typedef struct memdb__words_totals {
     uint64_t documents, tokens;
 } memdb__words_totals_t;
-memdb_status_t memdb__words_totals(const memdb__words_search_t *search, memdb__words_totals_t *totals_out, memdb_error_t *error);
+memdb_status_t memdb__words_totals(const memdb__words_search_t *search,
+                                   memdb__words_totals_t *totals_out, memdb_error_t *error);
 
 #endif
