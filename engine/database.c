@@ -18,133 +18,6 @@
 #define DEFAULT_LOG_LIMIT (1u << 30)
 #define DEFAULT_BUSY_MS 10000
 
-// ------------------------------------------------------------------------------ forks
-
-// A child inherits the open file descriptions, and with them the locks on `lock`: a child that
-// outlived its parent would be taken for a process that has the database open. So the handler in
-// the child closes them, before anything else runs there.
-
-static _Atomic uint32_t forks;
-static pthread_mutex_t handles_mutex = PTHREAD_MUTEX_INITIALIZER;
-static memdb_t *handles; // all open handles of this process
-
-static void before_fork(void) {
-    pthread_mutex_lock(&handles_mutex);
-}
-
-static void after_fork_in_parent(void) {
-    pthread_mutex_unlock(&handles_mutex);
-}
-
-static void after_fork_in_child(void) {
-    atomic_fetch_add(&forks, 1);
-    for (memdb_t *db = handles; db; db = db->next_handle) {
-        memdb__io_close(db->lock);
-        db->lock = -1;
-    }
-    handles = NULL;
-    pthread_mutex_unlock(&handles_mutex);
-}
-
-static void watch_forks(void) {
-    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
-}
-
-static void add_handle(memdb_t *db) {
-    pthread_mutex_lock(&handles_mutex);
-    db->next_handle = handles;
-    handles = db;
-    pthread_mutex_unlock(&handles_mutex);
-}
-
-static void remove_handle(memdb_t *db) {
-    pthread_mutex_lock(&handles_mutex);
-    for (memdb_t **at = &handles; *at; at = &(*at)->next_handle) {
-        if (*at == db) {
-            *at = db->next_handle;
-            break;
-        }
-    }
-    pthread_mutex_unlock(&handles_mutex);
-}
-
-uint32_t memdb__fork_generation(void) {
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
-    return atomic_load_explicit(
-        &forks, memory_order_relaxed); // only changed in a child that has one thread
-}
-
-// ------------------------------------------------------------------------------ errors
-
-memdb_status_t memdb__report(memdb_t *db, memdb_status_t status, const memdb_error_t *error) {
-    if (status && status != MEMDB_DONE && db->fork_generation == memdb__fork_generation()) {
-        pthread_mutex_lock(&db->error_mutex);
-        db->error = *error;
-        if (error->status != status) {
-            memdb__fail(&db->error, status, "%s", memdb_status_text(status));
-        }
-        pthread_mutex_unlock(&db->error_mutex);
-    }
-    return status;
-}
-
-size_t memdb_last_error(memdb_t *db, char *buffer, size_t buffer_size) {
-    if (!db || db->fork_generation != memdb__fork_generation()) {
-        return buffer_size
-                   ? (size_t)snprintf(buffer, buffer_size, "%s", memdb_status_text(MEMDB_FORKED))
-                   : 0;
-    }
-    pthread_mutex_lock(&db->error_mutex);
-    int length = buffer_size ? snprintf(buffer, buffer_size, "%s", db->error.message) : 0;
-    pthread_mutex_unlock(&db->error_mutex);
-    return (size_t)length < buffer_size ? (size_t)length : buffer_size ? buffer_size - 1 : 0;
-}
-
-memdb_status_t memdb__usable(memdb_t *db, memdb_error_t *error) {
-    if (db->fork_generation != memdb__fork_generation()) {
-        return memdb__fail(
-            error, MEMDB_FORKED,
-            "the handle was opened in the parent process; open the database again in this one");
-    }
-    uint32_t broken =
-        atomic_load_explicit(&db->broken, memory_order_acquire); // pairs with memdb__apply_frame
-    if (broken) {
-        return memdb__fail(error, broken == MEMDB_CORRUPT ? MEMDB_CORRUPT : MEMDB_FAILED,
-                           "following the log failed (%s); close the database and open it again",
-                           memdb_status_text((memdb_status_t)broken));
-    }
-    return MEMDB_OK;
-}
-
-memdb_status_t memdb__writable(memdb_t *db, memdb_error_t *error) {
-    memdb_status_t status = memdb__usable(db, error);
-    if (status) {
-        return status;
-    }
-    if (db->read_only) {
-        return memdb__fail(error, MEMDB_READ_ONLY, "the database was opened for reading only");
-    }
-    if (atomic_load_explicit(&db->control->failed,
-                             memory_order_acquire)) { // pairs with the store in wal/
-        return memdb__fail(error, MEMDB_FAILED,
-                           "an earlier write or sync failed; close the database in every process "
-                           "and open it again");
-    }
-    return MEMDB_OK;
-}
-
-void memdb__tell(memdb_t *db, memdb_status_t severity, const char *format, ...) {
-    if (db->options.log) {
-        char message[600];
-        va_list arguments;
-        va_start(arguments, format);
-        vsnprintf(message, sizeof message, format, arguments);
-        va_end(arguments);
-        db->options.log(db->options.log_context, severity, message);
-    }
-}
-
 // ------------------------------------------------------------------------------ opening
 
 /// Open the directory, making it where asked for, and its file `lock`.
@@ -266,7 +139,7 @@ static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest,
         return memdb__error_context(error, "recover");
     }
     memdb__control_start_t start = {
-        .end_lsn = found.start,
+        .end_lsn = found.end,
         .applied = manifest->applied_lsn,
         .base_generation = manifest->generation,
         .segment_epoch = found.segment_epoch,
@@ -279,8 +152,8 @@ static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest,
         .next_space = larger(manifest->next_space, recovery.last_space + 1),
     };
     memcpy(start.database_id, db->database_id, 16);
-    atomic_store_explicit(&db->position, found.start,
-                          memory_order_release); // past the hole before the new segment
+    atomic_store_explicit(&db->position, found.end,
+                          memory_order_release);
     status = memdb__control_create(db->directory, &start, &db->control, error);
     if (!status && found.frames) {
         memdb__tell(db, MEMDB_OK,
@@ -442,7 +315,7 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
 static void destroy(memdb_t *db) {
     bool forked = db->fork_generation != memdb__fork_generation();
     if (!forked) {
-        remove_handle(db);
+        memdb__handle_remove(db);
     }
     memdb__blobs_close(db->blobs);
     memdb__wal_close(db->wal);
@@ -506,7 +379,7 @@ memdb_status_t memdb_open(const char *path, const memdb_options_t *options, memd
         } else {
             set_defaults(db, options);
             db->fork_generation = memdb__fork_generation();
-            add_handle(db);
+            memdb__handle_add(db);
             status = open_handle(db, path, &error);
             if (status == MEMDB_OK) {
                 *db_out = db;

@@ -4,9 +4,10 @@
 // and the base of segments that the catalog names. Files of the folder:
 //   database.c open and close      follow.c   applying the log, adopting a base, publishing views
 //   commit.c   group commit        txn.c      transactions and their private run
-//   snapshot.c snapshots           memory.c   put, forget, get
+//   snapshot.c snapshots           read.c     records, spaces, keys, sources of recall
+//   put.c      put, forget         memory.c   get            handle.c  forks, errors
 //   space.c    spaces, embedders   cursor.c   cursors and traces       link.c  links
-//   fold.c     the checkpoint      verify.c, backup.c, stats.c, blobs.c
+//   fold*.c    the checkpoint      verify.c, backup.c, stats.c, blobs.c
 //
 // Lock order: gate > checkpoint > catalog (file `lock`) > db->queue > writer mutex > db->apply >
 // sync mutex; db->error, db->lease and db->embedders are leaves.
@@ -139,6 +140,9 @@ void memdb__tell(memdb_t *db, memdb_status_t severity, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /// Counts forks of this process (in the children).
 uint32_t memdb__fork_generation(void);
+/// The list of this process's handles, which the fork handler walks.
+void memdb__handle_add(memdb_t *db);
+void memdb__handle_remove(memdb_t *db);
 
 // ------------------------------------------------------------------------------ follow.c
 
@@ -178,6 +182,11 @@ memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space,
 memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id,
                                   const memdb__record_t *record, uint64_t version,
                                   memdb_memory_t *memory_out, memdb_error_t *error);
+
+/// Check a text that a caller gave: size, UTF-8, and (unless allowed) no zero byte. `what` names
+/// it.
+memdb_status_t memdb__check_text(const char *what, memdb_bytes_t text, size_t limit, bool allow_nul,
+                                 memdb_error_t *error);
 
 // ------------------------------------------------------------------------------ for query/
 

@@ -1,0 +1,336 @@
+// Reading through a sight: records, spaces, keys; the sources and callbacks of recall; neighbours
+// in a session.
+#include "engine/engine.h"
+
+// ------------------------------------------------------------------------------ reading the
+// ordered map
+
+static memdb_status_t damaged(memdb_error_t *error, const char *what, uint64_t id) {
+    return memdb__fail(error, MEMDB_CORRUPT, "%s %llu is not well formed", what,
+                       (unsigned long long)id);
+}
+
+memdb_status_t memdb__read_record(const memdb__sight_t *sight, uint64_t id,
+                                  memdb__record_t *record_out, uint64_t *version_out,
+                                  memdb_error_t *error) {
+    memdb__key_t key;
+    memdb__entry_t entry;
+    memdb__key_record(&key, id);
+    memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, &entry, error);
+    if (status) {
+        return status;
+    }
+    if (entry.tombstone) {
+        return MEMDB_NOT_FOUND;
+    }
+    if (!memdb__record_decode(entry.value, entry.value_size, record_out)) {
+        return damaged(error, "record", id);
+    }
+    *version_out = entry.version;
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t space,
+                                 memdb_space_info_t *info_out, memdb_error_t *error) {
+    memdb__key_t key;
+    memdb__entry_t entry;
+    memdb__key_space(&key, space);
+    memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, &entry, error);
+    if (status) {
+        return status;
+    }
+    if (entry.tombstone) {
+        return MEMDB_NOT_FOUND;
+    }
+    memdb_space_info_t info = {.space = space};
+    if (!memdb__space_decode(entry.value, entry.value_size, &info)) {
+        return damaged(error, "space", space);
+    }
+    *info_out = info;
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name,
+                                 memdb_space_t *space_out, memdb_error_t *error) {
+    memdb__key_t key;
+    memdb__entry_t entry;
+    memdb__key_name(&key, name);
+    memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, &entry, error);
+    if (status) {
+        return status;
+    }
+    if (entry.tombstone) {
+        return MEMDB_NOT_FOUND;
+    }
+    if (entry.value_size != 4) {
+        return memdb__fail(error, MEMDB_CORRUPT, "the entry of a space's name is not well formed");
+    }
+    *space_out = memdb__get_u32(entry.value);
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t name,
+                               uint64_t *id_out, memdb_error_t *error) {
+    memdb__key_t key;
+    memdb__entry_t entry;
+    memdb__record_t record;
+    uint64_t version;
+    *id_out = 0;
+    memdb__key_key(&key, space, name);
+    memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, &entry, error);
+    if (status || entry.tombstone) {
+        return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+    }
+    if (entry.value_size != 8) {
+        return memdb__fail(error, MEMDB_CORRUPT, "the entry of a key is not well formed");
+    }
+    uint64_t id = memdb__get_u64(entry.value);
+    status = memdb__read_record(sight, id, &record, &version, error);
+    if (status == MEMDB_OK && record.space == space &&
+        memdb__compare(record.key.data, record.key.size, name.data, name.size) == 0) {
+        *id_out = id; // else the entry is stale: the memory was forgotten or has another key
+    }
+    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+}
+
+static memdb_status_t lend_blobs(memdb_snapshot_t *snapshot, const memdb__record_t *record,
+                                 memdb_memory_t *memory, memdb_error_t *error) {
+    memdb_blob_t *blobs =
+        memdb__arena_allocate(&snapshot->arena, record->blob_count * sizeof *blobs);
+    if (!blobs) {
+        return memdb__fail(error, MEMDB_NOMEM, "out of memory");
+    }
+    memdb__reader_t reader = record->blobs;
+    for (uint32_t i = 0; i < record->blob_count; i++) {
+        memdb__record_next_blob(&reader, &blobs[i]); // checked when the record was decoded
+    }
+    memory->blobs = blobs;
+    memory->blob_count = record->blob_count;
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id,
+                                  const memdb__record_t *record, uint64_t version,
+                                  memdb_memory_t *memory_out, memdb_error_t *error) {
+    memdb_memory_t memory = {
+        .size = sizeof memory,
+        .fields = record->fields,
+        .space = record->space,
+        .id = id,
+        .version = version,
+        .key = record->key,
+        .text = record->text,
+        .kind = record->kind,
+        .session = record->session,
+        .actor = record->actor,
+        .time = record->time,
+        .valid_from = record->valid_from,
+        .valid_to = record->valid_to,
+        .expires = record->expires,
+        .importance = record->importance,
+        .tokens = record->tokens,
+        .attrs = record->attrs,
+        .dimension = record->dimension,
+    };
+    if (record->blob_count) {
+        memdb_status_t status = lend_blobs(snapshot, record, &memory, error);
+        if (status) {
+            return status;
+        }
+    }
+    *memory_out = memory;
+    return MEMDB_OK;
+}
+
+// ------------------------------------------------------------------------------ for recall
+
+uint64_t memdb__snapshot_visible(const memdb_snapshot_t *snapshot) {
+    return snapshot->sight.own ? UINT64_MAX : snapshot->sight.visible;
+}
+
+memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot,
+                                     memdb__words_source_t **sources_out, size_t *count_out,
+                                     memdb_error_t *error) {
+    const memdb__sight_t *sight = &snapshot->sight;
+    memdb__words_source_t *sources = memdb__arena_allocate(
+        &snapshot->arena, (sight->view->tier_count + sight->view->run_count + 1) * sizeof *sources);
+    size_t count = 0;
+    memdb_status_t status = sources ? MEMDB_OK : memdb__fail(error, MEMDB_NOMEM, "out of memory");
+    for (size_t i = 0; !status && i < sight->view->tier_count; i++) {
+        if (sight->view->tiers[i]->words) {
+            sources[count++] = (memdb__words_source_t){.segment = sight->view->tiers[i]->words};
+        }
+    }
+    for (size_t i = 0; !status && i < sight->view->run_count; i++) {
+        sources[count] = (memdb__words_source_t){0};
+        status =
+            memdb__run_words(sight->view->runs[i], sight->visible, &sources[count++].list, error);
+    }
+    if (!status && sight->own) {
+        sources[count] = (memdb__words_source_t){0};
+        status =
+            memdb__run_words((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list, error);
+    }
+    *sources_out = sources;
+    *count_out = count;
+    return status;
+}
+
+memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot,
+                                       memdb__vector_source_t **sources_out, size_t *count_out,
+                                       memdb_error_t *error) {
+    const memdb__sight_t *sight = &snapshot->sight;
+    memdb__vector_source_t *sources = memdb__arena_allocate(
+        &snapshot->arena, (sight->view->tier_count + sight->view->run_count + 1) * sizeof *sources);
+    size_t count = 0;
+    memdb_status_t status = sources ? MEMDB_OK : memdb__fail(error, MEMDB_NOMEM, "out of memory");
+    for (size_t i = 0; !status && i < sight->view->tier_count; i++) {
+        if (sight->view->tiers[i]->vectors) {
+            sources[count++] = (memdb__vector_source_t){.segment = sight->view->tiers[i]->vectors};
+        }
+    }
+    for (size_t i = 0; !status && i < sight->view->run_count; i++) {
+        sources[count] = (memdb__vector_source_t){0};
+        status =
+            memdb__run_vectors(sight->view->runs[i], sight->visible, &sources[count++].list, error);
+    }
+    if (!status && sight->own) {
+        sources[count] = (memdb__vector_source_t){0};
+        status = memdb__run_vectors((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list,
+                                    error);
+    }
+    *sources_out = sources;
+    *count_out = count;
+    return status;
+}
+
+/// The record of a hit, when the asker of `live` may see it.
+static bool read_live(memdb__live_t *live, memdb_space_t space, uint64_t id,
+                      memdb__record_t *record) {
+    uint64_t version;
+    memdb_error_t error = {0};
+    memdb_status_t status = memdb__read_record(live->sight, id, record, &version, &error);
+    if (status && status != MEMDB_NOT_FOUND && !live->error.status) {
+        live->error = error;
+    }
+    return !status && record->space == space &&
+           (live->now == MEMDB_TIME_NONE || record->expires == MEMDB_TIME_NONE ||
+            record->expires > live->now) &&
+           (!live->session.size || memdb__compare(record->session.data, record->session.size,
+                                                  live->session.data, live->session.size) == 0);
+}
+
+bool memdb__document_live(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
+    memdb__record_t record;
+    return read_live(context, space, id, &record) && record.text_version == version;
+}
+
+bool memdb__row_live(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
+    memdb__record_t record;
+    return read_live(context, space, id, &record) && record.vector_version == version;
+}
+
+// ------------------------------------------------------------------------------ neighbours in a
+// session
+
+static memdb_status_t neighbour_live(const memdb__sight_t *sight, const memdb__record_t *record,
+                                     uint64_t id, bool *live_out, memdb_error_t *error) {
+    memdb__record_t other;
+    uint64_t version;
+    memdb_status_t status = memdb__read_record(sight, id, &other, &version, error);
+    *live_out = status == MEMDB_OK && other.space == record->space &&
+                memdb__compare(other.session.data, other.session.size, record->session.data,
+                               record->session.size) == 0;
+    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+}
+
+/// A memory whose time changed has a stale entry under its old time.
+static bool place_is_current(const memdb__sight_t *sight, const memdb__entry_t *entry,
+                             memdb_error_t *error) {
+    uint64_t id, version;
+    memdb__record_t record;
+    memdb__key_t key;
+    if (!memdb__key_parse_id(entry->key, entry->key_size, &id) ||
+        memdb__read_record(sight, id, &record, &version, error)) {
+        return false;
+    }
+    memdb__key_session(&key, record.space, record.session, record.time, id);
+    return memdb__compare(key.bytes, key.size, entry->key, entry->key_size) == 0;
+}
+
+static memdb_status_t walk_back(const memdb__sight_t *sight, const memdb__record_t *record,
+                                const memdb__key_t *from, const memdb__key_t *prefix,
+                                uint32_t limit, uint64_t *ids, uint32_t *count,
+                                memdb_error_t *error) {
+    memdb__key_t at = *from;
+    *count = 0;
+    while (*count < limit) {
+        memdb__entry_t entry;
+        memdb_status_t status = memdb__sight_before(sight, at.bytes, at.size, prefix->bytes,
+                                                    prefix->size, &entry, error);
+        if (status) {
+            return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+        }
+        uint64_t id = 0;
+        bool live = false;
+        memdb__key_parse_id(entry.key, entry.key_size, &id);
+        status = neighbour_live(sight, record, id, &live, error);
+        if (status) {
+            return status;
+        }
+        if (live && place_is_current(sight, &entry, error)) {
+            ids[(*count)++] = id;
+        }
+        memcpy(at.bytes, entry.key, entry.key_size);
+        at.size = entry.key_size;
+    }
+    return MEMDB_OK;
+}
+
+static memdb_status_t walk_on(const memdb__sight_t *sight, const memdb__record_t *record,
+                              const memdb__key_t *from, const memdb__key_t *prefix, uint32_t limit,
+                              uint64_t *ids, uint32_t *count, memdb_error_t *error) {
+    memdb__merge_t merge;
+    *count = 0;
+    memdb_status_t status = memdb__merge_open(&merge, sight, from->bytes, from->size, error);
+    if (status) {
+        return status;
+    }
+    while (!status && merge.valid && *count < limit && merge.entry.key_size >= prefix->size &&
+           memcmp(merge.entry.key, prefix->bytes, prefix->size) == 0) {
+        bool same =
+            memdb__compare(merge.entry.key, merge.entry.key_size, from->bytes, from->size) == 0;
+        uint64_t id = 0;
+        bool live = false;
+        memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &id);
+        if (!same && !merge.entry.tombstone) {
+            status = neighbour_live(sight, record, id, &live, error);
+        }
+        if (!status && live && place_is_current(sight, &merge.entry, error)) {
+            ids[(*count)++] = id;
+        }
+        status = status ? status : memdb__merge_next(&merge, error);
+    }
+    memdb__merge_close(&merge);
+    return status;
+}
+
+memdb_status_t memdb__session_neighbours(const memdb__sight_t *sight, uint64_t id,
+                                         const memdb__record_t *record, uint32_t before,
+                                         uint32_t after, uint64_t *before_out,
+                                         uint32_t *before_count, uint64_t *after_out,
+                                         uint32_t *after_count, memdb_error_t *error) {
+    memdb__key_t key, prefix;
+    *before_count = *after_count = 0;
+    if (!record->session.size) {
+        return MEMDB_OK;
+    }
+    memdb__key_session(&key, record->space, record->session, record->time, id);
+    memdb__key_session_prefix(&prefix, record->space, record->session);
+    memdb_status_t status =
+        before ? walk_back(sight, record, &key, &prefix, before, before_out, before_count, error)
+               : MEMDB_OK;
+    return status || !after
+               ? status
+               : walk_on(sight, record, &key, &prefix, after, after_out, after_count, error);
+}
