@@ -17,6 +17,8 @@ option(MEMDB_SLOW_CHECKS "Walk whole structures in assertions" OFF)
 
 add_compile_definitions(_GNU_SOURCE)
 add_compile_options(-Wall -Wextra -Wshadow -Wpointer-arith -Wvla $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes> $<$<COMPILE_LANGUAGE:C>:-Wmissing-prototypes>)
+# What C17 forbids and older compilers only warn of.
+add_compile_options("$<$<COMPILE_LANGUAGE:C>:-Werror=implicit-function-declaration;-Werror=incompatible-pointer-types;-Werror=int-conversion>")
 if(MEMDB_SLOW_CHECKS)
     add_compile_definitions(MEMDB_SLOW_CHECKS)
 endif()

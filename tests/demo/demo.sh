@@ -20,8 +20,11 @@ heading() {
     printf '\n%s%d. %s%s\n' "$bold" "$step" "$*" "$plain"
 }
 shell() { # show a command as a person would type it, then run it
-    local shown=("${@/#$work\//}")
-    printf '%s$ memdb agent.memdb %s%s\n' "$bold" "${shown[*]@Q}" "$plain"
+    local word shown="memdb agent.memdb"
+    for word in "${@/#$work\//}"; do
+        if [[ $word == *[!A-Za-z0-9_./-]* ]]; then shown+=" \"$word\""; else shown+=" $word"; fi
+    done
+    printf '%s$ %s%s\n' "$bold" "$shown" "$plain"
     "$memdb" "$db" "$@"
 }
 
