@@ -5,6 +5,7 @@
 #include "engine/engine.h"
 
 #include <errno.h>
+#include <string.h>
 #include <time.h>
 
 static struct timespec after_ms(uint32_t ms) {
@@ -39,7 +40,7 @@ static void run_checkpoint(memdb_t *db) {
 
 static void *background(void *context) {
     memdb_t *db = context;
-    struct timespec sync_at = {0};
+    struct timespec sync_at = after_ms(MEMDB__LESSER_SYNC_MS);
     pthread_mutex_lock(&db->thread_mutex);
     while (!db->thread_stop) {
         if (db->thread_checkpoint) {
@@ -66,47 +67,57 @@ static void *background(void *context) {
     return NULL;
 }
 
-memdb_status_t memdb__background_start(memdb_t *db, memdb_error_t *error) {
-    int failure = pthread_create(&db->thread, NULL, background, db);
-    if (failure) {
-        return memdb__fail_errno(error, failure, "background thread");
+/// See that the thread runs; the caller holds thread_mutex. It is made when it is first needed, so
+/// that a short-lived process never pays for it. False: the system refuses a thread.
+static bool is_running(memdb_t *db) {
+    if (!db->has_thread && !db->thread_stop) {
+        int failure = pthread_create(&db->thread, NULL, background, db);
+        db->has_thread = failure == 0;
+        if (failure) {
+            memdb__tell(db, MEMDB_NOMEM, "no background thread: %s", strerror(failure));
+        }
     }
-    db->has_thread = true;
-    return MEMDB_OK;
+    return db->has_thread;
 }
 
 void memdb__background_stop(memdb_t *db) {
-    if (!db->has_thread) {
-        return;
-    }
     pthread_mutex_lock(&db->thread_mutex);
+    bool runs = db->has_thread;
     db->thread_stop = true;
     pthread_cond_signal(&db->thread_wake);
     pthread_mutex_unlock(&db->thread_mutex);
-    pthread_join(db->thread, NULL);
-    db->has_thread = false;
-    if (atomic_load_explicit(&db->sync_due, memory_order_acquire)) {
+    if (runs) {
+        pthread_join(db->thread, NULL);
+    }
+    if (atomic_load_explicit(&db->sync_due,
+                             memory_order_acquire)) { // pairs with the exchange below
         sync_lesser(db);
     }
 }
 
 void memdb__background_checkpoint(memdb_t *db) {
-    if (db->has_thread) {
-        pthread_mutex_lock(&db->thread_mutex);
-        if (!db->thread_checkpoint) {
-            db->thread_checkpoint = true;
-            pthread_cond_signal(&db->thread_wake);
-        }
-        pthread_mutex_unlock(&db->thread_mutex);
+    if (db->options.no_background) {
+        return;
     }
+    pthread_mutex_lock(&db->thread_mutex);
+    if (!db->thread_checkpoint && is_running(db)) {
+        db->thread_checkpoint = true;
+        pthread_cond_signal(&db->thread_wake);
+    }
+    pthread_mutex_unlock(&db->thread_mutex);
 }
 
 void memdb__background_sync(memdb_t *db) {
     // Acquire-release: pairs with the store in sync_lesser; only the first of a round wakes the
     // thread.
-    if (!atomic_exchange_explicit(&db->sync_due, true, memory_order_acq_rel)) {
-        pthread_mutex_lock(&db->thread_mutex);
-        pthread_cond_signal(&db->thread_wake);
-        pthread_mutex_unlock(&db->thread_mutex);
+    if (atomic_exchange_explicit(&db->sync_due, true, memory_order_acq_rel)) {
+        return;
+    }
+    pthread_mutex_lock(&db->thread_mutex);
+    bool runs = is_running(db);
+    pthread_cond_signal(&db->thread_wake);
+    pthread_mutex_unlock(&db->thread_mutex);
+    if (!runs) {
+        sync_lesser(db); // nobody else will
     }
 }

@@ -152,8 +152,7 @@ static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest,
         .next_space = larger(manifest->next_space, recovery.last_space + 1),
     };
     memcpy(start.database_id, db->database_id, 16);
-    atomic_store_explicit(&db->position, found.end,
-                          memory_order_release);
+    atomic_store_explicit(&db->position, found.end, memory_order_release);
     status = memdb__control_create(db->directory, &start, &db->control, error);
     if (!status && found.frames) {
         memdb__tell(db, MEMDB_OK,
@@ -351,9 +350,6 @@ static memdb_status_t open_handle(memdb_t *db, const char *path, memdb_error_t *
     status = status ? status : open_directory(db, path, error);
     if (!status) {
         status = db->read_only ? open_read_only(db, error) : open_locked(db, error);
-    }
-    if (!status && !db->read_only && !db->options.no_background) {
-        status = memdb__background_start(db, error);
     }
     // Rule 12: a process that opens with much log above the base folds it, so that the next one
     // opens quickly.

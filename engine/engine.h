@@ -246,7 +246,6 @@ memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error);
 /// Bytes of log above the base.
 uint64_t memdb__log_above_base(memdb_t *db);
 
-memdb_status_t memdb__background_start(memdb_t *db, memdb_error_t *error);
 void memdb__background_stop(memdb_t *db);
 /// Ask the background thread for a checkpoint; does not wait.
 void memdb__background_checkpoint(memdb_t *db);
