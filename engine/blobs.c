@@ -44,6 +44,10 @@ static memdb_status_t add_blob(memdb_txn_t *txn, const uint8_t reference[32], ui
         .kind = MEMDB__OPERATION_BLOB, .hash = hash, .reference = reference, .size = size};
     memdb_status_t status = memdb__txn_operate(txn, &operation, error);
     if (!status) {
+        if (!txn->has_blobs) {
+            // Counted until the transaction ends: see memdb_txn_abort.
+            atomic_fetch_add_explicit(&txn->snapshot.db->naming, 1, memory_order_acq_rel);
+        }
         txn->has_blobs = true;
         *blob_out = (memdb_blob_t){.size_bytes = size};
         memcpy(blob_out->reference, reference, sizeof blob_out->reference);

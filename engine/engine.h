@@ -93,6 +93,7 @@ struct memdb {
     memdb__embedder_t *embedders;
     pthread_mutex_t error_mutex;
     memdb_error_t error;
+    _Atomic uint64_t naming; // transactions that stored blobs and have not ended
     _Atomic uint64_t commits, conflicts, checkpoints, merges;
 };
 

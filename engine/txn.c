@@ -38,6 +38,12 @@ void memdb_txn_abort(memdb_txn_t *txn) {
     if (!txn) {
         return;
     }
+    // The last one out: no blob waits for a frame to name it, so full extents need their locks no
+    // more (rule 9). Acquire-release: what the others did to the arena comes before.
+    if (txn->has_blobs &&
+        atomic_fetch_sub_explicit(&txn->snapshot.db->naming, 1, memory_order_acq_rel) == 1) {
+        memdb__blobs_settle(txn->snapshot.db->blobs);
+    }
     while (txn->guards) {
         memdb__guard_t *next = txn->guards->next;
         memdb__free(txn->guards);
@@ -131,9 +137,6 @@ static memdb_status_t commit_payload(memdb_txn_t *txn, memdb_durability_t durabi
                                 .durability = durability ? durability : db->durability};
     status = memdb__commit(db, &request, error);
     *lsn = request.end;
-    if (!status && txn->has_blobs) {
-        memdb__blobs_settle(db->blobs);
-    }
     return status;
 }
 
