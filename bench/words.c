@@ -1,13 +1,15 @@
-// Words: top-10 questions over short documents, memdb's word index beside SQLite's FTS5, in one process and one run.
+// Words: top-10 questions over short documents, memdb's word index beside SQLite's FTS5, in one
+// process and one run.
 //
-// Both sides get the same documents and the same questions, one thread, warm. FTS5 has the porter tokenizer, one
-// table without content, a prepared statement, OR between the terms, stop words out of the query, ORDER BY rank LIMIT 10.
-// memdb's side counts everything from the text of the question to the ten hits: tokenising, search, exact scores. The
-// answers are compared with BM25 computed over all documents in double precision.
+// Both sides get the same documents and the same questions, one thread, warm. FTS5 has the porter
+// tokenizer, one table without content, a prepared statement, OR between the terms, stop words out
+// of the query, ORDER BY rank LIMIT 10. memdb's side counts everything from the text of the
+// question to the ten hits: tokenising, search, exact scores. The answers are compared with BM25
+// computed over all documents in double precision.
 //
 // usage: words [--documents N] [--questions N] [--data FOLDER]
-// FOLDER (or the environment variable MEMDB_SHARED, with /data) may hold bench_minilm384/base.txt and
-// locomo/queries.jsonl; else sentences are generated.
+// FOLDER (or the environment variable MEMDB_SHARED, with /data) may hold bench_minilm384/base.txt
+// and locomo/queries.jsonl; else sentences are generated.
 #include "base/memory.h"
 #include "bench/words_data.h"
 #include "index/lexical/lexical.h"
@@ -96,9 +98,11 @@ static size_t ask(const words_line_t *question, const memdb__words_source_t *sou
                   size_t source_count, size_t k, memdb__words_hit_t *hits) {
     memdb_error_t error;
     memdb__words_query_t *query;
-    memdb__words_search_t search = {
-        .space = 1, .visible = UINT64_MAX, .sources = sources, .source_count = source_count,
-        .live = always};
+    memdb__words_search_t search = {.space = 1,
+                                    .visible = UINT64_MAX,
+                                    .sources = sources,
+                                    .source_count = source_count,
+                                    .live = always};
     size_t count = 0;
     if (memdb__words_query_create(MEMDB_TOKENIZER_ENGLISH, question->text, question->size, &query,
                                   &error) ||
@@ -118,7 +122,8 @@ typedef struct timing {
     double rate, p50, p99;
 } timing_t;
 
-// Rate from whole rounds without a clock in between, for about a second; quantiles from a round of single times.
+// Rate from whole rounds without a clock in between, for about a second; quantiles from a round of
+// single times.
 static timing_t measure(const words_lines_t *questions, double budget,
                         void (*run)(void *context, const words_line_t *question), void *context) {
     double *times = malloc(questions->count * sizeof *times);
@@ -160,8 +165,7 @@ static void sql(sqlite3 *db, const char *text) {
     }
 }
 
-static sqlite3 *build_fts5(const words_lines_t *documents, double *seconds_out,
-                           double *bytes_out) {
+static sqlite3 *build_fts5(const words_lines_t *documents, double *seconds_out, double *bytes_out) {
     sqlite3 *db;
     sqlite3_stmt *insert;
     if (sqlite3_open(":memory:", &db)) {
@@ -207,7 +211,8 @@ static void run_fts5(void *context, const words_line_t *question) {
     sqlite3_reset(select);
 }
 
-// Share of the exact top 10 that the index gives, over a sample of the questions. Ties at the end count as agreement.
+// Share of the exact top 10 that the index gives, over a sample of the questions. Ties at the end
+// count as agreement.
 static double agreement(const words_lines_t *documents, const words_lines_t *questions,
                         const ours_t *ours) {
     words_exact_t *exact = words_exact_create(documents);
@@ -215,8 +220,7 @@ static double agreement(const words_lines_t *documents, const words_lines_t *que
     size_t step = questions->count / 200 + 1;
     for (size_t i = 0; i < questions->count; i += step) {
         memdb__words_hit_t hits[TOP];
-        size_t count =
-            ask(&questions->lines[i], ours->sources, ours->source_count, TOP, hits);
+        size_t count = ask(&questions->lines[i], ours->sources, ours->source_count, TOP, hits);
         double worst;
         size_t expected = words_exact_ask(exact, &questions->lines[i], TOP, &worst);
         all += (double)expected;

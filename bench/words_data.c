@@ -32,7 +32,8 @@ static void add_line(words_lines_t *lines, const char *text, size_t size) {
     lines->lines[lines->count++] = (words_line_t){text, size};
 }
 
-// Lines of a text file, or the "text" fields of JSON lines (without escapes: lines with one are left out).
+// Lines of a text file, or the "text" fields of JSON lines (without escapes: lines with one are
+// left out).
 static bool load(const char *folder, const char *name, bool json, size_t most,
                  words_lines_t *lines) {
     size_t size;
@@ -67,9 +68,8 @@ static uint64_t next_random(uint64_t *state) {
 }
 
 // Words of a vocabulary of 50,000 whose frequencies fall about as those of a language do.
-static void generate(size_t count, size_t least, size_t most, uint64_t seed,
-                     words_lines_t *lines) {
-    static const char *const syllables[] = {"ba", "ke", "lo", "mi", "nu", "ra", "se", "ti",
+static void generate(size_t count, size_t least, size_t most, uint64_t seed, words_lines_t *lines) {
+    static const char *const syllables[] = {"ba", "ke", "lo", "mi",  "nu", "ra", "se",  "ti",
                                             "vo", "wu", "za", "che", "do", "fi", "gra", "plo"};
     *lines = (words_lines_t){.generated = true};
     size_t room = count * most * 16 + 1, used = 0;
@@ -80,8 +80,8 @@ static void generate(size_t count, size_t least, size_t most, uint64_t seed,
             double uniform = (double)(next_random(&seed) >> 11) / 9007199254740992.0;
             uint64_t word = (uint64_t)exp(uniform * 10.8) + 15;
             for (; word; word >>= 4) {
-                used += (size_t)snprintf(lines->bytes + used, room - used, "%s",
-                                         syllables[word & 15]);
+                used +=
+                    (size_t)snprintf(lines->bytes + used, room - used, "%s", syllables[word & 15]);
             }
             lines->bytes[used++] = ' ';
         }
@@ -114,8 +114,7 @@ typedef struct match {
 
 static bool add_match(void *context, const memdb__token_t *token) {
     match_t *match = context;
-    if (memdb__is_stop_word(token->word, token->word_size) ||
-        match->left < token->word_size + 16) {
+    if (memdb__is_stop_word(token->word, token->word_size) || match->left < token->word_size + 16) {
         return true;
     }
     int used = snprintf(match->at, match->left, "%s\"%.*s\"", match->any ? " OR " : "",

@@ -23,7 +23,8 @@ void words_load(const char *folder, size_t most_documents, size_t most_questions
                 words_lines_t *documents_out, words_lines_t *questions_out);
 void words_lines_free(words_lines_t *lines);
 
-/// An FTS5 expression of the question's words without stop words, joined by OR; empty when there are none.
+/// An FTS5 expression of the question's words without stop words, joined by OR; empty when there
+/// are none.
 void words_match_expression(const words_line_t *question, char *match_out, size_t size);
 
 /// BM25 of all documents in double precision, from bags and nothing else.

@@ -41,8 +41,7 @@ bool memdb__bag_next(memdb__bag_t *bag) {
     bag->tf = (uint32_t)tf;
     bag->counted += tf;
     bag->left--;
-    if (bag->left == 0 &&
-        (bag->counted != bag->tokens || memdb__reader_left(&bag->reader) != 0)) {
+    if (bag->left == 0 && (bag->counted != bag->tokens || memdb__reader_left(&bag->reader) != 0)) {
         bag->bad = true;
         return false;
     }
@@ -57,7 +56,8 @@ bool memdb__bag_verify(const uint8_t *bag, size_t size) {
     return !reader.bad;
 }
 
-// A token of the text: `key` is its first 8 bytes as a big-endian number, which decides most comparisons.
+// A token of the text: `key` is its first 8 bytes as a big-endian number, which decides most
+// comparisons.
 typedef struct occurrence {
     uint64_t key;
     uint32_t offset, size;

@@ -5,7 +5,8 @@
 #include "base/bytes.h"
 #include "index/lexical/lexical.h"
 
-/// A document's terms, read one by one. After memdb__bag_open and after each step `bad` says that the bytes are no bag.
+/// A document's terms, read one by one. After memdb__bag_open and after each step `bad` says that
+/// the bytes are no bag.
 typedef struct memdb__bag {
     memdb__reader_t reader;
     uint32_t tokens, terms; // as the head says
@@ -17,8 +18,9 @@ typedef struct memdb__bag {
 } memdb__bag_t;
 
 bool memdb__bag_open(memdb__bag_t *bag, const uint8_t *data, size_t size);
-/// The next term into `term`, `size`, `tf`. False at the end, and where the bytes are bad. All of the form is checked:
-/// rising terms, sizes, counts, and at the end the sum of tf and that nothing follows.
+/// The next term into `term`, `size`, `tf`. False at the end, and where the bytes are bad. All of
+/// the form is checked: rising terms, sizes, counts, and at the end the sum of tf and that nothing
+/// follows.
 bool memdb__bag_next(memdb__bag_t *bag);
 
 #endif

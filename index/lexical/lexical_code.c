@@ -1,14 +1,15 @@
 // Posting codes and BM25.
 //
-// Short texts are the common case: most postings have tf 1, and lengths up to 16 have a code of their own there.
-// Above, a class grows by a constant ratio (1/8 for tf 1, doubling for 6 and more), which keeps the bound within that
-// ratio of the truth. Lengths beyond a class's last entry share its last code: still a bound, only a looser one.
+// Short texts are the common case: most postings have tf 1, and lengths up to 16 have a code of
+// their own there. Above, a class grows by a constant ratio (1/8 for tf 1, doubling for 6 and
+// more), which keeps the bound within that ratio of the truth. Lengths beyond a class's last entry
+// share its last code: still a bound, only a looser one.
 #include "index/lexical/lexical_code.h"
 
 #include <math.h>
 
 const uint16_t memdb__code_first[MEMDB__CODE_TF_CLASSES + 1] = {0,   80,  144, 184, 208,
-                                                               224, 236, 244, 256};
+                                                                224, 236, 244, 256};
 
 const uint16_t memdb__code_length[MEMDB__CODE_COUNT] = {
     // tf 1
@@ -19,12 +20,12 @@ const uint16_t memdb__code_length[MEMDB__CODE_COUNT] = {
     22261, 25043,
     // tf 2
     2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 18, 20, 22, 25, 28, 32, 36, 41, 46, 52, 59, 67,
-    76, 86, 98, 112, 128, 146, 166, 189, 216, 246, 281, 321, 366, 418, 477, 545, 622, 710, 811,
-    926, 1058, 1209, 1381, 1578, 1803, 2060, 2354, 2690, 3074, 3513, 4014, 4587, 5242, 5990, 6845,
-    7822, 8939, 10216,
+    76, 86, 98, 112, 128, 146, 166, 189, 216, 246, 281, 321, 366, 418, 477, 545, 622, 710, 811, 926,
+    1058, 1209, 1381, 1578, 1803, 2060, 2354, 2690, 3074, 3513, 4014, 4587, 5242, 5990, 6845, 7822,
+    8939, 10216,
     // tf 3
-    3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 19, 22, 26, 31, 37, 44, 52, 62, 74, 88, 105, 126, 151,
-    181, 217, 260, 312, 374, 448, 537, 644, 772, 926, 1111, 1333, 1599, 1918, 2301, 2761,
+    3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 19, 22, 26, 31, 37, 44, 52, 62, 74, 88, 105, 126, 151, 181,
+    217, 260, 312, 374, 448, 537, 644, 772, 926, 1111, 1333, 1599, 1918, 2301, 2761,
     // tf 4
     4, 5, 6, 8, 10, 13, 17, 22, 29, 38, 50, 66, 88, 117, 156, 208, 277, 369, 492, 656, 874, 1165,
     1553, 2070,
@@ -57,7 +58,7 @@ uint8_t memdb__code_of(uint32_t tf, uint32_t length) {
 uint32_t memdb__code_tf(uint8_t code) {
     uint32_t class = 0;
     while (code >= memdb__code_first[class + 1]) {
-        class++;
+        class ++;
     }
     return class + 1;
 }
@@ -79,9 +80,10 @@ void memdb__bm25_bounds(const memdb__bm25_t *bm25, float bounds_out[MEMDB__CODE_
     // Rounding up by a millionth covers the step from double to float.
     const float gain = (float)((MEMDB__BM25_K1 + 1) * (1 + 1e-6));
     const float a = (float)bm25->a, b = (float)bm25->b;
-    for (uint32_t class = 0; class + 1 < MEMDB__CODE_TF_CLASSES; class++) {
+    for (uint32_t class = 0; class + 1 < MEMDB__CODE_TF_CLASSES; class ++) {
         float tf = (float)(class + 1);
-        for (uint32_t code = memdb__code_first[class]; code < memdb__code_first[class + 1]; code++) {
+        for (uint32_t code = memdb__code_first[class]; code < memdb__code_first[class + 1];
+             code++) {
             bounds_out[code] = tf * gain / (tf + a + b * (float)memdb__code_length[code]);
         }
     }

@@ -1,13 +1,16 @@
-// BM25 and the posting codes: the constants, the weight of a (tf, length) pair, and its one-byte code.
+// BM25 and the posting codes: the constants, the weight of a (tf, length) pair, and its one-byte
+// code.
 //
-// The score of a document is the sum over the question's terms of idf(term) * weight(tf, length), with
+// The score of a document is the sum over the question's terms of idf(term) * weight(tf, length),
+// with
 //   idf    = ln(1 + (N - df + 0.5) / (df + 0.5))
 //   weight = tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / average length))
 // (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009).
 //
-// A code stands for an exact tf of 1 to 7, or for "8 or more", and a range of lengths. It keeps no statistics, so
-// that a weight table of 256 floats follows any average length: MEMDB__CODES has the least length of each code, whose
-// weight is the greatest in the range and therefore an upper bound. Codes are part of the segment format.
+// A code stands for an exact tf of 1 to 7, or for "8 or more", and a range of lengths. It keeps no
+// statistics, so that a weight table of 256 floats follows any average length: MEMDB__CODES has the
+// least length of each code, whose weight is the greatest in the range and therefore an upper
+// bound. Codes are part of the segment format.
 #ifndef MEMDB_INDEX_LEXICAL_CODE_H
 #define MEMDB_INDEX_LEXICAL_CODE_H
 
@@ -34,7 +37,8 @@ static inline bool memdb__code_needs_tf(uint8_t code) {
     return code >= 244;
 }
 
-/// What a search needs of the statistics of a space: the weight's denominator is tf + a + b * length.
+/// What a search needs of the statistics of a space: the weight's denominator is tf + a + b *
+/// length.
 typedef struct memdb__bm25 {
     double documents, average_length;
     double a, b;

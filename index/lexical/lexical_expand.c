@@ -1,7 +1,8 @@
 // Search: the terms of a prefix.
 //
-// A prefix asks for the union of its terms, each with a score of its own. The most frequent ones are taken, at most
-// MEMDB__WORDS_PREFIX_TERMS: they hold nearly all documents that the prefix could find.
+// A prefix asks for the union of its terms, each with a score of its own. The most frequent ones
+// are taken, at most MEMDB__WORDS_PREFIX_TERMS: they hold nearly all documents that the prefix
+// could find.
 #include "index/lexical/lexical_search.h"
 
 #include <stdlib.h>
@@ -20,8 +21,8 @@ static bool begins_with(const uint8_t *term, size_t size, const uint8_t *prefix,
 static memdb_status_t expand_segment(const memdb__search_source_t *source, const uint8_t *prefix,
                                      size_t size, memdb__buffer_t *found, memdb_error_t *error) {
     uint64_t position;
-    memdb_status_t status = memdb__segment_lower_bound(source->segment, &source->row, prefix, size,
-                                                       &position, error);
+    memdb_status_t status =
+        memdb__segment_lower_bound(source->segment, &source->row, prefix, size, &position, error);
     while (!status && position < source->row.dictionary_end) {
         memdb__words_record_t record;
         status = memdb__segment_record(source->segment, &source->row, position, &record, error);

@@ -1,4 +1,5 @@
-// The words segment: encoding and decoding of its parts. Decoders take hostile bytes; lexical_format.h has the tables.
+// The words segment: encoding and decoding of its parts. Decoders take hostile bytes;
+// lexical_format.h has the tables.
 #include "index/lexical/lexical_format.h"
 
 #include "index/lexical/lexical_code.h"
@@ -110,8 +111,8 @@ static bool decode_runs(memdb__reader_t *reader, uint32_t documents,
         uint64_t step = memdb__read_varint(reader);
         uint64_t count = memdb__read_varint(reader);
         uint64_t exceptions = memdb__read_varint(reader);
-        if (reader->bad || step >= chunks || (i > 0 && step == 0) ||
-            count >= MEMDB__WORDS_CHUNK || exceptions > count + 1) {
+        if (reader->bad || step >= chunks || (i > 0 && step == 0) || count >= MEMDB__WORDS_CHUNK ||
+            exceptions > count + 1) {
             return false;
         }
         chunk += step;

@@ -7,34 +7,40 @@
 //   3 versions    u32 less the head's base version (u64 where wide)
 //   4 lengths     u16 (u32 where wide)
 //   5 dictionary  records of terms; contiguous by space, rising by bytes
-//   6 sparse      u32 position (within the dictionary) of every 32nd record of a space, beginning with its first
-//   7 hash        buckets of 64 bytes: 12 x u32 record position, 12 x u8 tag (0: free), 4 zero bytes
-//   8 postings    runs
+//   6 sparse      u32 position (within the dictionary) of every 32nd record of a space, beginning
+//   with its first 7 hash        buckets of 64 bytes: 12 x u32 record position, 12 x u8 tag (0:
+//   free), 4 zero bytes 8 postings    runs
 //
-// Documents of a space are contiguous and rise by (id, version); a document's number is relative to the first of its
-// space, and its chunk is number >> 16.
+// Documents of a space are contiguous and rise by (id, version); a document's number is relative to
+// the first of its space, and its chunk is number >> 16.
 //
-//   head  0 u32 layout, 1 | 4 u32 flags: 1 wide ids, 2 wide versions, 4 wide lengths | 8 u64 documents
-//        16 u64 spaces | 24 u64 terms | 32 u64 base version | 40 u64 hash buckets, 1 to 2^32 | 48 zero
+//   head  0 u32 layout, 1 | 4 u32 flags: 1 wide ids, 2 wide versions, 4 wide lengths | 8 u64
+//   documents
+//        16 u64 spaces | 24 u64 terms | 32 u64 base version | 40 u64 hash buckets, 1 to 2^32 | 48
+//        zero
 //
-//   space 0 u32 space | 4 u32 documents | 8 u64 first document | 16 i64 net documents | 24 i64 net tokens
-//        32 u64 base id | 40 u32 dictionary begin | 44 u32 dictionary end | 48 u32 terms | 52 u32 first sparse
-//        56 zero
+//   space 0 u32 space | 4 u32 documents | 8 u64 first document | 16 i64 net documents | 24 i64 net
+//   tokens
+//        32 u64 base id | 40 u32 dictionary begin | 44 u32 dictionary end | 48 u32 terms | 52 u32
+//        first sparse 56 zero
 //
 //   record  u8 size (1 to 64), the term, varint zigzag net df, varint postings, then
-//        up to 3 postings: each varint document less the one before (the first: itself), u8 code, varint tf if the
+//        up to 3 postings: each varint document less the one before (the first: itself), u8 code,
+//        varint tf if the
 //                          code asks for it
-//        more: u8 codes of the best posting and, if there are so many, of the 10th, 50th and 250th best;
-//              varint position of the first run / 2; varint runs; each run: varint chunk less the one before
-//              (the first: itself), varint postings less 1, varint exceptions
+//        more: u8 codes of the best posting and, if there are so many, of the 10th, 50th and 250th
+//        best;
+//              varint position of the first run / 2; varint runs; each run: varint chunk less the
+//              one before (the first: itself), varint postings less 1, varint exceptions
 //
-//   run   u16 offset in the chunk for each posting, rising | u8 code for each | u16 offset, u32 tf for each
+//   run   u16 offset in the chunk for each posting, rising | u8 code for each | u16 offset, u32 tf
+//   for each
 //         exception (a code of tf 8 or more), rising | a zero byte if the size is odd
 //
-// A term without postings holds only its net df, which may be negative: removals of documents in older segments.
-// A term's hash is XXH3-64 of its bytes, seeded with the space. Its bucket is (hash >> 32) * buckets >> 32 or, where that is
-// full, the next one with room, after the last the first; its tag is the low byte of the hash, made odd. A search ends at
-// the first free tag.
+// A term without postings holds only its net df, which may be negative: removals of documents in
+// older segments. A term's hash is XXH3-64 of its bytes, seeded with the space. Its bucket is (hash
+// >> 32) * buckets >> 32 or, where that is full, the next one with room, after the last the first;
+// its tag is the low byte of the hash, made odd. A search ends at the first free tag.
 #ifndef MEMDB_INDEX_LEXICAL_FORMAT_H
 #define MEMDB_INDEX_LEXICAL_FORMAT_H
 
@@ -122,7 +128,8 @@ void memdb__words_space_encode(const memdb__words_space_t *space,
 /// False: the reserved bytes are not zero.
 bool memdb__words_space_decode(const uint8_t *bytes, memdb__words_space_t *space_out);
 
-/// Decode the record at the start of `bytes`; false: malformed, or longer than `size`. `documents` bounds its numbers.
+/// Decode the record at the start of `bytes`; false: malformed, or longer than `size`. `documents`
+/// bounds its numbers.
 bool memdb__words_record_decode(const uint8_t *bytes, size_t size, uint32_t documents,
                                 memdb__words_record_t *record_out);
 

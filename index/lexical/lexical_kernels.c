@@ -1,7 +1,7 @@
 // Scans over accumulators.
 //
-// Nearly all values lie below the threshold, so a scan is one comparison a vector and a branch that is not taken. All
-// forms share one shape: a mask of 64 places, then its bits.
+// Nearly all values lie below the threshold, so a scan is one comparison a vector and a branch that
+// is not taken. All forms share one shape: a mask of 64 places, then its bits.
 #include "index/lexical/lexical_kernels.h"
 
 #include <stdatomic.h>
@@ -91,10 +91,11 @@ AVX2 static inline __m256i within16_avx2(const uint16_t *values, __m256i low, __
                             _mm256_cmpeq_epi16(_mm256_min_epu16(v, high), v));
 }
 
-// Two vectors of 16 lanes give 32 mask bits; packing works by halves of 128 bits, so they are put in order again.
+// Two vectors of 16 lanes give 32 mask bits; packing works by halves of 128 bits, so they are put
+// in order again.
 AVX2 static inline uint32_t half16_avx2(const uint16_t *values, __m256i low, __m256i high) {
-    __m256i packed = _mm256_packs_epi16(within16_avx2(values, low, high),
-                                        within16_avx2(values + 16, low, high));
+    __m256i packed =
+        _mm256_packs_epi16(within16_avx2(values, low, high), within16_avx2(values + 16, low, high));
     return (uint32_t)_mm256_movemask_epi8(_mm256_permute4x64_epi64(packed, 0xD8));
 }
 

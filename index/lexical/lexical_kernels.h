@@ -1,4 +1,5 @@
-// Scans over the score accumulators of a chunk, in scalar, AVX2 and AVX-512 forms that give the same results.
+// Scans over the score accumulators of a chunk, in scalar, AVX2 and AVX-512 forms that give the
+// same results.
 #ifndef MEMDB_INDEX_LEXICAL_KERNELS_H
 #define MEMDB_INDEX_LEXICAL_KERNELS_H
 
@@ -11,11 +12,13 @@ typedef enum memdb__words_level {
     MEMDB__WORDS_AVX512 = 2,
 } memdb__words_level_t;
 
-/// Accumulators are 64-byte aligned and padded with zeros to a multiple of 64 entries; `low` is 1 or more.
+/// Accumulators are 64-byte aligned and padded with zeros to a multiple of 64 entries; `low` is 1
+/// or more.
 typedef struct memdb__words_kernels {
     memdb__words_level_t level;
-    /// Places from `from` (a multiple of 64) to `count` whose value is in [low, high], rising, into `places_out`; stops
-    /// before a group of 64 that might not fit into `room` (64 or more). Returns where it stopped: `count` at the end.
+    /// Places from `from` (a multiple of 64) to `count` whose value is in [low, high], rising, into
+    /// `places_out`; stops before a group of 64 that might not fit into `room` (64 or more).
+    /// Returns where it stopped: `count` at the end.
     uint32_t (*scan8)(const uint8_t *values, uint32_t from, uint32_t count, uint32_t low,
                       uint32_t high, uint16_t *places_out, uint32_t room, uint32_t *found_out);
     uint32_t (*scan16)(const uint16_t *values, uint32_t from, uint32_t count, uint32_t low,

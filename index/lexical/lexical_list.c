@@ -1,10 +1,12 @@
 // Delta lists: the writer's side.
 //
-// One hash table over (space, term), one over spaces. A document's postings are written first and its row is
-// published last, by the count of its space; a reader bounds all it reads by that count, so it never meets a document
-// that is half there. Everything that can fail (memory, a malformed bag) is done before the first posting is written.
+// One hash table over (space, term), one over spaces. A document's postings are written first and
+// its row is published last, by the count of its space; a reader bounds all it reads by that count,
+// so it never meets a document that is half there. Everything that can fail (memory, a malformed
+// bag) is done before the first posting is written.
 //
-// Invariants: numbers rise along every sequence; a published value never changes; nothing is freed before the list.
+// Invariants: numbers rise along every sequence; a published value never changes; nothing is freed
+// before the list.
 #include "index/lexical/lexical_list.h"
 
 #include "base/check.h"
@@ -153,7 +155,8 @@ static void append(memdb__list_sequence_t *sequence, uint64_t value) {
         sequence->last->values[sequence->last->capacity - sequence->room] = value;
         sequence->room--;
     }
-    // release: partner of the acquire in memdb__list_count_below; the value is there when it is counted
+    // release: partner of the acquire in memdb__list_count_below; the value is there when it is
+    // counted
     atomic_store_explicit(&sequence->count, count + 1, memory_order_release);
 }
 
@@ -165,8 +168,8 @@ static bool reserve_row(memdb__words_list_t *list, _Atomic(void *) *pieces, uint
     if (atomic_load_explicit(&pieces[piece], memory_order_relaxed)) {
         return true;
     }
-    void *rows = memdb__arena_allocate(&list->arena,
-                                       ((size_t)MEMDB__LIST_FIRST_PIECE << piece) * row_size);
+    void *rows =
+        memdb__arena_allocate(&list->arena, ((size_t)MEMDB__LIST_FIRST_PIECE << piece) * row_size);
     // release: with the release of the count of rows, which is stored later
     atomic_store_explicit(&pieces[piece], rows, memory_order_release);
     return rows != NULL;
@@ -175,8 +178,7 @@ static bool reserve_row(memdb__words_list_t *list, _Atomic(void *) *pieces, uint
 static memdb__list_sequence_t *ensure_removals(memdb__words_list_t *list,
                                                memdb__list_term_t *term) {
     // relaxed: only the writer stores it
-    memdb__list_sequence_t *removals =
-        atomic_load_explicit(&term->removals, memory_order_relaxed);
+    memdb__list_sequence_t *removals = atomic_load_explicit(&term->removals, memory_order_relaxed);
     if (!removals) {
         removals = memdb__arena_allocate(&list->arena, sizeof *removals);
         if (removals) {
@@ -192,8 +194,7 @@ static bool touch(memdb__words_list_t *list, size_t number, memdb__list_sequence
                   uint32_t tf) {
     if (number == list->touched_capacity) {
         size_t capacity = number ? 2 * number : 64;
-        memdb__list_touched_t *grown =
-            memdb__reallocate(list->touched, capacity * sizeof *grown);
+        memdb__list_touched_t *grown = memdb__reallocate(list->touched, capacity * sizeof *grown);
         if (!grown) {
             return false;
         }
@@ -204,7 +205,8 @@ static bool touch(memdb__words_list_t *list, size_t number, memdb__list_sequence
     return true;
 }
 
-// Read the bag, find or make its terms, and make room for one value in each. Nothing that a reader counts changes.
+// Read the bag, find or make its terms, and make room for one value in each. Nothing that a reader
+// counts changes.
 static memdb_status_t prepare(memdb__words_list_t *list, memdb__list_space_t *space,
                               memdb__bag_t *bag, bool removal, memdb_error_t *error) {
     for (size_t number = 0; memdb__bag_next(bag); number++) {
@@ -275,8 +277,8 @@ memdb_status_t memdb__words_list_add(memdb__words_list_t *list, memdb_space_t sp
 }
 
 memdb_status_t memdb__words_list_remove(memdb__words_list_t *list, memdb_space_t space,
-                                        uint64_t version, const uint8_t *bag_data,
-                                        size_t bag_size, memdb_error_t *error) {
+                                        uint64_t version, const uint8_t *bag_data, size_t bag_size,
+                                        memdb_error_t *error) {
     memdb__bag_t bag;
     memdb__list_space_t *entry;
     memdb_status_t status = begin(list, space, version, bag_data, bag_size, &bag, &entry, error);
@@ -286,8 +288,7 @@ memdb_status_t memdb__words_list_remove(memdb__words_list_t *list, memdb_space_t
     // relaxed: only the writer stores it
     uint32_t number = atomic_load_explicit(&entry->removal_count, memory_order_relaxed);
     if (number >= MEMDB__LIST_ROW_LIMIT) {
-        return memdb__fail(error, MEMDB_LIMIT, "%u removals of space %u in one run", number,
-                           space);
+        return memdb__fail(error, MEMDB_LIMIT, "%u removals of space %u in one run", number, space);
     }
     if (!reserve_row(list, entry->removals, number, sizeof(memdb__list_removal_t))) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for the words of a document");
@@ -300,8 +301,7 @@ memdb_status_t memdb__words_list_remove(memdb__words_list_t *list, memdb_space_t
         append(list->touched[i].sequence, number);
     }
     uint64_t before = number ? memdb__list_removal_row(entry, number - 1)->tokens_after : 0;
-    *memdb__list_removal_row(entry, number) =
-        (memdb__list_removal_t){version, before + bag.tokens};
+    *memdb__list_removal_row(entry, number) = (memdb__list_removal_t){version, before + bag.tokens};
     list->newest = version;
     // release: partner of the acquire in memdb__list_view
     atomic_store_explicit(&entry->removal_count, number + 1, memory_order_release);

@@ -1,7 +1,8 @@
 // Delta lists as the folder's files see them.
 //
-// A reader first takes a view of a space at its visible version: how many documents and removals of the list it may
-// see. Postings and removals of a term name documents and removals by number, so a reader needs only compare numbers.
+// A reader first takes a view of a space at its visible version: how many documents and removals of
+// the list it may see. Postings and removals of a term name documents and removals by number, so a
+// reader needs only compare numbers.
 #ifndef MEMDB_INDEX_LEXICAL_LIST_H
 #define MEMDB_INDEX_LEXICAL_LIST_H
 
@@ -65,7 +66,8 @@ const memdb__list_document_t *memdb__list_document(const memdb__list_space_t *sp
 /// The number of the visible document (id, version); UINT32_MAX: not there.
 uint32_t memdb__list_locate(const memdb__list_view_t *view, uint64_t id, uint64_t version);
 
-/// Newest term of a space, for a walk along next_in_space; it may meet terms without a visible posting.
+/// Newest term of a space, for a walk along next_in_space; it may meet terms without a visible
+/// posting.
 const memdb__list_term_t *memdb__list_terms(const memdb__list_space_t *space);
 /// Call `visit` for each space of the list, in no order, until it returns false.
 void memdb__list_spaces(const memdb__words_list_t *list,

@@ -1,11 +1,11 @@
 // Delta lists: tables, and the readers' side.
 //
-// A reader's visible version was published after the writer had applied everything up to it, so every table, block and
-// row that it needs was stored before: it may load an old pointer only where it needs nothing newer.
-#include "index/lexical/lexical_list_tables.h"
-
+// A reader's visible version was published after the writer had applied everything up to it, so
+// every table, block and row that it needs was stored before: it may load an old pointer only where
+// it needs nothing newer.
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "index/lexical/lexical_list_tables.h"
 
 #define FIRST_SLOTS 64u
 
@@ -57,8 +57,7 @@ void memdb__list_table_insert(_Atomic(memdb__list_table_t *) *table, uint64_t ha
 const memdb__list_space_t *memdb__list_find_space(const memdb__words_list_t *list,
                                                   memdb_space_t space) {
     // acquire: partner of the release in memdb__list_table_grow
-    const memdb__list_table_t *table =
-        atomic_load_explicit(&list->spaces, memory_order_acquire);
+    const memdb__list_table_t *table = atomic_load_explicit(&list->spaces, memory_order_acquire);
     uint64_t slot = (uint64_t)space * 0x9E3779B97F4A7C15u >> 7 & table->mask;
     for (;; slot = (slot + 1) & table->mask) {
         // acquire: partner of the release in put
@@ -101,8 +100,7 @@ const memdb__list_term_t *memdb__list_terms(const memdb__list_space_t *space) {
 void memdb__list_spaces(const memdb__words_list_t *list,
                         bool (*visit)(void *context, memdb_space_t space), void *context) {
     // acquire: partner of the release in memdb__list_table_grow
-    const memdb__list_table_t *table =
-        atomic_load_explicit(&list->spaces, memory_order_acquire);
+    const memdb__list_table_t *table = atomic_load_explicit(&list->spaces, memory_order_acquire);
     for (uint64_t slot = 0; slot <= table->mask; slot++) {
         // acquire: partner of the release in put
         const memdb__list_space_t *entry =
@@ -113,7 +111,8 @@ void memdb__list_spaces(const memdb__words_list_t *list,
     }
 }
 
-// Versions never fall along the rows: count those up to `visible`. The newest rows are seen by most readers.
+// Versions never fall along the rows: count those up to `visible`. The newest rows are seen by most
+// readers.
 static uint32_t visible_documents(const memdb__list_space_t *space, uint32_t count,
                                   uint64_t visible) {
     if (count == 0 || memdb__list_document_row(space, count - 1)->version <= visible) {
@@ -177,7 +176,8 @@ uint32_t memdb__list_locate(const memdb__list_view_t *view, uint64_t id, uint64_
     }
     uint32_t end = visible_documents(view->space, view->documents, version);
     uint32_t low = version ? visible_documents(view->space, end, version - 1) : 0;
-    // Documents of one version come from one commit, most often with rising ids; else they are looked through.
+    // Documents of one version come from one commit, most often with rising ids; else they are
+    // looked through.
     uint32_t first = low, high = end;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
@@ -200,9 +200,8 @@ uint32_t memdb__list_locate(const memdb__list_view_t *view, uint64_t id, uint64_
 
 void memdb__list_spans_begin(memdb__list_spans_t *spans, const memdb__list_sequence_t *sequence,
                              uint32_t limit) {
-    *spans = (memdb__list_spans_t){.values = &sequence->first_value,
-                                   .count = limit ? 1 : 0,
-                                   .left = limit ? limit - 1 : 0};
+    *spans = (memdb__list_spans_t){
+        .values = &sequence->first_value, .count = limit ? 1 : 0, .left = limit ? limit - 1 : 0};
     // acquire: partner of the release in reserve
     spans->next = atomic_load_explicit(&sequence->first, memory_order_acquire);
 }

@@ -4,8 +4,8 @@
 
 #include "index/lexical/lexical_list.h"
 
-/// An open-addressing hash table of pointers, at most half full. A grown one points to the one before it, which
-/// readers may still be probing; all of them live as long as the list.
+/// An open-addressing hash table of pointers, at most half full. A grown one points to the one
+/// before it, which readers may still be probing; all of them live as long as the list.
 typedef struct memdb__list_table {
     struct memdb__list_table *older;
     uint64_t mask;
@@ -17,7 +17,8 @@ typedef struct memdb__list_removal {
     uint64_t tokens_after; // of this removal and all before it
 } memdb__list_removal_t;
 
-/// Rows lie in pieces of 4, 8, 16, ... rows, found by the number of leading zeros: O(1), and no row ever moves.
+/// Rows lie in pieces of 4, 8, 16, ... rows, found by the number of leading zeros: O(1), and no row
+/// ever moves.
 #define MEMDB__LIST_FIRST_PIECE 4u
 #define MEMDB__LIST_PIECES 27u
 #define MEMDB__LIST_ROW_LIMIT (MEMDB__LIST_FIRST_PIECE * ((1u << MEMDB__LIST_PIECES) - 1))
@@ -68,7 +69,8 @@ static inline memdb__list_removal_t *memdb__list_removal_row(const memdb__list_s
     return memdb__list_row(space->removals, number, sizeof(memdb__list_removal_t));
 }
 
-/// Replace a table by one of twice the size (or make the first). False: out of memory, nothing changed.
+/// Replace a table by one of twice the size (or make the first). False: out of memory, nothing
+/// changed.
 bool memdb__list_table_grow(memdb__words_list_t *list, _Atomic(memdb__list_table_t *) *table,
                             uint64_t (*hash_of)(const void *entry));
 /// Insert into a table that has room.

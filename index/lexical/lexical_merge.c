@@ -1,9 +1,10 @@
 // Merging words: lists and segments, oldest first, into one segment.
 //
-// Space by space: the live documents of all sources are collected, sorted by (id, version) and numbered anew; then the
-// terms of all sources are walked in order together, and the postings of each are renumbered and written. Documents
-// that are dead leave with their postings; the net counts of a space and of its terms are sums over the sources, and
-// stay exact because a death was counted by the list that saw it.
+// Space by space: the live documents of all sources are collected, sorted by (id, version) and
+// numbered anew; then the terms of all sources are walked in order together, and the postings of
+// each are renumbered and written. Documents that are dead leave with their postings; the net
+// counts of a space and of its terms are sums over the sources, and stay exact because a death was
+// counted by the list that saw it.
 #include "index/lexical/lexical_merge.h"
 
 #include "index/lexical/lexical_code.h"
@@ -33,8 +34,7 @@ static memdb_status_t collect_spaces(const memdb__words_source_t *sources, size_
         }
         for (uint64_t row = 0; row < sources[i].segment->head.spaces; row++) {
             memdb__words_space_t space;
-            memdb_status_t status =
-                memdb__segment_space_at(sources[i].segment, row, &space, error);
+            memdb_status_t status = memdb__segment_space_at(sources[i].segment, row, &space, error);
             if (status) {
                 return status;
             }
@@ -68,14 +68,12 @@ static int compare_documents(const void *a, const void *b) {
 }
 
 static memdb_status_t add_document(memdb__merge_t *merge, uint32_t source, uint32_t number,
-                                   const memdb__words_document_t *document,
-                                   memdb_error_t *error) {
+                                   const memdb__words_document_t *document, memdb_error_t *error) {
     if (!merge->live(merge->context, merge->space, document->id, document->version)) {
         return MEMDB_OK;
     }
     memdb__merge_document_t row = {*document, source, number};
-    return memdb__buffer_append(&merge->documents, &row, sizeof row) ? MEMDB_OK
-                                                                      : no_memory(error);
+    return memdb__buffer_append(&merge->documents, &row, sizeof row) ? MEMDB_OK : no_memory(error);
 }
 
 static memdb_status_t collect_documents(memdb__merge_t *merge, uint32_t number,
@@ -139,7 +137,8 @@ static int compare_postings(const void *a, const void *b) {
     return (left->document > right->document) - (left->document < right->document);
 }
 
-// Sources interleave by id, so their postings may; within one posting list no document stands twice.
+// Sources interleave by id, so their postings may; within one posting list no document stands
+// twice.
 static memdb_status_t sort_postings(memdb__merge_t *merge, memdb_error_t *error) {
     memdb__words_posting_t *postings = (memdb__words_posting_t *)merge->postings.data;
     size_t count = merge->postings.size / sizeof *postings;
@@ -153,8 +152,8 @@ static memdb_status_t sort_postings(memdb__merge_t *merge, memdb_error_t *error)
     qsort(postings, count, sizeof *postings, compare_postings);
     for (size_t i = 1; i < count; i++) {
         if (postings[i - 1].document == postings[i].document) {
-            return memdb__fail(error, MEMDB_CORRUPT,
-                               "a term of space %u names one document twice", merge->space);
+            return memdb__fail(error, MEMDB_CORRUPT, "a term of space %u names one document twice",
+                               merge->space);
         }
     }
     return MEMDB_OK;
@@ -189,10 +188,9 @@ static memdb_status_t write_term(memdb__merge_t *merge, const uint8_t *term, siz
     }
     memdb_status_t status = sort_postings(merge, error);
     return status ? status
-                  : memdb__words_writer_term(
-                        merge->writer, copy, size, (int64_t)net_df,
-                        (const memdb__words_posting_t *)merge->postings.data, (uint32_t)count,
-                        error);
+                  : memdb__words_writer_term(merge->writer, copy, size, (int64_t)net_df,
+                                             (const memdb__words_posting_t *)merge->postings.data,
+                                             (uint32_t)count, error);
 }
 
 static memdb_status_t write_terms(memdb__merge_t *merge, memdb_error_t *error) {
@@ -200,9 +198,8 @@ static memdb_status_t write_terms(memdb__merge_t *merge, memdb_error_t *error) {
         const memdb__merge_source_t *least = NULL;
         for (size_t i = 0; i < merge->source_count; i++) {
             const memdb__merge_source_t *source = &merge->sources[i];
-            if (source->term &&
-                (!least || memdb__compare(source->term, source->term_size, least->term,
-                                          least->term_size) < 0)) {
+            if (source->term && (!least || memdb__compare(source->term, source->term_size,
+                                                          least->term, least->term_size) < 0)) {
                 least = source;
             }
         }
@@ -221,7 +218,8 @@ static memdb_status_t write_space(memdb__merge_t *merge, memdb_error_t *error) {
     memdb__buffer_clear(&merge->documents);
     for (size_t i = 0; i < merge->source_count; i++) {
         memdb__merge_source_t *source = &merge->sources[i];
-        memdb_status_t status = memdb__merge_enter_space(source, merge->space, merge->visible, error);
+        memdb_status_t status =
+            memdb__merge_enter_space(source, merge->space, merge->visible, error);
         if (!status && source->present) {
             status = collect_documents(merge, (uint32_t)i, error);
         }
@@ -260,11 +258,13 @@ static memdb_status_t write_spaces(memdb__merge_t *merge, const memdb__words_sou
     return status;
 }
 
-memdb_status_t memdb__words_segment_write(
-    int directory, const char *name, const memdb__segment_identity_t *identity,
-    const memdb__words_source_t *sources, size_t source_count, uint64_t visible,
-    memdb__live_fn live, bool (*space_live)(void *context, memdb_space_t space), void *context,
-    uint64_t *file_size_out, uint64_t *checksum_out, memdb_error_t *error) {
+memdb_status_t memdb__words_segment_write(int directory, const char *name,
+                                          const memdb__segment_identity_t *identity,
+                                          const memdb__words_source_t *sources, size_t source_count,
+                                          uint64_t visible, memdb__live_fn live,
+                                          bool (*space_live)(void *context, memdb_space_t space),
+                                          void *context, uint64_t *file_size_out,
+                                          uint64_t *checksum_out, memdb_error_t *error) {
     memdb__merge_t merge = {
         .source_count = source_count, .visible = visible, .live = live, .context = context};
     memdb_status_t status =

@@ -11,16 +11,16 @@ typedef struct memdb__merge_source {
     const memdb__words_segment_t *segment;
     // the space in hand
     bool present;
-    memdb__words_space_t row;  // of a segment
-    memdb__list_view_t view;   // of a list
+    memdb__words_space_t row; // of a segment
+    memdb__list_view_t view;  // of a list
     int64_t net_documents, net_tokens;
-    memdb__buffer_t map;       // u32: new number of each old one; UINT32_MAX: dead
+    memdb__buffer_t map; // u32: new number of each old one; UINT32_MAX: dead
     // the term in hand; NULL: none left
     const uint8_t *term;
     size_t term_size;
     memdb__words_record_t record;
-    uint64_t position;         // of the record after it
-    memdb__buffer_t terms;     // of a list: pointers to its terms in the space, sorted
+    uint64_t position;     // of the record after it
+    memdb__buffer_t terms; // of a list: pointers to its terms in the space, sorted
     size_t next;
 } memdb__merge_source_t;
 
@@ -48,9 +48,10 @@ memdb_status_t memdb__merge_enter_space(memdb__merge_source_t *source, memdb_spa
 memdb_status_t memdb__merge_next_term(memdb__merge_source_t *source, memdb_error_t *error);
 /// Documents added less removed that hold the term.
 int64_t memdb__merge_net_df(const memdb__merge_source_t *source);
-/// Append the term's live postings under their new numbers; `postings->failed` says that memory ran out.
-memdb_status_t memdb__merge_postings(const memdb__merge_source_t *source,
-                                     memdb__buffer_t *postings, memdb_error_t *error);
+/// Append the term's live postings under their new numbers; `postings->failed` says that memory ran
+/// out.
+memdb_status_t memdb__merge_postings(const memdb__merge_source_t *source, memdb__buffer_t *postings,
+                                     memdb_error_t *error);
 void memdb__merge_source_deinit(memdb__merge_source_t *source);
 
 #endif

@@ -1,7 +1,6 @@
 // A source of a merge: a delta list or a segment, walked space by space and term by term.
-#include "index/lexical/lexical_merge.h"
-
 #include "index/lexical/lexical_code.h"
+#include "index/lexical/lexical_merge.h"
 
 #include <stdlib.h>
 
@@ -33,8 +32,8 @@ static memdb_status_t sort_list_terms(memdb__merge_source_t *source, memdb_error
         return memdb__fail(error, MEMDB_NOMEM, "no memory to merge words");
     }
     if (source->terms.size) {
-        qsort(source->terms.data, source->terms.size / sizeof(sorted_term_t),
-              sizeof(sorted_term_t), compare_terms);
+        qsort(source->terms.data, source->terms.size / sizeof(sorted_term_t), sizeof(sorted_term_t),
+              compare_terms);
     }
     source->next = 0;
     return MEMDB_OK;
@@ -88,8 +87,8 @@ memdb_status_t memdb__merge_next_term(memdb__merge_source_t *source, memdb_error
     if (status) {
         return status;
     }
-    if (before && memdb__compare(before, before_size, source->record.term,
-                                 source->record.term_size) >= 0) {
+    if (before &&
+        memdb__compare(before, before_size, source->record.term, source->record.term_size) >= 0) {
         return memdb__segment_corrupt(source->segment, MEMDB__WORDS_DICTIONARY, source->position,
                                       "the terms of a space do not rise", error);
     }
@@ -124,8 +123,7 @@ static void add_posting(const memdb__merge_source_t *source, uint32_t number, ui
 static memdb_status_t add_run(const memdb__merge_source_t *source, const memdb__words_run_t *run,
                               memdb__buffer_t *postings, memdb_error_t *error) {
     memdb__words_run_data_t data;
-    memdb_status_t status =
-        memdb__segment_run(source->segment, &source->row, run, &data, error);
+    memdb_status_t status = memdb__segment_run(source->segment, &source->row, run, &data, error);
     for (uint32_t i = 0; i < run->count && !status; i++) {
         uint32_t tf = memdb__run_tf(run, &data, i);
         if (tf == 0) {
@@ -137,8 +135,8 @@ static memdb_status_t add_run(const memdb__merge_source_t *source, const memdb__
     return status;
 }
 
-memdb_status_t memdb__merge_postings(const memdb__merge_source_t *source,
-                                     memdb__buffer_t *postings, memdb_error_t *error) {
+memdb_status_t memdb__merge_postings(const memdb__merge_source_t *source, memdb__buffer_t *postings,
+                                     memdb_error_t *error) {
     if (source->list) {
         const memdb__list_term_t *term = list_term(source);
         memdb__list_spans_t spans;

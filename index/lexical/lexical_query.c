@@ -1,7 +1,8 @@
 // Parsing questions, and matching phrases and prefixes against a text.
 //
-// A question is plain text. Quotes that close mark phrases; a word that ends with a star is a prefix. Everything else
-// goes through the tokenizer of documents, so that both sides agree on what a term is.
+// A question is plain text. Quotes that close mark phrases; a word that ends with a star is a
+// prefix. Everything else goes through the tokenizer of documents, so that both sides agree on what
+// a term is.
 #include "index/lexical/lexical_query.h"
 
 #include "base/bytes.h"
@@ -36,11 +37,11 @@ static bool is_slice(const memdb__words_query_t *query, memdb__query_slice_t sli
 static bool take_token(void *context, const memdb__token_t *token) {
     parser_t *parser = context;
     memdb__words_query_t *query = parser->query;
-    memdb__query_word_t word = {
-        .term = keep(query, token->term, token->size),
-        .stop = !token->dense && memdb__is_stop_word(token->word, token->word_size)};
+    memdb__query_word_t word = {.term = keep(query, token->term, token->size),
+                                .stop = !token->dense &&
+                                        memdb__is_stop_word(token->word, token->word_size)};
     memdb__buffer_append(&query->words, &word, sizeof word);
-    if (!token->pair) {
+    if (!token->pair && !query->bytes.failed) {
         parser->has_last = true;
         parser->last_dense = token->dense;
         parser->last_term = word.term;
@@ -53,8 +54,8 @@ static bool take_token(void *context, const memdb__token_t *token) {
         }
     }
     parser->failed = query->bytes.failed || query->words.failed || query->phrase_words.failed;
-    return !parser->failed && MEMDB__COUNT_OF(query->words, memdb__query_word_t) <
-                                  MEMDB__WORDS_QUERY_WORDS;
+    return !parser->failed &&
+           MEMDB__COUNT_OF(query->words, memdb__query_word_t) < MEMDB__WORDS_QUERY_WORDS;
 }
 
 static bool tokenize(parser_t *parser, const uint8_t *text, size_t size) {
@@ -79,9 +80,9 @@ static bool parse_prefix(parser_t *parser, const uint8_t *text, size_t size) {
     // The word is asked for as a prefix, which covers its own term.
     query->words.size -= sizeof(memdb__query_word_t);
     bool stemmed = parser->last_word.offset != parser->last_term.offset;
-    memdb__query_prefix_t prefix = {
-        .word = parser->last_word,
-        .stem = stemmed ? parser->last_term : (memdb__query_slice_t){0, 0}};
+    memdb__query_prefix_t prefix = {.word = parser->last_word,
+                                    .stem =
+                                        stemmed ? parser->last_term : (memdb__query_slice_t){0, 0}};
     return memdb__buffer_append(&query->prefixes, &prefix, sizeof prefix);
 }
 
@@ -125,13 +126,12 @@ static void prepare_phrase(memdb__words_query_t *query, const memdb__query_phras
 static bool parse_phrase(parser_t *parser, const uint8_t *text, size_t size) {
     memdb__words_query_t *query = parser->query;
     memdb__query_phrase_t phrase = {
-        .first =
-            (uint32_t)MEMDB__COUNT_OF(query->phrase_words, memdb__query_phrase_word_t)};
+        .first = (uint32_t)MEMDB__COUNT_OF(query->phrase_words, memdb__query_phrase_word_t)};
     parser->phrase = true;
     bool good = tokenize(parser, text, size);
     parser->phrase = false;
-    phrase.count = (uint32_t)MEMDB__COUNT_OF(query->phrase_words, memdb__query_phrase_word_t) -
-                   phrase.first;
+    phrase.count =
+        (uint32_t)MEMDB__COUNT_OF(query->phrase_words, memdb__query_phrase_word_t) - phrase.first;
     if (!good || phrase.count == 0) {
         return good;
     }
@@ -139,7 +139,8 @@ static bool parse_phrase(parser_t *parser, const uint8_t *text, size_t size) {
     return memdb__buffer_append(&query->phrases, &phrase, sizeof phrase);
 }
 
-// Length of a quotation mark at `text`, 0 if there is none: " and the typographic ones U+201C, U+201D.
+// Length of a quotation mark at `text`, 0 if there is none: " and the typographic ones U+201C,
+// U+201D.
 static size_t quote_at(const uint8_t *text, size_t size) {
     if (text[0] == '"') {
         return 1;
@@ -200,7 +201,8 @@ static void sort_words(memdb__query_word_t *words, size_t count, uint8_t *bytes)
     }
 }
 
-// Drop stop words, if anything else is asked, and repetitions. A fixed order makes equal documents score equally.
+// Drop stop words, if anything else is asked, and repetitions. A fixed order makes equal documents
+// score equally.
 static void reduce_words(memdb__words_query_t *query) {
     memdb__query_word_t *words = MEMDB__ITEMS_OF(query->words, memdb__query_word_t);
     size_t count = MEMDB__COUNT_OF(query->words, memdb__query_word_t), kept = 0;
@@ -224,9 +226,8 @@ static void reduce_words(memdb__words_query_t *query) {
     query->words.size = kept * sizeof *words;
 }
 
-memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char *text,
-                                         size_t size, memdb__words_query_t **query_out,
-                                         memdb_error_t *error) {
+memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char *text, size_t size,
+                                         memdb__words_query_t **query_out, memdb_error_t *error) {
     memdb__words_query_t *query = memdb__allocate_zeroed(1, sizeof *query);
     if (query) {
         query->kind = kind;
@@ -292,11 +293,10 @@ static bool match_token(void *context, const memdb__token_t *token) {
     }
     for (size_t i = 0; i < MEMDB__COUNT_OF(query->prefixes, memdb__query_prefix_t); i++) {
         memdb__query_prefix_t *prefix = &prefixes[i];
-        prefix->seen = prefix->seen ||
-                       begins_with(query, prefix->word, token->term, token->size) ||
-                       begins_with(query, prefix->word, token->word, token->word_size) ||
-                       (prefix->stem.size &&
-                        is_slice(query, prefix->stem, token->term, token->size));
+        prefix->seen =
+            prefix->seen || begins_with(query, prefix->word, token->term, token->size) ||
+            begins_with(query, prefix->word, token->word, token->word_size) ||
+            (prefix->stem.size && is_slice(query, prefix->stem, token->term, token->size));
     }
     return true;
 }

@@ -19,7 +19,8 @@ typedef struct memdb__query_prefix {
     bool seen;                       // while matching
 } memdb__query_prefix_t;
 
-/// A phrase is a run of query->phrase_words; `matched` is the state of its automaton (Knuth, Morris, Pratt 1977).
+/// A phrase is a run of query->phrase_words; `matched` is the state of its automaton (Knuth,
+/// Morris, Pratt 1977).
 typedef struct memdb__query_phrase {
     uint32_t first, count, matched, occurrences;
 } memdb__query_phrase_t;

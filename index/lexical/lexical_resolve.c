@@ -1,12 +1,13 @@
 // Search: finding the space, its terms and its statistics in all sources; expanding prefixes.
 //
-// Counts are summed with wrapping arithmetic and clamped where they are used: a damaged segment may hold any number.
+// Counts are summed with wrapping arithmetic and clamped where they are used: a damaged segment may
+// hold any number.
 #include "index/lexical/lexical_search.h"
 
 #include <stdlib.h>
 
-// The scratch is one block, cut up from the front by each search. A block that is too small is kept until the next
-// search begins, since parts of it are in use.
+// The scratch is one block, cut up from the front by each search. A block that is too small is kept
+// until the next search begins, since parts of it are in use.
 struct memdb__search_scratch {
     uint8_t *block, *older[40];
     size_t size, used, older_count;
@@ -39,9 +40,10 @@ static bool begin_scratch(memdb__words_query_t *query) {
 
 void *memdb__search_allocate(memdb__words_query_t *query, size_t size) {
     memdb__search_scratch_t *scratch = query->scratch;
-    size = (size + 63) & ~(size_t)63;
+    size = size ? (size + 63) & ~(size_t)63 : 64; // never NULL for nothing
     if (size > scratch->size - scratch->used) {
-        size_t grown = 2 * scratch->size > FIRST_BLOCK_BYTES ? 2 * scratch->size : FIRST_BLOCK_BYTES;
+        size_t grown =
+            2 * scratch->size > FIRST_BLOCK_BYTES ? 2 * scratch->size : FIRST_BLOCK_BYTES;
         grown = grown > size ? grown : size;
         uint8_t *block = memdb__allocate_aligned(grown);
         if (!block) {
@@ -83,8 +85,7 @@ static memdb_status_t find_spaces(memdb__search_t *search, memdb_error_t *error)
             memdb__list_view(source->list, asked->space, asked->visible, &source->view);
             found = source->view.space != NULL;
             source->documents = source->view.documents;
-            search->net_documents =
-                add_wrapping(search->net_documents, source->view.net_documents);
+            search->net_documents = add_wrapping(search->net_documents, source->view.net_documents);
             search->net_tokens = add_wrapping(search->net_tokens, source->view.net_tokens);
         } else {
             memdb_status_t status = memdb__segment_find_space(source->segment, asked->space,
@@ -106,8 +107,8 @@ static memdb_status_t find_spaces(memdb__search_t *search, memdb_error_t *error)
 
 static memdb_status_t find_in_list(memdb__search_t *search, memdb__search_source_t *source,
                                    memdb__search_term_t *term, memdb__term_view_t *view) {
-    view->term = memdb__list_find(source->list, search->asked->space, term->bytes, term->size,
-                                  term->hash);
+    view->term =
+        memdb__list_find(source->list, search->asked->space, term->bytes, term->size, term->hash);
     if (view->term) {
         view->count = memdb__list_visible_postings(view->term, &source->view);
         term->df += (int64_t)view->count - memdb__list_visible_removals(view->term, &source->view);
@@ -119,8 +120,8 @@ static memdb_status_t find_in_segment(memdb__search_source_t *source, memdb__sea
                                       memdb__term_view_t *view, memdb_error_t *error) {
     bool found;
     memdb_status_t status =
-        memdb__segment_find_term(source->segment, &source->row, term->bytes, term->size,
-                                 term->hash, &view->record, &found, error);
+        memdb__segment_find_term(source->segment, &source->row, term->bytes, term->size, term->hash,
+                                 &view->record, &found, error);
     if (!status && found) {
         view->count = view->record.count;
         term->df = add_wrapping(term->df, view->record.net_df);
@@ -130,13 +131,13 @@ static memdb_status_t find_in_segment(memdb__search_source_t *source, memdb__sea
 
 static memdb_status_t find_terms(memdb__search_t *search, memdb_error_t *error) {
     for (uint32_t i = 0; i < search->term_count; i++) {
-        search->terms[i].hash = memdb__term_hash(search->asked->space, search->terms[i].bytes,
-                                                 search->terms[i].size);
+        search->terms[i].hash =
+            memdb__term_hash(search->asked->space, search->terms[i].bytes, search->terms[i].size);
     }
     for (uint32_t s = 0; s < search->source_count; s++) {
         memdb__search_source_t *source = &search->sources[s];
-        source->views = memdb__search_allocate(search->query,
-                                               search->term_count * sizeof *source->views);
+        source->views =
+            memdb__search_allocate(search->query, search->term_count * sizeof *source->views);
         if (!source->views) {
             return no_memory(error);
         }
@@ -145,9 +146,9 @@ static memdb_status_t find_terms(memdb__search_t *search, memdb_error_t *error) 
             view->count = 0;
             view->term = NULL;
             view->has_run = false;
-            memdb_status_t status =
-                source->list ? find_in_list(search, source, &search->terms[i], view)
-                             : find_in_segment(source, &search->terms[i], view, error);
+            memdb_status_t status = source->list
+                                        ? find_in_list(search, source, &search->terms[i], view)
+                                        : find_in_segment(source, &search->terms[i], view, error);
             if (status) {
                 return status;
             }
@@ -176,8 +177,8 @@ memdb_status_t memdb__search_resolve(memdb__search_t *search, memdb_error_t *err
         return no_memory(error);
     }
     for (size_t i = 0; i < count; i++) {
-        search->terms[i] = (memdb__search_term_t){
-            .bytes = query->bytes.data + words[i].term.offset, .size = words[i].term.size};
+        search->terms[i] = (memdb__search_term_t){.bytes = query->bytes.data + words[i].term.offset,
+                                                  .size = words[i].term.size};
     }
     search->term_count = (uint32_t)count;
     if (query->prefixes.size) {
@@ -209,8 +210,8 @@ memdb_status_t memdb__view_seek(const memdb__search_source_t *source, memdb__ter
     view->has_run = false;
     while (memdb__words_runs_next(&view->runs, &view->run)) {
         if (view->run.chunk >= chunk) {
-            memdb_status_t status = memdb__segment_run(source->segment, &source->row, &view->run,
-                                                       &view->data, error);
+            memdb_status_t status =
+                memdb__segment_run(source->segment, &source->row, &view->run, &view->data, error);
             view->has_run = !status;
             *found_out = !status && view->run.chunk == chunk;
             return status;

@@ -1,126 +1,21 @@
 // Search: scanning chunks of documents.
 //
-// For each chunk of up to 65,536 documents, the terms' bounds are added into an array of small accumulators, term after
-// term, and the array is scanned for values that can matter. Bounds are rounded up (an accumulator times `unit` is never
-// below the exact score), and additions saturate, so a document below the scan's threshold has an exact score below it,
-// whatever the unit. Candidates are scored exactly, highest bound first, until the worst of the best beats the bound of
-// the next.
+// For each chunk of up to 65,536 documents, the terms' bounds are added into an array of small
+// accumulators, term after term, and the array is scanned for values that can matter. Bounds are
+// rounded up (an accumulator times `unit` is never below the exact score), and additions saturate,
+// so a document below the scan's threshold has an exact score below it, whatever the unit.
+// Candidates are scored exactly, highest bound first, until the worst of the best beats the bound
+// of the next.
 //
-// The first threshold is a guess, from the 10th (50th, 250th) best posting of a term that its record remembers. The guess
-// may be too high, since documents die, filters refuse, and averages drift. So it is checked: unless the k-th best that
-// was found reaches every guess that a chunk was scanned with, all chunks are scanned again with a threshold that is
-// known to hold. Where a filter refuses most candidates, the guess is lowered at once within a chunk, which costs a scan
-// and no new addition. The answer is exact in all cases.
+// The first threshold is a guess, from the 10th (50th, 250th) best posting of a term that its
+// record remembers. The guess may be too high, since documents die, filters refuse, and averages
+// drift. So it is checked: unless the k-th best that was found reaches every guess that a chunk was
+// scanned with, all chunks are scanned again with a threshold that is known to hold. Where a filter
+// refuses most candidates, the guess is lowered at once within a chunk, which costs a scan and no
+// new addition. The answer is exact in all cases.
 #include "index/lexical/lexical_search.h"
 
 #include <math.h>
-#include <stdlib.h>
-
-#define SLACK 1e-6 // covers the roundings of float bounds and scores
-
-static uint32_t lane_limit(const memdb__search_t *search) {
-    return search->wide ? UINT16_MAX : UINT8_MAX;
-}
-
-// The place of the rank that serves `capacity` results; MEMDB__WORDS_RANKS: none does.
-static uint32_t rank_for(uint32_t capacity) {
-    uint32_t rank = 1;
-    while (rank < MEMDB__WORDS_RANKS && memdb__words_ranks[rank] < capacity) {
-        rank++;
-    }
-    return rank;
-}
-
-// The greatest weight of a term in a source, about; and a guess at the score of its k-th best posting.
-static void estimate(memdb__search_t *search, const memdb__search_source_t *source, uint32_t term,
-                     const float *bounds, float *greatest) {
-    const memdb__term_view_t *view = &source->views[term];
-    if (view->count == 0) {
-        return;
-    }
-    float weight = 0;
-    if (source->list) {
-        uint32_t length = (uint32_t)(search->bm25.average_length / 2) + 1;
-        weight = bounds[memdb__code_of(1, length)];
-    } else if (view->record.runs == 0) {
-        for (uint32_t i = 0; i < view->count; i++) {
-            float bound = bounds[view->record.codes[i]];
-            weight = bound > weight ? bound : weight;
-        }
-    } else {
-        uint32_t rank = rank_for(search->capacity);
-        weight = bounds[view->record.best[0]];
-        if (rank < MEMDB__WORDS_RANKS && view->count >= memdb__words_ranks[rank]) {
-            double least = search->terms[term].idf *
-                           memdb__bm25_least(&search->bm25, view->record.best[rank]);
-            search->guess = least > search->guess ? least : search->guess;
-        }
-    }
-    *greatest = weight > *greatest ? weight : *greatest;
-}
-
-static void fill_table(memdb__search_t *search, uint32_t term, const float *bounds) {
-    float factor = (float)(search->terms[term].idf / search->unit * (1 + SLACK));
-    if (search->wide) {
-        uint16_t *table = (uint16_t *)search->tables + (size_t)term * MEMDB__CODE_COUNT;
-        for (uint32_t i = 0; i < MEMDB__CODE_COUNT; i++) {
-            float value = bounds[i] * factor;
-            table[i] = (uint16_t)(value < 65534 ? (int32_t)value + 1 : 65535);
-        }
-        return;
-    }
-    uint8_t *table = (uint8_t *)search->tables + (size_t)term * MEMDB__CODE_COUNT;
-    for (uint32_t i = 0; i < MEMDB__CODE_COUNT; i++) {
-        float value = bounds[i] * factor;
-        value = value < 254 ? value : 254;
-        table[i] = (uint8_t)((int32_t)value + 1);
-    }
-}
-
-static memdb_status_t prepare(memdb__search_t *search, memdb_error_t *error) {
-    float bounds[MEMDB__CODE_COUNT];
-    double sum = 0;
-    uint32_t used = 0, most_documents = 0;
-    memdb__bm25_bounds(&search->bm25, bounds);
-    for (uint32_t i = 0; i < search->term_count; i++) {
-        float greatest = 0;
-        for (uint32_t s = 0; s < search->source_count; s++) {
-            estimate(search, &search->sources[s], i, bounds, &greatest);
-        }
-        sum += search->terms[i].idf * greatest;
-        used += search->terms[i].postings > 0;
-    }
-    for (uint32_t s = 0; s < search->source_count; s++) {
-        uint32_t documents = search->sources[s].documents;
-        most_documents = documents > most_documents ? documents : most_documents;
-    }
-    search->wide = used > MEMDB__SEARCH_NARROW_TERMS;
-    uint32_t limit = lane_limit(search);
-    search->unit = sum / (limit - (used < limit / 2 ? used : limit / 2));
-    size_t lane = search->wide ? 2 : 1;
-    size_t lanes = most_documents < MEMDB__WORDS_CHUNK ? most_documents : MEMDB__WORDS_CHUNK;
-    lanes = (lanes + 63) & ~(size_t)63;
-    search->tables =
-        memdb__search_allocate(search->query, lane * search->term_count * MEMDB__CODE_COUNT);
-    search->values = memdb__search_allocate(search->query, lane * lanes);
-    search->keys = memdb__search_allocate(search->query,
-                                          (MEMDB__SEARCH_ROOM + 64) * sizeof *search->keys);
-    search->places = memdb__search_allocate(search->query,
-                                            (MEMDB__SEARCH_ROOM + 64) * sizeof *search->places);
-    search->chunk_terms = memdb__search_allocate(
-        search->query, search->term_count * sizeof *search->chunk_terms);
-    if (!search->tables || !search->values || !search->keys || !search->places ||
-        !search->chunk_terms) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory for a search of words");
-    }
-    for (uint32_t i = 0; i < search->term_count; i++) {
-        if (search->terms[i].postings) {
-            fill_table(search, i, bounds);
-        }
-    }
-    search->kernels = memdb__words_kernels();
-    return MEMDB_OK;
-}
 
 static void add8(uint8_t *values, const memdb__chunk_term_t *list, const uint8_t *table) {
     for (uint32_t i = 0; i < list->count; i++) {
@@ -137,8 +32,8 @@ static void add16(uint16_t *values, const memdb__chunk_term_t *list, const uint1
 }
 
 // A list's postings in a chunk. Returns how many there are; `add` says whether to add them.
-static uint32_t walk_list(memdb__search_t *search, const memdb__chunk_term_t *list,
-                          uint32_t chunk, bool add) {
+static uint32_t walk_list(memdb__search_t *search, const memdb__chunk_term_t *list, uint32_t chunk,
+                          bool add) {
     memdb__list_spans_t spans;
     uint32_t seen = 0;
     size_t table = (size_t)list->term * MEMDB__CODE_COUNT;
@@ -292,8 +187,8 @@ static double threshold(const memdb__search_t *search) {
 
 // The least accumulator value of a document that can reach the threshold.
 static uint32_t least_value(const memdb__search_t *search) {
-    double value = ceil(threshold(search) / search->unit * (1 - SLACK));
-    uint32_t limit = lane_limit(search);
+    double value = ceil(threshold(search) / search->unit * (1 - MEMDB__SEARCH_SLACK));
+    uint32_t limit = memdb__search_limit(search);
     return value < 1 ? 1 : value > limit ? limit : (uint32_t)value;
 }
 
@@ -302,56 +197,81 @@ static uint32_t value_at(const memdb__search_t *search, uint32_t place) {
                         : ((const uint8_t *)search->values)[place];
 }
 
-static int compare_keys(const void *a, const void *b) {
-    uint32_t left = *(const uint32_t *)a, right = *(const uint32_t *)b;
-    return (left > right) - (left < right);
+// Stable sort by one byte of the keys.
+static void sort_by_byte(const uint32_t *from, uint32_t *to, uint32_t count, unsigned shift) {
+    uint32_t next[256] = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        next[from[i] >> shift & 0xFF]++;
+    }
+    for (uint32_t i = 0, sum = 0; i < 256; i++) {
+        uint32_t here = next[i];
+        next[i] = sum;
+        sum += here;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        to[next[from[i] >> shift & 0xFF]++] = from[i];
+    }
+}
+
+// Keys of the candidates in search->places: (limit - value, place), rising. Places rise already.
+static void sort_candidates(memdb__search_t *search, uint32_t count) {
+    uint32_t limit = memdb__search_limit(search), *keys = search->keys;
+    uint32_t *other = keys + MEMDB__SEARCH_ROOM;
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t key = (limit - value_at(search, search->places[i])) << 16 | search->places[i];
+        uint32_t at = i;
+        for (; count <= 48 && at > 0 && keys[at - 1] > key; at--) {
+            keys[at] = keys[at - 1];
+        }
+        keys[at] = key;
+    }
+    if (count > 48) {
+        sort_by_byte(keys, other, count, 16);
+        if (search->wide) {
+            sort_by_byte(other, keys, count, 24);
+        } else {
+            memcpy(keys, other, count * sizeof *keys);
+        }
+    }
 }
 
 // Score `found` candidates, highest bound first, as long as they can matter.
 static memdb_status_t take_candidates(memdb__search_t *search, memdb__search_source_t *source,
                                       uint32_t chunk, uint32_t found, memdb_error_t *error) {
-    uint32_t limit = lane_limit(search);
-    for (uint32_t i = 0; i < found; i++) {
-        uint32_t key = (limit - value_at(search, search->places[i])) << 16 | search->places[i];
-        uint32_t at = i;
-        for (; found <= 64 && at > 0 && search->keys[at - 1] > key; at--) {
-            search->keys[at] = search->keys[at - 1];
-        }
-        search->keys[at] = key;
-    }
-    if (found > 64) {
-        qsort(search->keys, found, sizeof *search->keys, compare_keys);
-    }
+    uint32_t limit = memdb__search_limit(search);
+    sort_candidates(search, found);
     memdb_status_t status = MEMDB_OK;
     for (uint32_t i = 0; i < found && !status; i++) {
         uint32_t value = limit - (search->keys[i] >> 16);
         if (value < limit && memdb__search_full(search) &&
-            search->best[0].score > value * search->unit * (1 + SLACK)) {
+            search->best[0].score > value * search->unit * (1 + MEMDB__SEARCH_SLACK)) {
             break;
         }
-        status = score(search, source, chunk * MEMDB__WORDS_CHUNK + (search->keys[i] & 0xFFFF),
-                       error);
+        status =
+            score(search, source, chunk * MEMDB__WORDS_CHUNK + (search->keys[i] & 0xFFFF), error);
     }
     return status;
 }
 
-static uint32_t scan(const memdb__search_t *search, uint32_t from, uint32_t documents,
-                     uint32_t low, uint32_t high, uint32_t *found_out) {
+static uint32_t scan(const memdb__search_t *search, uint32_t from, uint32_t documents, uint32_t low,
+                     uint32_t high, uint32_t *found_out) {
     return search->wide ? search->kernels->scan16(search->values, from, documents, low, high,
                                                   search->places, MEMDB__SEARCH_ROOM, found_out)
                         : search->kernels->scan8(search->values, from, documents, low, high,
                                                  search->places, MEMDB__SEARCH_ROOM, found_out);
 }
 
-// The least value above `low` and up to `high` that at most half a scan's room of documents reach; `high` if none.
+// The least value above `low` and up to `high` that only some more documents reach than are asked
+// for; `high` if none. Scoring those raises the threshold, and most of the others are never scored.
 static uint32_t split(const memdb__search_t *search, uint32_t documents, uint32_t low,
                       uint32_t high) {
+    uint32_t enough = 2 * search->capacity > 64 ? 2 * search->capacity : 64;
+    enough = enough < MEMDB__SEARCH_ROOM / 2 ? enough : MEMDB__SEARCH_ROOM / 2;
     while (low + 1 < high) {
         uint32_t middle = low + (high - low) / 2;
-        uint32_t count = search->wide
-                             ? search->kernels->count16(search->values, documents, middle)
-                             : search->kernels->count8(search->values, documents, middle);
-        if (count > MEMDB__SEARCH_ROOM / 2) {
+        uint32_t count = search->wide ? search->kernels->count16(search->values, documents, middle)
+                                      : search->kernels->count8(search->values, documents, middle);
+        if (count > enough) {
             low = middle;
         } else {
             high = middle;
@@ -360,7 +280,8 @@ static uint32_t split(const memdb__search_t *search, uint32_t documents, uint32_
     return high;
 }
 
-// Take all documents with values in [low, high]; too many for one scan are taken from the highest values down.
+// Take all documents with values in [low, high]; too many for one scan are taken from the highest
+// values down.
 static memdb_status_t take_window(memdb__search_t *search, memdb__search_source_t *source,
                                   uint32_t chunk, uint32_t documents, uint32_t low, uint32_t high,
                                   memdb_error_t *error) {
@@ -394,7 +315,7 @@ static memdb_status_t scan_chunk(memdb__search_t *search, memdb__search_source_t
         return status;
     }
     add_chunk(search, chunk, documents);
-    for (uint32_t high = lane_limit(search); high > 0;) {
+    for (uint32_t high = memdb__search_limit(search); high > 0;) {
         uint32_t low = least_value(search);
         if (low <= high) {
             status = take_window(search, source, chunk, documents, low, high, error);
@@ -414,7 +335,7 @@ static memdb_status_t scan_chunk(memdb__search_t *search, memdb__search_source_t
 }
 
 memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error) {
-    memdb_status_t status = prepare(search, error);
+    memdb_status_t status = memdb__search_prepare(search, error);
     for (uint32_t pass = 0; !status; pass++) {
         search->most_guess = 0;
         search->best_count = 0;
@@ -431,8 +352,9 @@ memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error)
         if (search->most_guess == 0 || (full && search->best[0].score >= search->most_guess)) {
             break;
         }
-        // What was found is a lower bound for what there is; with less than k, nothing is known. The third pass has
-        // no threshold, so that it is the last even where a filter changes its mind.
+        // What was found is a lower bound for what there is; with less than k, nothing is known.
+        // The third pass has no threshold, so that it is the last even where a filter changes its
+        // mind.
         search->guess = full ? search->best[0].score : 0.3 * search->most_guess;
         search->guess = pass < 1 ? search->guess : 0;
     }

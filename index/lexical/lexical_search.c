@@ -1,9 +1,8 @@
 // Search: the driver, the heap of the best, and exact scores of given documents.
 #include "index/lexical/lexical_search.h"
 
-#include <stdlib.h>
-
-// Whether `a` ranks below `b`. Scores are compared as they are given out, so that equal ones are ties.
+// Whether `a` ranks below `b`. Scores are compared as they are given out, so that equal ones are
+// ties.
 static bool is_worse(const memdb__search_best_t *a, const memdb__search_best_t *b) {
     if (a->score != b->score) {
         return a->score < b->score;
@@ -62,9 +61,14 @@ void memdb__search_offer(memdb__search_t *search, double score, uint64_t id, uin
     }
 }
 
-static int compare_best(const void *a, const void *b) {
-    const memdb__search_best_t *left = a, *right = b;
-    return is_worse(left, right) ? 1 : is_worse(right, left) ? -1 : 0;
+// Best first: the worst leaves the heap for the place that it frees, again and again.
+static void sort_heap(memdb__search_best_t *heap, uint32_t count) {
+    while (count > 1) {
+        memdb__search_best_t worst = heap[0];
+        heap[0] = heap[--count];
+        sift_down(heap, count);
+        heap[count] = worst;
+    }
 }
 
 static uint64_t postings_of(const memdb__search_t *search) {
@@ -75,10 +79,9 @@ static uint64_t postings_of(const memdb__search_t *search) {
     return postings;
 }
 
-memdb_status_t memdb__words_search(memdb__words_query_t *query,
-                                   const memdb__words_search_t *asked,
-                                   memdb__words_hit_t *hits_out, size_t capacity,
-                                   size_t *count_out, memdb_error_t *error) {
+memdb_status_t memdb__words_search(memdb__words_query_t *query, const memdb__words_search_t *asked,
+                                   memdb__words_hit_t *hits_out, size_t capacity, size_t *count_out,
+                                   memdb_error_t *error) {
     memdb__search_t search = {.query = query, .asked = asked};
     if (capacity == 0 || memdb__words_query_terms(query) == 0) {
         *count_out = 0;
@@ -107,7 +110,7 @@ memdb_status_t memdb__words_search(memdb__words_query_t *query,
     if (status) {
         return status;
     }
-    qsort(search.best, search.best_count, sizeof *search.best, compare_best);
+    sort_heap(search.best, search.best_count);
     for (uint32_t i = 0; i < search.best_count; i++) {
         const memdb__search_best_t *best = &search.best[i];
         hits_out[i] = (memdb__words_hit_t){best->id, best->version, best->score};
@@ -167,9 +170,8 @@ memdb_status_t memdb__search_score(memdb__search_t *search, memdb__search_source
     return status;
 }
 
-memdb_status_t memdb__words_score(memdb__words_query_t *query,
-                                  const memdb__words_search_t *asked, memdb__words_hit_t *hits,
-                                  size_t count, memdb_error_t *error) {
+memdb_status_t memdb__words_score(memdb__words_query_t *query, const memdb__words_search_t *asked,
+                                  memdb__words_hit_t *hits, size_t count, memdb_error_t *error) {
     memdb__search_t search = {.query = query, .asked = asked};
     memdb_status_t status = memdb__search_resolve(&search, error);
     for (size_t i = 0; i < count && !status; i++) {
@@ -216,7 +218,8 @@ memdb_status_t memdb__words_totals(const memdb__words_search_t *asked,
         if (status) {
             return status;
         }
-        documents = found ? (int64_t)((uint64_t)documents + (uint64_t)row.net_documents) : documents;
+        documents =
+            found ? (int64_t)((uint64_t)documents + (uint64_t)row.net_documents) : documents;
         tokens = found ? (int64_t)((uint64_t)tokens + (uint64_t)row.net_tokens) : tokens;
     }
     totals_out->documents = documents > 0 ? (uint64_t)documents : 0;

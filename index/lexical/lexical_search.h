@@ -1,7 +1,7 @@
 // A search in progress: what its files share.
 //
-// The order of use: resolve (find the space, the terms and the statistics in all sources), then either score given
-// documents, or scan the sources chunk by chunk.
+// The order of use: resolve (find the space, the terms and the statistics in all sources), then
+// either score given documents, or scan the sources chunk by chunk.
 #ifndef MEMDB_INDEX_LEXICAL_SEARCH_H
 #define MEMDB_INDEX_LEXICAL_SEARCH_H
 
@@ -70,15 +70,15 @@ typedef struct memdb__search {
     int64_t net_documents, net_tokens;
     // scan
     const memdb__words_kernels_t *kernels;
-    bool wide;     // u16 accumulators
-    double unit;   // of an accumulator
-    void *tables;  // a table of 256 accumulator values for each term
-    void *values;  // the accumulators
+    bool wide;    // u16 accumulators
+    double unit;  // of an accumulator
+    void *tables; // a table of 256 accumulator values for each term
+    void *values; // the accumulators
     memdb__chunk_term_t *chunk_terms;
     uint32_t chunk_term_count;
-    uint32_t *keys;   // candidates of one scan
+    uint32_t *keys; // candidates of one scan
     uint16_t *places;
-    double guess;     // of the least score that matters
+    double guess;      // of the least score that matters
     double most_guess; // the highest that a finished chunk was scanned with
     uint64_t examined, refused;
     // the best so far: a heap whose root is the worst of them
@@ -93,15 +93,26 @@ typedef struct memdb__search {
 
 /// Find the space, terms and statistics. `search` is zeroed but for query, asked and capacity.
 memdb_status_t memdb__search_resolve(memdb__search_t *search, memdb_error_t *error);
-/// Add the terms of the query's prefixes. Called by resolve between finding the space and the terms.
+/// Add the terms of the query's prefixes. Called by resolve between finding the space and the
+/// terms.
 memdb_status_t memdb__search_expand(memdb__search_t *search, memdb_error_t *error);
-/// Memory for a search: `size` bytes of the query's scratch, 64-byte aligned; NULL: none. Earlier parts stay.
+/// Memory for a search: `size` bytes of the query's scratch, 64-byte aligned; NULL: none. Earlier
+/// parts stay.
 void *memdb__search_allocate(memdb__words_query_t *query, size_t size);
 
 /// Make the run of `chunk` the view's; *found_out is false where the term has none there.
 memdb_status_t memdb__view_seek(const memdb__search_source_t *source, memdb__term_view_t *view,
                                 uint32_t chunk, bool *found_out, memdb_error_t *error);
 
+#define MEMDB__SEARCH_SLACK 1e-6 // covers the roundings of float bounds and scores
+
+/// The greatest value of an accumulator.
+static inline uint32_t memdb__search_limit(const memdb__search_t *search) {
+    return search->wide ? UINT16_MAX : UINT8_MAX;
+}
+
+/// Choose unit and first threshold, and make tables and buffers for a scan.
+memdb_status_t memdb__search_prepare(memdb__search_t *search, memdb_error_t *error);
 /// Scan all sources into the heap.
 memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error);
 /// Exact score of document `number` of a source.
@@ -115,8 +126,7 @@ static inline bool memdb__search_full(const memdb__search_t *search) {
 }
 
 /// The share of one term in an exact score; `norm` is a + b * length.
-static inline double memdb__search_share(const memdb__search_term_t *term, double tf,
-                                         double norm) {
+static inline double memdb__search_share(const memdb__search_term_t *term, double tf, double norm) {
     return term->idf * tf * (MEMDB__BM25_K1 + 1) / (tf + norm);
 }
 

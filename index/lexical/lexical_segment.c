@@ -1,7 +1,8 @@
 // Reading words segments.
 //
-// Opening checks the head and that the sections have the sizes that it asks for; everything else is checked where it is
-// touched: pages by their checksums, and numbers by their ranges, since bytes with a right checksum may still be wrong.
+// Opening checks the head and that the sections have the sizes that it asks for; everything else is
+// checked where it is touched: pages by their checksums, and numbers by their ranges, since bytes
+// with a right checksum may still be wrong.
 #include "index/lexical/lexical_segment.h"
 
 #include "index/lexical/lexical_code.h"
@@ -27,8 +28,7 @@ memdb_status_t memdb__segment_corrupt(const memdb__words_segment_t *segment, uin
                                       uint64_t position, const char *what, memdb_error_t *error) {
     return memdb__fail(error, MEMDB_CORRUPT, "%s at %llu: %s",
                        memdb__container_name(segment->container),
-                       (unsigned long long)memdb__segment_offset(segment, section, position),
-                       what);
+                       (unsigned long long)memdb__segment_offset(segment, section, position), what);
 }
 
 memdb_status_t memdb__segment_touch(const memdb__words_segment_t *segment, uint32_t section,
@@ -73,8 +73,7 @@ memdb_status_t memdb__words_segment_open(int directory, const char *name,
         goto free_segment;
     }
     for (uint32_t i = 0; i < MEMDB__WORDS_SECTIONS; i++) {
-        segment->sections[i] =
-            memdb__container_section(segment->container, i, &segment->sizes[i]);
+        segment->sections[i] = memdb__container_section(segment->container, i, &segment->sizes[i]);
     }
     uint64_t head_size = segment->sizes[MEMDB__WORDS_HEAD];
     status = memdb__segment_touch(segment, MEMDB__WORDS_HEAD, 0, head_size, error);
@@ -119,8 +118,8 @@ memdb_status_t memdb__segment_space_at(const memdb__words_segment_t *segment, ui
     memdb__words_space_t space;
     bool good =
         memdb__words_space_decode(segment->sections[MEMDB__WORDS_SPACES] + position, &space);
-    uint64_t sparse = ((uint64_t)space.terms + MEMDB__WORDS_SPARSE_STEP - 1) /
-                      MEMDB__WORDS_SPARSE_STEP;
+    uint64_t sparse =
+        ((uint64_t)space.terms + MEMDB__WORDS_SPARSE_STEP - 1) / MEMDB__WORDS_SPARSE_STEP;
     if (!good || space.first_document > segment->head.documents ||
         space.documents > segment->head.documents - space.first_document ||
         space.dictionary_begin > space.dictionary_end ||
@@ -134,9 +133,9 @@ memdb_status_t memdb__segment_space_at(const memdb__words_segment_t *segment, ui
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__segment_find_space(const memdb__words_segment_t *segment,
-                                         memdb_space_t space, memdb__words_space_t *space_out,
-                                         bool *found_out, memdb_error_t *error) {
+memdb_status_t memdb__segment_find_space(const memdb__words_segment_t *segment, memdb_space_t space,
+                                         memdb__words_space_t *space_out, bool *found_out,
+                                         memdb_error_t *error) {
     const uint8_t *rows = segment->sections[MEMDB__WORDS_SPACES];
     uint64_t low = 0, high = segment->head.spaces;
     *found_out = false;
@@ -198,8 +197,8 @@ memdb_status_t memdb__segment_find_term(const memdb__words_segment_t *segment,
     uint8_t tag = memdb__words_tag(hash);
     for (uint64_t probed = 0; probed < buckets; probed++) {
         uint64_t at = bucket * MEMDB__WORDS_BUCKET_BYTES;
-        memdb_status_t status = memdb__segment_touch(segment, MEMDB__WORDS_HASH, at,
-                                                     MEMDB__WORDS_BUCKET_BYTES, error);
+        memdb_status_t status =
+            memdb__segment_touch(segment, MEMDB__WORDS_HASH, at, MEMDB__WORDS_BUCKET_BYTES, error);
         if (status) {
             return status;
         }
@@ -252,7 +251,8 @@ memdb_status_t memdb__segment_lower_bound(const memdb__words_segment_t *segment,
                                           memdb_error_t *error) {
     memdb__words_record_t record;
     uint64_t position = space->dictionary_begin;
-    uint32_t low = 0, high = (space->terms + MEMDB__WORDS_SPARSE_STEP - 1) / MEMDB__WORDS_SPARSE_STEP;
+    uint32_t low = 0,
+             high = (space->terms + MEMDB__WORDS_SPARSE_STEP - 1) / MEMDB__WORDS_SPARSE_STEP;
     while (low < high) { // the last sparse entry below `term` is low - 1
         uint32_t middle = low + (high - low) / 2;
         uint64_t at = position;
@@ -322,8 +322,7 @@ uint32_t memdb__run_tf(const memdb__words_run_t *run, const memdb__words_run_dat
     uint32_t low = 0, high = run->exceptions;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        const uint8_t *exception =
-            data->exceptions + (size_t)middle * MEMDB__WORDS_EXCEPTION_BYTES;
+        const uint8_t *exception = data->exceptions + (size_t)middle * MEMDB__WORDS_EXCEPTION_BYTES;
         uint16_t here = memdb__get_u16(exception);
         if (here == offset) {
             return memdb__get_u32(exception + 2);

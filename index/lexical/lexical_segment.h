@@ -1,6 +1,7 @@
 // A words segment as the folder's files see it: lookups that check what they touch.
 //
-// Every function that reads the file can give MEMDB_CORRUPT, with file and offset. Pointers live as long as the segment.
+// Every function that reads the file can give MEMDB_CORRUPT, with file and offset. Pointers live as
+// long as the segment.
 #ifndef MEMDB_INDEX_LEXICAL_SEGMENT_H
 #define MEMDB_INDEX_LEXICAL_SEGMENT_H
 
@@ -33,9 +34,9 @@ memdb_status_t memdb__segment_touch(const memdb__words_segment_t *segment, uint3
 /// Row `number` of the spaces, with its ranges verified.
 memdb_status_t memdb__segment_space_at(const memdb__words_segment_t *segment, uint64_t number,
                                        memdb__words_space_t *space_out, memdb_error_t *error);
-memdb_status_t memdb__segment_find_space(const memdb__words_segment_t *segment,
-                                         memdb_space_t space, memdb__words_space_t *space_out,
-                                         bool *found_out, memdb_error_t *error);
+memdb_status_t memdb__segment_find_space(const memdb__words_segment_t *segment, memdb_space_t space,
+                                         memdb__words_space_t *space_out, bool *found_out,
+                                         memdb_error_t *error);
 
 /// The record at a position of the dictionary, inside the space's part of it.
 memdb_status_t memdb__segment_record(const memdb__words_segment_t *segment,
@@ -46,7 +47,8 @@ memdb_status_t memdb__segment_find_term(const memdb__words_segment_t *segment,
                                         size_t size, uint64_t hash,
                                         memdb__words_record_t *record_out, bool *found_out,
                                         memdb_error_t *error);
-/// Position of the first record of the space that is not below `term`, or of the end of the space's part.
+/// Position of the first record of the space that is not below `term`, or of the end of the space's
+/// part.
 memdb_status_t memdb__segment_lower_bound(const memdb__words_segment_t *segment,
                                           const memdb__words_space_t *space, const uint8_t *term,
                                           size_t size, uint64_t *position_out,
@@ -73,9 +75,9 @@ static inline uint32_t memdb__find_offset(const uint16_t *offsets, uint32_t coun
                                           uint16_t offset) {
     const uint16_t *base = offsets;
     uint32_t left = count;
-    while (left > 1) { // no branch but the loop's own: the compiler makes a conditional move
+    while (left > 1) { // a product, not a branch: the outcome of a comparison is a coin toss
         uint32_t half = left / 2;
-        base += base[half - 1] < offset ? half : 0;
+        base += (size_t)(base[half - 1] < offset) * half;
         left -= half;
     }
     return count && *base == offset ? (uint32_t)(base - offsets) : count;

@@ -10,14 +10,15 @@ static memdb_status_t read_number(const memdb__words_segment_t *segment, uint32_
         return status;
     }
     const uint8_t *at = segment->sections[section] + position;
-    *value_out = width == 2 ? memdb__get_u16(at)
-                 : width == 4 ? memdb__get_u32(at) : memdb__get_u64(at);
+    *value_out = width == 2   ? memdb__get_u16(at)
+                 : width == 4 ? memdb__get_u32(at)
+                              : memdb__get_u64(at);
     return MEMDB_OK;
 }
 
 static memdb_status_t read_id(const memdb__words_segment_t *segment,
-                              const memdb__words_space_t *space, uint32_t number,
-                              uint64_t *id_out, memdb_error_t *error) {
+                              const memdb__words_space_t *space, uint32_t number, uint64_t *id_out,
+                              memdb_error_t *error) {
     uint32_t width = segment->head.flags & MEMDB__WORDS_WIDE_IDS ? 8 : 4;
     memdb_status_t status = read_number(segment, MEMDB__WORDS_IDS, space->first_document + number,
                                         width, id_out, error);
@@ -62,8 +63,7 @@ memdb_status_t memdb__segment_length(const memdb__words_segment_t *segment,
 
 memdb_status_t memdb__segment_locate(const memdb__words_segment_t *segment,
                                      const memdb__words_space_t *space, uint64_t id,
-                                     uint64_t version, uint32_t *number_out,
-                                     memdb_error_t *error) {
+                                     uint64_t version, uint32_t *number_out, memdb_error_t *error) {
     uint32_t low = 0, high = space->documents;
     *number_out = UINT32_MAX;
     while (low < high) {

@@ -1,8 +1,9 @@
 // The libstemmer adapter.
 //
-// A stemmer object is not thread-safe and costs a microsecond to make, so each thread keeps its own. Words follow
-// Zipf's law, so a small direct-mapped cache in front of it answers most calls: stemming costs some 200 ns, a hit 5.
-// An entry is one cache line's half: the word and its stem, each up to 15 bytes; longer words are not cached.
+// A stemmer object is not thread-safe and costs a microsecond to make, so each thread keeps its
+// own. Words follow Zipf's law, so a small direct-mapped cache in front of it answers most calls:
+// stemming costs some 200 ns, a hit 5. An entry is one cache line's half: the word and its stem,
+// each up to 15 bytes; longer words are not cached.
 #include "index/lexical/lexical_stem.h"
 
 #include "base/memory.h"
@@ -88,7 +89,8 @@ size_t memdb__stem(memdb__stemmer_t *stemmer, uint8_t *word, size_t size) {
     }
     size_t stem_size = (size_t)sb_stemmer_length(stemmer->snowball);
     if (stem_size == 0 || stem_size > size) {
-        return size; // an apostrophe alone, or a stem that would not fit: the word stands for itself
+        return size; // an apostrophe alone, or a stem that would not fit: the word stands for
+                     // itself
     }
     if (entry) {
         entry->word_size = (uint8_t)size;

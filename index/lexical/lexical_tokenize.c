@@ -1,14 +1,15 @@
 // The tokenizer: one pass over the bytes, a state of fixed size, no allocation.
 //
-// A word is a run of letters and digits after folding. An apostrophe between two of them belongs to the word ("don't",
-// "o'neil"), and a possessive "'s" at its end is dropped. Scripts that write no spaces (Han, kana, Hangul, Thai, Lao,
-// Myanmar, Khmer) give each character and each pair of neighbours, which needs no dictionary and keeps the precision of
-// pairs. Words of ASCII letters, the common case, never reach the Unicode adapter.
+// A word is a run of letters and digits after folding. An apostrophe between two of them belongs to
+// the word ("don't", "o'neil"), and a possessive "'s" at its end is dropped. Scripts that write no
+// spaces (Han, kana, Hangul, Thai, Lao, Myanmar, Khmer) give each character and each pair of
+// neighbours, which needs no dictionary and keeps the precision of pairs. Words of ASCII letters,
+// the common case, never reach the Unicode adapter.
 //
-// Invariants: at most one of a word and a dense run is open; a term has 1 to MEMDB__MAX_TERM_BYTES bytes.
-#include "index/lexical/lexical_token.h"
-
+// Invariants: at most one of a word and a dense run is open; a term has 1 to MEMDB__MAX_TERM_BYTES
+// bytes.
 #include "index/lexical/lexical_stem.h"
+#include "index/lexical/lexical_token.h"
 #include "index/lexical/lexical_unicode.h"
 
 #include <string.h>

@@ -1,8 +1,10 @@
-// The utf8proc adapter. It works character by character, so that a tokenizer needs no memory for a normalised copy.
+// The utf8proc adapter. It works character by character, so that a tokenizer needs no memory for a
+// normalised copy.
 //
-// Folding decomposes; composing again is needed only where a mark is not an accent: the voicing marks of kana, and the
-// letters of Hangul syllables. All other accents (of Latin, Greek, Cyrillic, Hebrew and Arabic points) are dropped.
-// Vowel signs of Indic scripts are marks too, but part of the word; they stay.
+// Folding decomposes; composing again is needed only where a mark is not an accent: the voicing
+// marks of kana, and the letters of Hangul syllables. All other accents (of Latin, Greek, Cyrillic,
+// Hebrew and Arabic points) are dropped. Vowel signs of Indic scripts are marks too, but part of
+// the word; they stay.
 #include "index/lexical/lexical_unicode.h"
 
 #include <stdbool.h>
@@ -58,7 +60,8 @@ int32_t memdb__unicode_compose(int32_t previous, int32_t next) {
     if (next != 0x3099 && next != 0x309A) {
         return 0;
     }
-    // A voiced kana stands one place after the plain one, a half-voiced one two; U is the exception.
+    // A voiced kana stands one place after the plain one, a half-voiced one two; U is the
+    // exception.
     bool katakana = previous >= 0x30A0;
     int32_t plain = katakana ? previous - 0x60 : previous;
     if (next == 0x3099 && plain == 0x3046) {

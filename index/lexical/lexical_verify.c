@@ -1,8 +1,9 @@
 // Verifying words segments: that every part says the same as the others.
 //
-// Beyond the checksums: spaces, documents and terms rise; ranges adjoin without gaps; each term is found through the hash
-// table and the sparse index; postings rise, their codes follow from tf and length, and the counts of a document's terms
-// sum up to its length. The walk stops at the first thing that is wrong.
+// Beyond the checksums: spaces, documents and terms rise; ranges adjoin without gaps; each term is
+// found through the hash table and the sparse index; postings rise, their codes follow from tf and
+// length, and the counts of a document's terms sum up to its length. The walk stops at the first
+// thing that is wrong.
 #include "index/lexical/lexical_code.h"
 #include "index/lexical/lexical_list.h"
 #include "index/lexical/lexical_segment.h"
@@ -82,19 +83,19 @@ static memdb_status_t verify_run(verifier_t *v, const memdb__words_run_t *run) {
         if (memdb__code_needs_tf(data.codes[i])) {
             const uint8_t *exception =
                 data.exceptions + (size_t)exceptions * MEMDB__WORDS_EXCEPTION_BYTES;
-            if (exceptions == run->exceptions ||
-                memdb__get_u16(exception) != data.offsets[i]) {
+            if (exceptions == run->exceptions || memdb__get_u16(exception) != data.offsets[i]) {
                 return wrong(v, "a posting lacks its count");
             }
             exceptions++;
         }
-        status = verify_posting(v, run->chunk * MEMDB__WORDS_CHUNK + data.offsets[i],
-                                data.codes[i], memdb__run_tf(run, &data, i));
+        status = verify_posting(v, run->chunk * MEMDB__WORDS_CHUNK + data.offsets[i], data.codes[i],
+                                memdb__run_tf(run, &data, i));
     }
     if (status) {
         return status;
     }
-    if (exceptions != run->exceptions || (used < bytes && data.exceptions[used - 3 * (uint64_t)run->count])) {
+    if (exceptions != run->exceptions ||
+        (used < bytes && data.exceptions[used - 3 * (uint64_t)run->count])) {
         return wrong(v, "a run has bytes without a meaning");
     }
     v->next_posting += bytes;
@@ -120,9 +121,8 @@ static memdb_status_t verify_lookup(verifier_t *v, const memdb__words_record_t *
     memdb__words_record_t found;
     bool is_found;
     uint64_t hash = memdb__term_hash(v->space.space, record->term, record->term_size);
-    memdb_status_t status =
-        memdb__segment_find_term(v->segment, &v->space, record->term, record->term_size, hash,
-                                 &found, &is_found, v->error);
+    memdb_status_t status = memdb__segment_find_term(
+        v->segment, &v->space, record->term, record->term_size, hash, &found, &is_found, v->error);
     if (status) {
         return status;
     }
@@ -155,8 +155,8 @@ static memdb_status_t verify_terms(verifier_t *v) {
         if (status) {
             return status;
         }
-        if (number > 0 && memdb__compare(before.term, before.term_size, record.term,
-                                         record.term_size) >= 0) {
+        if (number > 0 &&
+            memdb__compare(before.term, before.term_size, record.term, record.term_size) >= 0) {
             return wrong(v, "the terms of a space do not rise");
         }
         status = verify_lookup(v, &record, number);
@@ -172,16 +172,14 @@ static memdb_status_t verify_terms(verifier_t *v) {
     }
     stand(v, MEMDB__WORDS_SPACES, 0);
     v->terms += number;
-    return number == v->space.terms ? MEMDB_OK
-                                    : wrong(v, "a space has another number of terms");
+    return number == v->space.terms ? MEMDB_OK : wrong(v, "a space has another number of terms");
 }
 
 static memdb_status_t verify_lengths(verifier_t *v) {
     for (uint32_t i = 0; i < v->space.documents; i++) {
         uint32_t length;
         stand(v, MEMDB__WORDS_LENGTHS, 0);
-        memdb_status_t status =
-            memdb__segment_length(v->segment, &v->space, i, &length, v->error);
+        memdb_status_t status = memdb__segment_length(v->segment, &v->space, i, &length, v->error);
         if (status) {
             return status;
         }
@@ -195,8 +193,7 @@ static memdb_status_t verify_lengths(verifier_t *v) {
 static memdb_status_t verify_space(verifier_t *v, uint64_t number) {
     memdb_space_t before = v->space.space;
     stand(v, MEMDB__WORDS_SPACES, number * MEMDB__WORDS_SPACE_BYTES);
-    memdb_status_t status =
-        memdb__segment_space_at(v->segment, number, &v->space, v->error);
+    memdb_status_t status = memdb__segment_space_at(v->segment, number, &v->space, v->error);
     if (status) {
         return status;
     }
@@ -261,12 +258,10 @@ static memdb_status_t verify_ends(verifier_t *v) {
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__words_segment_verify(memdb__words_segment_t *segment,
-                                           memdb_verify_fn found, void *context,
-                                           memdb_error_t *error) {
+memdb_status_t memdb__words_segment_verify(memdb__words_segment_t *segment, memdb_verify_fn found,
+                                           void *context, memdb_error_t *error) {
     memdb_error_t own = {0};
-    memdb_status_t status =
-        memdb__container_verify(segment->container, found, context, error);
+    memdb_status_t status = memdb__container_verify(segment->container, found, context, error);
     if (status) {
         return status;
     }

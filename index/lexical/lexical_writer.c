@@ -1,7 +1,7 @@
 // Writing words segments.
 //
-// The postings section comes first in the file, since it is the largest and is complete as it is written; widths of
-// the document arrays and the hash table can only be chosen at the end.
+// The postings section comes first in the file, since it is the largest and is complete as it is
+// written; widths of the document arrays and the hash table can only be chosen at the end.
 #include "index/lexical/lexical_writer.h"
 
 #include "index/lexical/lexical_code.h"
@@ -186,8 +186,7 @@ static uint32_t encode_run(memdb__words_writer_t *writer, const memdb__words_pos
     return exceptions;
 }
 
-static void encode_ranks(memdb__words_writer_t *writer, const uint32_t *histogram,
-                         uint32_t count) {
+static void encode_ranks(memdb__words_writer_t *writer, const uint32_t *histogram, uint32_t count) {
     if (!writer->ranked) {
         rank_codes(writer);
     }
@@ -219,8 +218,8 @@ static memdb_status_t encode_runs(memdb__words_writer_t *writer,
         if (writer->run.failed) {
             return no_memory(error);
         }
-        memdb_status_t status = memdb__container_append(writer->container, writer->run.data,
-                                                        writer->run.size, error);
+        memdb_status_t status =
+            memdb__container_append(writer->container, writer->run.data, writer->run.size, error);
         if (status) {
             return status;
         }

@@ -1,7 +1,8 @@
-// Writes a words segment: spaces in rising order, each with its documents and then its terms in rising order.
+// Writes a words segment: spaces in rising order, each with its documents and then its terms in
+// rising order.
 //
-// A failed call leaves a writer that can only be abandoned. Postings go to the file as they come; the rest (some 25
-// bytes a document and 30 a term) is kept in memory until the end.
+// A failed call leaves a writer that can only be abandoned. Postings go to the file as they come;
+// the rest (some 25 bytes a document and 30 a term) is kept in memory until the end.
 #ifndef MEMDB_INDEX_LEXICAL_WRITER_H
 #define MEMDB_INDEX_LEXICAL_WRITER_H
 
@@ -20,8 +21,7 @@ typedef struct memdb__words_writer memdb__words_writer_t;
 
 memdb_status_t memdb__words_writer_create(int directory, const char *name,
                                           const memdb__segment_identity_t *identity,
-                                          memdb__words_writer_t **writer_out,
-                                          memdb_error_t *error);
+                                          memdb__words_writer_t **writer_out, memdb_error_t *error);
 /// Documents rise by (id, version).
 memdb_status_t memdb__words_writer_begin_space(memdb__words_writer_t *writer, memdb_space_t space,
                                                const memdb__words_document_t *documents,
