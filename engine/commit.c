@@ -31,6 +31,30 @@ static memdb_status_t conflict(memdb_error_t *error, uint8_t kind) {
                        what);
 }
 
+/// The newest version of a key that the transaction wrote or guards. A fold that rewrites the oldest
+/// tier (which then reaches above the snapshot) drops what was buried together with its tombstone: a
+/// thing that the snapshot saw live and that is nowhere now was buried meanwhile. A key alone tells
+/// nothing so: its entry may have been stale, and the record behind it decides.
+static memdb_status_t newest(const memdb__view_t *view, const memdb_txn_t *txn, const uint8_t *key,
+                             size_t size, uint64_t *version_out, bool *tombstone_out,
+                             memdb_error_t *error) {
+    uint64_t seen = txn->snapshot.sight.visible;
+    memdb_status_t status =
+        memdb__view_newest(view, key, size, seen, version_out, tombstone_out, error);
+    if (status || *version_out || key[0] == MEMDB__KEY_KEY || view->tier_count == 0 ||
+        view->tiers[0]->name.last_lsn <= seen) {
+        return status;
+    }
+    memdb__sight_t sight = {.view = txn->snapshot.sight.view, .visible = seen};
+    memdb__entry_t entry;
+    status = memdb__sight_get(&sight, key, size, &entry, error);
+    if (status == MEMDB_OK && !entry.tombstone) {
+        *version_out = UINT64_MAX;
+        *tombstone_out = true;
+    }
+    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+}
+
 /// Check a request against everything committed above its snapshot.
 static memdb_status_t validate(memdb_t *db, const memdb_txn_t *txn, memdb_error_t *error) {
     memdb__view_t *view =
@@ -42,16 +66,16 @@ static memdb_status_t validate(memdb_t *db, const memdb_txn_t *txn, memdb_error_
         memdb__entry_t entry;
         memdb__node_entry(node, &entry);
         if (is_exclusive(entry.key[0])) {
-            memdb_status_t status = memdb__view_newest(view, entry.key, entry.key_size, seen,
-                                                       &version, &tombstone, error);
+            memdb_status_t status =
+                newest(view, txn, entry.key, entry.key_size, &version, &tombstone, error);
             if (status || version > seen) {
                 return status ? status : conflict(error, entry.key[0]);
             }
         }
     }
     for (const memdb__guard_t *guard = txn->guards; guard; guard = guard->next) {
-        memdb_status_t status = memdb__view_newest(view, guard->key, guard->key_size, seen,
-                                                   &version, &tombstone, error);
+        memdb_status_t status =
+            newest(view, txn, guard->key, guard->key_size, &version, &tombstone, error);
         if (status || (version > seen && (tombstone || guard->unchanged))) {
             return status ? status : conflict(error, guard->key[0]);
         }
