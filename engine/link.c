@@ -47,18 +47,24 @@ static memdb_status_t check_end(memdb_txn_t *txn, memdb_space_t space, uint64_t 
     return status ? status : memdb__txn_guard(txn, &key, false, error);
 }
 
-static memdb_status_t put_link(memdb_txn_t *txn, const memdb_link_t *link, memdb_error_t *error) {
+/// The space and both ends must be there, and stay so until the commit.
+static memdb_status_t check_ends(memdb_txn_t *txn, memdb_space_t space, uint64_t from, uint64_t to,
+                                 memdb_error_t *error) {
     memdb_space_info_t info;
     memdb__key_t key;
-    memdb__key_space(&key, link->space);
-    memdb_status_t status = check_link(link, error);
-    if (!status && (status = memdb__read_space(&txn->snapshot.sight, link->space, &info, error)) ==
-                       MEMDB_NOT_FOUND) {
-        memdb__fail(error, MEMDB_NOT_FOUND, "link: there is no space %u", link->space);
+    memdb__key_space(&key, space);
+    memdb_status_t status = memdb__read_space(&txn->snapshot.sight, space, &info, error);
+    if (status == MEMDB_NOT_FOUND) {
+        return memdb__fail(error, MEMDB_NOT_FOUND, "link: there is no space %u", space);
     }
     status = status ? status : memdb__txn_guard(txn, &key, false, error);
-    status = status ? status : check_end(txn, link->space, link->from, error);
-    status = status ? status : check_end(txn, link->space, link->to, error);
+    status = status ? status : check_end(txn, space, from, error);
+    return status ? status : check_end(txn, space, to, error);
+}
+
+static memdb_status_t put_link(memdb_txn_t *txn, const memdb_link_t *link, memdb_error_t *error) {
+    memdb_status_t status = check_link(link, error);
+    status = status ? status : check_ends(txn, link->space, link->from, link->to, error);
     if (status) {
         return status;
     }
@@ -104,27 +110,34 @@ static memdb_status_t read_link(const memdb__sight_t *sight, uint64_t from, memd
     return MEMDB_OK;
 }
 
+static memdb_status_t remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t from, uint64_t to,
+                                  memdb_bytes_t type, memdb_error_t *error) {
+    memdb_link_t link;
+    if (type.size > MEMDB_MAX_NAME_BYTES) {
+        return memdb__fail(error, MEMDB_LIMIT, "link: type of %zu bytes, at most %d", type.size,
+                           MEMDB_MAX_NAME_BYTES);
+    }
+    memdb_status_t status = check_ends(txn, space, from, to, error);
+    if (!status) {
+        status = read_link(&txn->snapshot.sight, from, type, to, &link, error);
+    }
+    if (status == MEMDB_NOT_FOUND) {
+        return memdb__fail(error, MEMDB_NOT_FOUND, "there is no such link from %llu to %llu",
+                           (unsigned long long)from, (unsigned long long)to);
+    }
+    memdb__operation_t operation = {
+        .kind = MEMDB__OPERATION_UNLINK, .id = from, .to = to, .name = type};
+    return status ? status : memdb__txn_operate(txn, &operation, error);
+}
+
 memdb_status_t memdb_remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t from, uint64_t to,
                                  memdb_bytes_t type) {
     memdb_error_t error = {0};
-    memdb_link_t link;
     if (!txn) {
         return MEMDB_INVALID;
     }
     memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
-    if (!status && type.size > MEMDB_MAX_NAME_BYTES) {
-        status = memdb__fail(&error, MEMDB_LIMIT, "link: type of %zu bytes, at most %d", type.size,
-                             MEMDB_MAX_NAME_BYTES);
-    }
-    status = status ? status : read_link(&txn->snapshot.sight, from, type, to, &link, &error);
-    if (status == MEMDB_NOT_FOUND || (!status && link.space != space)) {
-        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no such link from %llu to %llu",
-                             (unsigned long long)from, (unsigned long long)to);
-    } else if (!status) {
-        memdb__operation_t operation = {
-            .kind = MEMDB__OPERATION_UNLINK, .id = from, .to = to, .name = type};
-        status = memdb__txn_operate(txn, &operation, &error);
-    }
+    status = status ? status : remove_link(txn, space, from, to, type, &error);
     return memdb__report(txn->snapshot.db, status, &error);
 }
 
@@ -163,6 +176,28 @@ static memdb_status_t start(memdb_link_cursor_t *cursor, bool in, memdb_error_t 
     return status;
 }
 
+static memdb_status_t is_live(const memdb__sight_t *sight, memdb_space_t space, uint64_t id,
+                              bool *live_out, memdb_error_t *error) {
+    memdb__record_t record;
+    uint64_t version;
+    memdb_status_t status = memdb__read_record(sight, id, &record, &version, error);
+    *live_out = status == MEMDB_OK && record.space == space;
+    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+}
+
+/// A memory that is not there, or whose space is not, has no links.
+static memdb_status_t open_links(memdb_link_cursor_t *cursor, memdb_error_t *error) {
+    const memdb__sight_t *sight = &cursor->snapshot->sight;
+    memdb_space_info_t info;
+    bool live = false;
+    memdb_status_t status = memdb__read_space(sight, cursor->space, &info, error);
+    status = status ? status : is_live(sight, cursor->space, cursor->id, &live, error);
+    if (status == MEMDB_NOT_FOUND || (!status && !live)) {
+        return MEMDB_OK; // not open: done at once
+    }
+    return status ? status : start(cursor, cursor->direction == MEMDB_DIRECTION_IN, error);
+}
+
 memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
                                 memdb_direction_t direction, memdb_bytes_t type,
                                 memdb_link_cursor_t **cursor_out) {
@@ -190,7 +225,7 @@ memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space,
         if (type.size) {
             memcpy(cursor->type, type.data, type.size);
         }
-        status = start(cursor, direction == MEMDB_DIRECTION_IN, &error);
+        status = open_links(cursor, &error);
     }
     if (status) {
         memdb__free(cursor);
@@ -198,15 +233,6 @@ memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space,
     }
     *cursor_out = cursor;
     return MEMDB_OK;
-}
-
-static memdb_status_t is_live(const memdb__sight_t *sight, memdb_space_t space, uint64_t id,
-                              bool *live_out, memdb_error_t *error) {
-    memdb__record_t record;
-    uint64_t version;
-    memdb_status_t status = memdb__read_record(sight, id, &record, &version, error);
-    *live_out = status == MEMDB_OK && record.space == space;
-    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
 }
 
 /// Read the link of the entry that the cursor stands on. MEMDB_NOT_FOUND: skip it.

@@ -65,8 +65,10 @@ memdb_status_t memdb_get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space,
 static memdb_status_t get_vector(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
                                  float *vector_out, uint32_t dimension, memdb_error_t *error) {
     memdb__record_t record;
+    memdb_space_info_t info;
     uint64_t version;
-    memdb_status_t status = memdb__read_record(&snapshot->sight, id, &record, &version, error);
+    memdb_status_t status = memdb__read_space(&snapshot->sight, space, &info, error);
+    status = status ? status : memdb__read_record(&snapshot->sight, id, &record, &version, error);
     if (status == MEMDB_NOT_FOUND ||
         (!status && (record.space != space || !record.vector_version))) {
         return memdb__fail(error, MEMDB_NOT_FOUND, "memory %llu has no vector",

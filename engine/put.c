@@ -389,6 +389,9 @@ static memdb_status_t perform_forget(memdb_txn_t *txn, memdb_space_t space, uint
         operation.old_bag = bytes_of(&txn->old_bag);
         operation.flags = MEMDB__PUT_OLD_BAG;
     }
+    memdb__key_t key;
+    memdb__key_space(&key, space);
+    status = status ? status : memdb__txn_guard(txn, &key, false, error);
     return status ? status : memdb__txn_operate(txn, &operation, error);
 }
 
