@@ -55,7 +55,7 @@ static memdb__key_t place(memdb_cursor_t *cursor, const memdb_cursor_options_t *
     if (options->has_from) {
         add_biased_time(&from, options->from);
     }
-    if (options->has_to) {
+    if (options->has_to && options->to != MEMDB_TIME_NONE) {
         cursor->end = cursor->prefix;
         add_biased_time(&cursor->end, options->to);
     }
@@ -127,9 +127,11 @@ memdb_status_t memdb_cursor_open(memdb_snapshot_t *snapshot, memdb_space_t space
 static memdb_status_t gather_trace(memdb_cursor_t *cursor, uint64_t id, uint32_t before,
                                    uint32_t after, memdb_error_t *error) {
     memdb__record_t record;
+    memdb_space_info_t info;
     uint64_t version;
     const memdb__sight_t *sight = &cursor->snapshot->sight;
-    memdb_status_t status = memdb__read_record(sight, id, &record, &version, error);
+    memdb_status_t status = memdb__read_space(sight, cursor->space, &info, error);
+    status = status ? status : memdb__read_record(sight, id, &record, &version, error);
     if (status == MEMDB_NOT_FOUND || (!status && record.space != cursor->space)) {
         return memdb__fail(error, MEMDB_NOT_FOUND, "there is no memory %llu in the space",
                            (unsigned long long)id);
