@@ -125,8 +125,18 @@ memdb_status_t memdb__words_query_matches(memdb__words_query_t *query, const cha
 
 typedef struct memdb__words_hit {
     uint64_t id, version;
-    float score; // BM25: k1, b and idf as in lexical.c
+    float score;
+    float
+        coverage; // the idf of the question's terms that the document has, over that of all of them
 } memdb__words_hit_t;
+
+/// What BM25 leaves open. `rare` is an exponent of idf: above 1, rare terms count for more.
+typedef struct memdb__words_parameters {
+    double k1, b, rare;
+} memdb__words_parameters_t;
+
+/// k1 = 1.2, b = 0.75, rare = 1.
+extern const memdb__words_parameters_t memdb__words_plain;
 
 typedef struct memdb__words_search {
     memdb_space_t space;
@@ -136,6 +146,7 @@ typedef struct memdb__words_search {
     memdb__live_fn live;                        // called for promising documents only
     bool (*accept)(void *context, uint64_t id); // optional filter, called before `live`
     void *context;
+    const memdb__words_parameters_t *parameters; // NULL: memdb__words_plain
 } memdb__words_search_t;
 
 /// The best `capacity` live documents, best first, ties by id; exact BM25 with statistics of the
@@ -143,8 +154,8 @@ typedef struct memdb__words_search {
 memdb_status_t memdb__words_search(memdb__words_query_t *query, const memdb__words_search_t *search,
                                    memdb__words_hit_t *hits_out, size_t capacity, size_t *count_out,
                                    memdb_error_t *error);
-/// Exact BM25 of given documents: hits[i].id and .version are in, .score is out (0: no term
-/// matches, or not there).
+/// Exact BM25 of given documents: hits[i].id and .version are in, .score and .coverage
+/// are out (0: no term matches, or not there).
 memdb_status_t memdb__words_score(memdb__words_query_t *query, const memdb__words_search_t *search,
                                   memdb__words_hit_t *hits, size_t count, memdb_error_t *error);
 

@@ -63,22 +63,29 @@ uint32_t memdb__code_tf(uint8_t code) {
     return class + 1;
 }
 
-void memdb__bm25_init(memdb__bm25_t *bm25, int64_t documents, int64_t tokens) {
+const memdb__words_parameters_t memdb__words_plain = {1.2, 0.75, 1};
+
+void memdb__bm25_init(memdb__bm25_t *bm25, const memdb__words_parameters_t *parameters,
+                      int64_t documents, int64_t tokens) {
+    parameters = parameters ? parameters : &memdb__words_plain;
     bm25->documents = documents > 0 ? (double)documents : 0;
     bm25->average_length = documents > 0 && tokens > 0 ? (double)tokens / (double)documents : 1;
-    bm25->a = MEMDB__BM25_K1 * (1 - MEMDB__BM25_B);
-    bm25->b = MEMDB__BM25_K1 * MEMDB__BM25_B / bm25->average_length;
+    bm25->a = parameters->k1 * (1 - parameters->b);
+    bm25->b = parameters->k1 * parameters->b / bm25->average_length;
+    bm25->gain = parameters->k1 + 1;
+    bm25->rare = parameters->rare;
 }
 
 double memdb__bm25_idf(const memdb__bm25_t *bm25, int64_t document_frequency) {
     double df = document_frequency > 0 ? (double)document_frequency : 0;
     df = df < bm25->documents ? df : bm25->documents;
-    return log(1 + (bm25->documents - df + 0.5) / (df + 0.5));
+    double idf = log(1 + (bm25->documents - df + 0.5) / (df + 0.5));
+    return bm25->rare == 1 ? idf : pow(idf, bm25->rare);
 }
 
 void memdb__bm25_bounds(const memdb__bm25_t *bm25, float bounds_out[MEMDB__CODE_COUNT]) {
     // Rounding up by a millionth covers the step from double to float.
-    const float gain = (float)((MEMDB__BM25_K1 + 1) * (1 + 1e-6));
+    const float gain = (float)(bm25->gain * (1 + 1e-6));
     const float a = (float)bm25->a, b = (float)bm25->b;
     for (uint32_t class = 0; class + 1 < MEMDB__CODE_TF_CLASSES; class ++) {
         float tf = (float)(class + 1);

@@ -3,7 +3,7 @@
 //
 // The score of a document is the sum over the question's terms of idf(term) * weight(tf, length),
 // with
-//   idf    = ln(1 + (N - df + 0.5) / (df + 0.5))
+//   idf    = ln(1 + (N - df + 0.5) / (df + 0.5)) ^ rare
 //   weight = tf * (k1 + 1) / (tf + k1 * (1 - b + b * length / average length))
 // (Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009).
 //
@@ -14,11 +14,7 @@
 #ifndef MEMDB_INDEX_LEXICAL_CODE_H
 #define MEMDB_INDEX_LEXICAL_CODE_H
 
-#include <stdbool.h>
-#include <stdint.h>
-
-#define MEMDB__BM25_K1 1.2
-#define MEMDB__BM25_B 0.75
+#include "index/lexical/lexical.h"
 
 #define MEMDB__CODE_COUNT 256
 #define MEMDB__CODE_TF_CLASSES 8 // tf 1 to 7, and 8 or more
@@ -42,13 +38,16 @@ static inline bool memdb__code_needs_tf(uint8_t code) {
 typedef struct memdb__bm25 {
     double documents, average_length;
     double a, b;
+    double gain; // k1 + 1
+    double rare;
 } memdb__bm25_t;
 
 /// Counts may be out of step at an old snapshot; they are brought into range here.
-void memdb__bm25_init(memdb__bm25_t *bm25, int64_t documents, int64_t tokens);
+void memdb__bm25_init(memdb__bm25_t *bm25, const memdb__words_parameters_t *parameters,
+                      int64_t documents, int64_t tokens);
 double memdb__bm25_idf(const memdb__bm25_t *bm25, int64_t document_frequency);
 static inline double memdb__bm25_weight(const memdb__bm25_t *bm25, double tf, double length) {
-    return tf * (MEMDB__BM25_K1 + 1) / (tf + bm25->a + bm25->b * length);
+    return tf * bm25->gain / (tf + bm25->a + bm25->b * length);
 }
 /// Upper bounds of the weights of all codes.
 void memdb__bm25_bounds(const memdb__bm25_t *bm25, float bounds_out[MEMDB__CODE_COUNT]);

@@ -190,9 +190,11 @@ memdb_status_t memdb__search_resolve(memdb__search_t *search, memdb_error_t *err
     if (status) {
         return status;
     }
-    memdb__bm25_init(&search->bm25, search->net_documents, search->net_tokens);
+    memdb__bm25_init(&search->bm25, search->asked->parameters, search->net_documents,
+                     search->net_tokens);
     for (uint32_t i = 0; i < search->term_count; i++) {
         search->terms[i].idf = memdb__bm25_idf(&search->bm25, search->terms[i].df);
+        search->whole += search->terms[i].idf;
     }
     return MEMDB_OK;
 }

@@ -17,55 +17,59 @@
 
 #include <math.h>
 
-static void add8(uint8_t *values, const memdb__chunk_term_t *list, const uint8_t *table) {
-    for (uint32_t i = 0; i < list->count; i++) {
-        uint32_t sum = (uint32_t)values[list->offsets[i]] + table[list->codes[i]];
-        values[list->offsets[i]] = (uint8_t)(sum < UINT8_MAX ? sum : UINT8_MAX);
+// Add the postings [from, to) of a term; `start` is the offset of the block's first document.
+static void add8(uint8_t *values, const memdb__chunk_term_t *list, uint32_t from, uint32_t to,
+                 uint32_t start, const uint8_t *table) {
+    for (uint32_t i = from; i < to; i++) {
+        uint8_t *value = &values[list->offsets[i] - start];
+        uint32_t sum = (uint32_t)*value + table[list->codes[i]];
+        *value = (uint8_t)(sum < UINT8_MAX ? sum : UINT8_MAX);
     }
 }
 
-static void add16(uint16_t *values, const memdb__chunk_term_t *list, const uint16_t *table) {
-    for (uint32_t i = 0; i < list->count; i++) {
-        uint32_t sum = (uint32_t)values[list->offsets[i]] + table[list->codes[i]];
-        values[list->offsets[i]] = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
+static void add16(uint16_t *values, const memdb__chunk_term_t *list, uint32_t from, uint32_t to,
+                  uint32_t start, const uint16_t *table) {
+    for (uint32_t i = from; i < to; i++) {
+        uint16_t *value = &values[list->offsets[i] - start];
+        uint32_t sum = (uint32_t)*value + table[list->codes[i]];
+        *value = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
     }
 }
 
-// A list's postings in a chunk. Returns how many there are; `add` says whether to add them.
-static uint32_t walk_list(memdb__search_t *search, const memdb__chunk_term_t *list, uint32_t chunk,
-                          bool add) {
+static void add_value(memdb__search_t *search, uint32_t place, size_t entry) {
+    if (search->wide) {
+        uint16_t *value = (uint16_t *)search->values + place;
+        uint32_t sum = (uint32_t)*value + ((const uint16_t *)search->tables)[entry];
+        *value = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
+    } else {
+        uint8_t *value = (uint8_t *)search->values + place;
+        uint32_t sum = (uint32_t)*value + ((const uint8_t *)search->tables)[entry];
+        *value = (uint8_t)(sum < UINT8_MAX ? sum : UINT8_MAX);
+    }
+}
+
+// Add a delta list's postings of the documents [first, end). Returns whether there were any.
+static bool add_list(memdb__search_t *search, const memdb__chunk_term_t *list, uint32_t first,
+                     uint32_t end) {
     memdb__list_spans_t spans;
-    uint32_t seen = 0;
     size_t table = (size_t)list->term * MEMDB__CODE_COUNT;
+    bool any = false;
     for (memdb__list_spans_begin(&spans, &list->view->term->postings, list->view->count);
          spans.count; memdb__list_spans_next(&spans)) {
-        if ((uint32_t)spans.values[spans.count - 1] / MEMDB__WORDS_CHUNK < chunk) {
+        if ((uint32_t)spans.values[spans.count - 1] < first) {
             continue;
         }
-        for (uint32_t i = 0; i < spans.count; i++) {
+        for (uint32_t i = memdb__list_place(spans.values, spans.count, first); i < spans.count;
+             i++) {
             uint64_t value = spans.values[i];
-            uint32_t here = (uint32_t)value / MEMDB__WORDS_CHUNK;
-            if (here < chunk) {
-                continue;
+            if ((uint32_t)value >= end) {
+                return any;
             }
-            if (here > chunk || (seen++, !add)) {
-                return seen;
-            }
-            uint16_t offset = (uint16_t)value;
-            if (search->wide) {
-                uint16_t *values = search->values;
-                uint32_t sum =
-                    (uint32_t)values[offset] + ((uint16_t *)search->tables)[table + (value >> 56)];
-                values[offset] = (uint16_t)(sum < UINT16_MAX ? sum : UINT16_MAX);
-            } else {
-                uint8_t *values = search->values;
-                uint32_t sum =
-                    (uint32_t)values[offset] + ((uint8_t *)search->tables)[table + (value >> 56)];
-                values[offset] = (uint8_t)(sum < UINT8_MAX ? sum : UINT8_MAX);
-            }
+            add_value(search, (uint32_t)value - first, table + (value >> 56));
+            any = true;
         }
     }
-    return seen;
+    return any;
 }
 
 static void take_inline(memdb__chunk_term_t *list, const memdb__words_record_t *record,
@@ -89,14 +93,14 @@ static memdb_status_t open_chunk(memdb__search_t *search, memdb__search_source_t
         memdb__term_view_t *view = &source->views[i];
         memdb__chunk_term_t *list = &search->chunk_terms[search->chunk_term_count];
         list->term = i;
-        list->count = 0;
+        list->count = list->next = 0;
         list->view = view;
         list->offsets = NULL;
         if (view->count == 0) {
             continue;
         }
         if (view->term) {
-            list->count = walk_list(search, list, chunk, false);
+            list->count = view->count;
         } else if (view->record.runs == 0) {
             take_inline(list, &view->record, chunk);
         } else {
@@ -116,20 +120,44 @@ static memdb_status_t open_chunk(memdb__search_t *search, memdb__search_source_t
     return MEMDB_OK;
 }
 
-static void add_chunk(memdb__search_t *search, uint32_t chunk, uint32_t documents) {
-    size_t lane = search->wide ? 2 : 1;
-    memset(search->values, 0, (((size_t)documents + 63) & ~(size_t)63) * lane);
+// First place from `from` on with an offset of at least `limit`.
+static uint32_t place_of(const memdb__chunk_term_t *list, uint32_t from, uint32_t limit) {
+    uint32_t count = list->count - from;
+    const uint16_t *base = list->offsets + from;
+    if (count == 0 || list->offsets[list->count - 1] < limit) {
+        return list->count;
+    }
+    while (count > 1) {
+        uint32_t half = count / 2;
+        base += (size_t)(base[half - 1] < limit) * half;
+        count -= half;
+    }
+    return (uint32_t)(base - list->offsets) + (*base < limit);
+}
+
+// Add all terms' postings of the block [first, first + documents). Blocks are added in order.
+// Returns whether there were any.
+static bool add_block(memdb__search_t *search, uint32_t first, uint32_t documents) {
+    uint32_t start = first % MEMDB__WORDS_CHUNK;
+    bool any = false;
+    memset(search->values, 0, (((size_t)documents + 63) & ~(size_t)63) * (search->wide ? 2 : 1));
     for (uint32_t i = 0; i < search->chunk_term_count; i++) {
-        const memdb__chunk_term_t *list = &search->chunk_terms[i];
+        memdb__chunk_term_t *list = &search->chunk_terms[i];
         size_t table = (size_t)list->term * MEMDB__CODE_COUNT;
         if (!list->offsets) {
-            walk_list(search, list, chunk, true);
-        } else if (search->wide) {
-            add16(search->values, list, (const uint16_t *)search->tables + table);
-        } else {
-            add8(search->values, list, (const uint8_t *)search->tables + table);
+            any = add_list(search, list, first, first + documents) || any;
+            continue;
         }
+        uint32_t from = list->next, to = place_of(list, from, start + documents);
+        if (search->wide) {
+            add16(search->values, list, from, to, start, (const uint16_t *)search->tables + table);
+        } else {
+            add8(search->values, list, from, to, start, (const uint8_t *)search->tables + table);
+        }
+        any = any || to > from;
+        list->next = to;
     }
+    return any;
 }
 
 // Exact score of a document of the open chunk, offered to the best.
@@ -145,7 +173,7 @@ static memdb_status_t score(memdb__search_t *search, memdb__search_source_t *sou
             return status;
         }
     }
-    double norm = search->bm25.a + search->bm25.b * length, sum = 0;
+    double norm = search->bm25.a + search->bm25.b * length, sum = 0, held = 0;
     for (uint32_t i = 0; i < search->chunk_term_count; i++) {
         const memdb__chunk_term_t *list = &search->chunk_terms[i];
         uint32_t tf = 0;
@@ -160,7 +188,8 @@ static memdb_status_t score(memdb__search_t *search, memdb__search_source_t *sou
             }
         }
         if (tf) {
-            sum += memdb__search_share(&search->terms[list->term], tf, norm);
+            sum += memdb__search_share(search, &search->terms[list->term], tf, norm);
+            held += search->terms[list->term].idf;
         }
     }
     if (memdb__search_full(search) && (float)sum < search->best[0].score) {
@@ -168,14 +197,14 @@ static memdb_status_t score(memdb__search_t *search, memdb__search_source_t *sou
     }
     if (source->list) {
         const memdb__list_document_t *row = memdb__list_document(source->view.space, number);
-        memdb__search_offer(search, sum, row->id, row->version);
+        memdb__search_offer(search, sum, held, row->id, row->version);
         return MEMDB_OK;
     }
     uint64_t id, version;
     memdb_status_t status =
         memdb__segment_document(source->segment, &source->row, number, &id, &version, error);
     if (!status) {
-        memdb__search_offer(search, sum, id, version);
+        memdb__search_offer(search, sum, held, id, version);
     }
     return status;
 }
@@ -237,7 +266,7 @@ static void sort_candidates(memdb__search_t *search, uint32_t count) {
 
 // Score `found` candidates, highest bound first, as long as they can matter.
 static memdb_status_t take_candidates(memdb__search_t *search, memdb__search_source_t *source,
-                                      uint32_t chunk, uint32_t found, memdb_error_t *error) {
+                                      uint32_t first, uint32_t found, memdb_error_t *error) {
     uint32_t limit = memdb__search_limit(search);
     sort_candidates(search, found);
     memdb_status_t status = MEMDB_OK;
@@ -247,8 +276,7 @@ static memdb_status_t take_candidates(memdb__search_t *search, memdb__search_sou
             search->best[0].score > value * search->unit * (1 + MEMDB__SEARCH_SLACK)) {
             break;
         }
-        status =
-            score(search, source, chunk * MEMDB__WORDS_CHUNK + (search->keys[i] & 0xFFFF), error);
+        status = score(search, source, first + (search->keys[i] & 0xFFFF), error);
     }
     return status;
 }
@@ -283,7 +311,7 @@ static uint32_t split(const memdb__search_t *search, uint32_t documents, uint32_
 // Take all documents with values in [low, high]; too many for one scan are taken from the highest
 // values down.
 static memdb_status_t take_window(memdb__search_t *search, memdb__search_source_t *source,
-                                  uint32_t chunk, uint32_t documents, uint32_t low, uint32_t high,
+                                  uint32_t first, uint32_t documents, uint32_t low, uint32_t high,
                                   memdb_error_t *error) {
     while (low <= high) {
         uint32_t found, from = low, next = scan(search, 0, documents, low, high, &found);
@@ -291,10 +319,10 @@ static memdb_status_t take_window(memdb__search_t *search, memdb__search_source_
             from = split(search, documents, low, high);
             next = scan(search, 0, documents, from, high, &found);
         }
-        memdb_status_t status = take_candidates(search, source, chunk, found, error);
+        memdb_status_t status = take_candidates(search, source, first, found, error);
         while (next < documents && !status) { // one value that very many documents share
             next = scan(search, next, documents, from, high, &found);
-            status = take_candidates(search, source, chunk, found, error);
+            status = take_candidates(search, source, first, found, error);
         }
         if (status) {
             return status;
@@ -306,19 +334,13 @@ static memdb_status_t take_window(memdb__search_t *search, memdb__search_source_
     return MEMDB_OK;
 }
 
-static memdb_status_t scan_chunk(memdb__search_t *search, memdb__search_source_t *source,
-                                 uint32_t chunk, memdb_error_t *error) {
-    uint32_t left = source->documents - chunk * MEMDB__WORDS_CHUNK;
-    uint32_t documents = left < MEMDB__WORDS_CHUNK ? left : MEMDB__WORDS_CHUNK;
-    memdb_status_t status = open_chunk(search, source, chunk, error);
-    if (status || search->chunk_term_count == 0) {
-        return status;
-    }
-    add_chunk(search, chunk, documents);
+// Scan a block whose postings were added.
+static memdb_status_t scan_block(memdb__search_t *search, memdb__search_source_t *source,
+                                 uint32_t first, uint32_t documents, memdb_error_t *error) {
     for (uint32_t high = memdb__search_limit(search); high > 0;) {
         uint32_t low = least_value(search);
         if (low <= high) {
-            status = take_window(search, source, chunk, documents, low, high, error);
+            memdb_status_t status = take_window(search, source, first, documents, low, high, error);
             if (status) {
                 return status;
             }
@@ -332,6 +354,25 @@ static memdb_status_t scan_chunk(memdb__search_t *search, memdb__search_source_t
     }
     search->most_guess = search->guess > search->most_guess ? search->guess : search->most_guess;
     return MEMDB_OK;
+}
+
+static memdb_status_t scan_chunk(memdb__search_t *search, memdb__search_source_t *source,
+                                 uint32_t chunk, memdb_error_t *error) {
+    memdb_status_t status = open_chunk(search, source, chunk, error);
+    if (status || search->chunk_term_count == 0) {
+        return status;
+    }
+    uint64_t at = (uint64_t)chunk * MEMDB__WORDS_CHUNK, end = at + MEMDB__WORDS_CHUNK;
+    end = end < source->documents ? end : source->documents;
+    uint32_t most = MEMDB__SEARCH_BLOCK_BYTES / (search->wide ? 2 : 1);
+    while (at < end && !status) {
+        uint32_t documents = (uint32_t)(end - at < most ? end - at : most);
+        if (add_block(search, (uint32_t)at, documents)) {
+            status = scan_block(search, source, (uint32_t)at, documents, error);
+        }
+        at += documents;
+    }
+    return status;
 }
 
 memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error) {

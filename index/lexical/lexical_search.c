@@ -39,9 +39,15 @@ static void sift_down(memdb__search_best_t *heap, uint32_t count) {
     heap[at] = moving;
 }
 
-void memdb__search_offer(memdb__search_t *search, double score, uint64_t id, uint64_t version) {
+// The share of the question that a document covers.
+static float coverage_of(const memdb__search_t *search, double held) {
+    return search->whole > 0 ? (float)(held / search->whole) : 0;
+}
+
+void memdb__search_offer(memdb__search_t *search, double score, double held, uint64_t id,
+                         uint64_t version) {
     const memdb__words_search_t *asked = search->asked;
-    memdb__search_best_t offered = {(float)score, id, version};
+    memdb__search_best_t offered = {(float)score, coverage_of(search, held), id, version};
     bool full = memdb__search_full(search);
     if (full && !is_worse(&search->best[0], &offered)) {
         return;
@@ -113,7 +119,7 @@ memdb_status_t memdb__words_search(memdb__words_query_t *query, const memdb__wor
     sort_heap(search.best, search.best_count);
     for (uint32_t i = 0; i < search.best_count; i++) {
         const memdb__search_best_t *best = &search.best[i];
-        hits_out[i] = (memdb__words_hit_t){best->id, best->version, best->score};
+        hits_out[i] = (memdb__words_hit_t){best->id, best->version, best->score, best->coverage};
     }
     *count_out = search.best_count;
     return MEMDB_OK;
@@ -146,7 +152,8 @@ static memdb_status_t term_frequency(memdb__search_source_t *source, memdb__term
 }
 
 memdb_status_t memdb__search_score(memdb__search_t *search, memdb__search_source_t *source,
-                                   uint32_t number, double *score_out, memdb_error_t *error) {
+                                   uint32_t number, double *score_out, double *held_out,
+                                   memdb_error_t *error) {
     uint32_t length = 0;
     memdb_status_t status = MEMDB_OK;
     if (source->list) {
@@ -154,18 +161,20 @@ memdb_status_t memdb__search_score(memdb__search_t *search, memdb__search_source
     } else {
         status = memdb__segment_length(source->segment, &source->row, number, &length, error);
     }
-    double norm = search->bm25.a + search->bm25.b * length, score = 0;
+    double norm = search->bm25.a + search->bm25.b * length, score = 0, held = 0;
     for (uint32_t i = 0; i < search->term_count && !status; i++) {
         uint32_t tf = 0;
         if (source->views[i].count) {
             status = term_frequency(source, &source->views[i], number, &tf, error);
         }
         if (tf) {
-            score += memdb__search_share(&search->terms[i], tf, norm);
+            score += memdb__search_share(search, &search->terms[i], tf, norm);
+            held += search->terms[i].idf;
         }
     }
     if (!status) {
         *score_out = score;
+        *held_out = held;
     }
     return status;
 }
@@ -175,7 +184,7 @@ memdb_status_t memdb__words_score(memdb__words_query_t *query, const memdb__word
     memdb__search_t search = {.query = query, .asked = asked};
     memdb_status_t status = memdb__search_resolve(&search, error);
     for (size_t i = 0; i < count && !status; i++) {
-        double score = 0;
+        double score = 0, held = 0;
         bool found = false;
         for (uint32_t s = 0; s < search.source_count && !status && !found; s++) {
             memdb__search_source_t *source = &search.sources[s];
@@ -191,10 +200,11 @@ memdb_status_t memdb__words_score(memdb__words_query_t *query, const memdb__word
             }
             found = !status && number != UINT32_MAX;
             if (found) {
-                status = memdb__search_score(&search, source, number, &score, error);
+                status = memdb__search_score(&search, source, number, &score, &held, error);
             }
         }
         hits[i].score = status ? hits[i].score : (float)score;
+        hits[i].coverage = status ? hits[i].coverage : coverage_of(&search, held);
     }
     return status;
 }

@@ -44,8 +44,8 @@ typedef struct memdb__search_source {
 
 /// The postings of a term in the chunk in hand.
 typedef struct memdb__chunk_term {
-    uint32_t term; // its number
-    uint32_t count;
+    uint32_t term;           // its number
+    uint32_t count, next;    // postings; the first that no block has taken
     const uint16_t *offsets; // NULL: of a list
     const uint8_t *codes;
     memdb__term_view_t *view;
@@ -55,7 +55,7 @@ typedef struct memdb__chunk_term {
 } memdb__chunk_term_t;
 
 typedef struct memdb__search_best {
-    float score;
+    float score, coverage;
     uint64_t id, version;
 } memdb__search_best_t;
 
@@ -68,6 +68,7 @@ typedef struct memdb__search {
     uint32_t source_count;
     memdb__bm25_t bm25;
     int64_t net_documents, net_tokens;
+    double whole; // idf of all terms
     // scan
     const memdb__words_kernels_t *kernels;
     bool wide;    // u16 accumulators
@@ -86,6 +87,8 @@ typedef struct memdb__search {
     uint32_t best_count, capacity;
 } memdb__search_t;
 
+/// The accumulators of a block: most of a first-level cache. A chunk is a whole number of blocks.
+#define MEMDB__SEARCH_BLOCK_BYTES 65536u
 /// How many candidates one scan takes.
 #define MEMDB__SEARCH_ROOM 2048u
 /// Up to so many terms are scored in bytes.
@@ -117,17 +120,21 @@ memdb_status_t memdb__search_prepare(memdb__search_t *search, memdb_error_t *err
 memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error);
 /// Exact score of document `number` of a source.
 memdb_status_t memdb__search_score(memdb__search_t *search, memdb__search_source_t *source,
-                                   uint32_t number, double *score_out, memdb_error_t *error);
+                                   uint32_t number, double *score_out, double *held_out,
+                                   memdb_error_t *error);
 
 /// Offer a document to the heap: filter, liveness and order decide.
-void memdb__search_offer(memdb__search_t *search, double score, uint64_t id, uint64_t version);
+/// `held` is the idf of the terms that it has.
+void memdb__search_offer(memdb__search_t *search, double score, double held, uint64_t id,
+                         uint64_t version);
 static inline bool memdb__search_full(const memdb__search_t *search) {
     return search->best_count == search->capacity;
 }
 
 /// The share of one term in an exact score; `norm` is a + b * length.
-static inline double memdb__search_share(const memdb__search_term_t *term, double tf, double norm) {
-    return term->idf * tf * (MEMDB__BM25_K1 + 1) / (tf + norm);
+static inline double memdb__search_share(const memdb__search_t *search,
+                                         const memdb__search_term_t *term, double tf, double norm) {
+    return term->idf * tf * search->bm25.gain / (tf + norm);
 }
 
 #endif

@@ -125,7 +125,7 @@ static int compare_weights(const void *a, const void *b, void *weights) {
 static void rank_codes(memdb__words_writer_t *writer) {
     memdb__bm25_t bm25;
     float weights[MEMDB__CODE_COUNT];
-    memdb__bm25_init(&bm25, 1000, (int64_t)(1000 * writer->average_length));
+    memdb__bm25_init(&bm25, NULL, 1000, (int64_t)(1000 * writer->average_length));
     memdb__bm25_bounds(&bm25, weights);
     for (uint32_t i = 0; i < MEMDB__CODE_COUNT; i++) {
         writer->by_weight[i] = (uint8_t)i;

@@ -145,7 +145,7 @@ static void test_code_bounds_hold_for_all_pairs(void **state) {
     for (size_t a = 0; a < sizeof averages / sizeof averages[0]; a++) {
         memdb__bm25_t bm25;
         float bounds[MEMDB__CODE_COUNT];
-        memdb__bm25_init(&bm25, 1, averages[a]);
+        memdb__bm25_init(&bm25, NULL, 1, averages[a]);
         memdb__bm25_bounds(&bm25, bounds);
         for (uint32_t tf = 1; tf < 40; tf++) {
             for (uint32_t length = tf; length < 200000; length += 1 + length / 7) {
