@@ -1,0 +1,397 @@
+// Candidates: the best memories of a space by words, and by vector, with the scores of both.
+//
+// The searches ask their callbacks whether the snapshot sees a document or row, whether it is of
+// the session that is asked for, and, where the query demands it, whether its phrases are there.
+// Damage that a callback meets is kept in gate.live.error and ends the recall: an answer is right,
+// or it is an error.
+#include "query/query_recall.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+// ------------------------------------------------------------------------------ the table
+
+static uint32_t slot_of(const memdb__candidates_t *candidates, uint64_t id) {
+    return (uint32_t)((id * UINT64_C(0x9E3779B97F4A7C15)) >> 32) & candidates->mask;
+}
+
+static void enter(memdb__candidates_t *candidates, uint32_t number) {
+    uint32_t slot = slot_of(candidates, candidates->items[number].id);
+    while (candidates->slots[slot]) {
+        slot = (slot + 1) & candidates->mask;
+    }
+    candidates->slots[slot] = number + 1;
+}
+
+bool memdb__candidates_reserve(memdb__candidates_t *candidates, uint32_t more) {
+    uint32_t needed = candidates->count + more, size = 64;
+    if (needed <= candidates->capacity) {
+        return true;
+    }
+    while (size < 2 * needed) {
+        size *= 2;
+    }
+    uint32_t *slots = memdb__allocate_zeroed(size, sizeof *slots);
+    memdb__candidate_t *items =
+        slots ? memdb__reallocate(candidates->items, needed * sizeof *items) : NULL;
+    if (!items) {
+        memdb__free(slots);
+        return false;
+    }
+    memdb__free(candidates->slots);
+    candidates->items = items;
+    candidates->slots = slots;
+    candidates->mask = size - 1;
+    candidates->capacity = needed;
+    for (uint32_t i = 0; i < candidates->count; i++) {
+        enter(candidates, i);
+    }
+    return true;
+}
+
+memdb__candidate_t *memdb__candidates_take(memdb__candidates_t *candidates, uint64_t id,
+                                           bool *new_out) {
+    uint32_t slot = slot_of(candidates, id);
+    for (; candidates->slots[slot]; slot = (slot + 1) & candidates->mask) {
+        memdb__candidate_t *candidate = &candidates->items[candidates->slots[slot] - 1];
+        if (candidate->id == id) {
+            *new_out = false;
+            return candidate;
+        }
+    }
+    *new_out = true;
+    candidates->slots[slot] = ++candidates->count;
+    memdb__candidate_t *candidate = &candidates->items[candidates->count - 1];
+    *candidate = (memdb__candidate_t){.id = id};
+    return candidate;
+}
+
+void memdb__candidates_deinit(memdb__candidates_t *candidates) {
+    memdb__free(candidates->items);
+    memdb__free(candidates->slots);
+    *candidates = (memdb__candidates_t){0};
+}
+
+// ------------------------------------------------------------------------------ what a candidate
+// must be
+
+bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space,
+                         const memdb__record_t *record) {
+    const memdb__live_t *live = &gate->live;
+    return record->space == space &&
+           (record->expires == MEMDB_TIME_NONE || record->expires > live->now) &&
+           (!live->session.size || memdb__compare(record->session.data, record->session.size,
+                                                  live->session.data, live->session.size) == 0);
+}
+
+memdb_status_t memdb__recall_matches(memdb__recall_gate_t *gate, const memdb__record_t *record,
+                                     bool *matches_out, memdb_error_t *error) {
+    uint32_t occurrences;
+    *matches_out = true;
+    if (!gate->matcher) {
+        return MEMDB_OK;
+    }
+    return memdb__words_query_matches(gate->matcher, record->text.data, record->text.size,
+                                      matches_out, &occurrences, error);
+}
+
+static bool text_matches(memdb__recall_gate_t *gate, uint64_t id) {
+    memdb__record_t record;
+    memdb_error_t error = {0};
+    uint64_t version;
+    bool matches = false;
+    memdb_status_t status = memdb__read_record(gate->live.sight, id, &record, &version, &error);
+    status = status ? status : memdb__recall_matches(gate, &record, &matches, &error);
+    if (status && status != MEMDB_NOT_FOUND && !gate->live.error.status) {
+        gate->live.error = error;
+    }
+    return !status && matches;
+}
+
+static bool document_passes(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
+    memdb__recall_gate_t *gate = context;
+    return memdb__document_live(&gate->live, space, id, version) &&
+           (!gate->matcher || text_matches(gate, id));
+}
+
+/// Phrases are not asked here: where they are demanded, the documents that match are found by
+/// words.
+static bool row_passes(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
+    memdb__recall_gate_t *gate = context;
+    return memdb__row_live(&gate->live, space, id, version);
+}
+
+static int compare_ids(const void *a, const void *b) {
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+static bool in_session(void *context, uint64_t id) {
+    const memdb__recall_gate_t *gate = context;
+    return bsearch(&id, gate->session_ids, gate->session_id_count, sizeof id, compare_ids) != NULL;
+}
+
+/// The ids of the asked session, when it is small: then no record outside it is read. A stale entry
+/// does no harm, for the callbacks decide.
+static memdb_status_t list_session(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb__recall_gate_t *gate = &recall->gate;
+    memdb__key_t prefix;
+    memdb__merge_t merge;
+    memdb__key_session_prefix(&prefix, recall->space.space, gate->live.session);
+    uint64_t *ids = memdb__arena_allocate(&recall->arena, MEMDB__RECALL_SESSION_IDS * sizeof *ids);
+    if (!ids) {
+        return memdb__fail(error, MEMDB_NOMEM, "no memory for the ids of a session");
+    }
+    memdb_status_t status =
+        memdb__merge_open(&merge, &recall->snapshot->sight, prefix.bytes, prefix.size, error);
+    if (status) {
+        return status;
+    }
+    size_t count = 0;
+    bool more = false;
+    while (!status && merge.valid && merge.entry.key_size >= prefix.size &&
+           memcmp(merge.entry.key, prefix.bytes, prefix.size) == 0) {
+        more = count == MEMDB__RECALL_SESSION_IDS;
+        if (more) {
+            break;
+        }
+        if (!merge.entry.tombstone &&
+            memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &ids[count])) {
+            count++;
+        }
+        status = memdb__merge_next(&merge, error);
+    }
+    memdb__merge_close(&merge);
+    if (!status && !more) {
+        qsort(ids, count, sizeof *ids, compare_ids);
+        gate->session_ids = ids;
+        gate->session_id_count = count;
+    }
+    return status;
+}
+
+memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *candidate,
+                                  memdb_error_t *error) {
+    uint64_t version;
+    if (candidate->has_record) {
+        return MEMDB_OK;
+    }
+    memdb_status_t status = memdb__read_record(&recall->snapshot->sight, candidate->id,
+                                               &candidate->record, &version, error);
+    if (status == MEMDB_OK) {
+        candidate->has_record = true;
+        candidate->row = candidate->record.vector_version;
+    }
+    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+}
+
+// ------------------------------------------------------------------------------ by words
+
+/// The reasons for these values are in docs/recall.md.
+static const memdb__words_parameters_t bm25 = {.k1 = 1.2, .b = 0.4, .rare = 1.25};
+
+static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
+                                   memdb__words_hit_t **hits_out, size_t *count_out,
+                                   memdb_error_t *error) {
+    static const memdb__words_parameters_t parameters = {
+        .k1 = MEMDB__RECALL_K1, .b = MEMDB__RECALL_B, .rare = MEMDB__RECALL_RARE};
+    memdb__words_search_t search = {
+        .space = recall->space.space,
+        .visible = memdb__snapshot_visible(recall->snapshot),
+        .sources = recall->word_sources,
+        .source_count = recall->word_source_count,
+        .live = document_passes,
+        .accept = recall->gate.session_ids ? in_session : NULL,
+        .context = &recall->gate,
+        .parameters = &parameters,
+        .parameters = &bm25,
+    };
+    memdb__words_hit_t *hits = memdb__arena_allocate(&recall->arena, capacity * sizeof *hits);
+    if (!hits) {
+        return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);
+    }
+    memdb_status_t status =
+        memdb__words_search(recall->words, &search, hits, capacity, count_out, error);
+    if (!status && recall->gate.live.error.status) {
+        *error = recall->gate.live.error;
+        return error->status;
+    }
+    *hits_out = hits;
+    return status;
+}
+
+static void take_words(memdb__recall_t *recall, const memdb__words_hit_t *hits, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        bool is_new;
+        memdb__candidate_t *candidate =
+            memdb__candidates_take(&recall->candidates, hits[i].id, &is_new);
+        candidate->words = hits[i].score * pow(hits[i].coverage, MEMDB__RECALL_COVER);
+    }
+}
+
+// ------------------------------------------------------------------------------ by vector
+
+static memdb__vector_search_t vector_search_of(memdb__recall_t *recall) {
+    return (memdb__vector_search_t){
+        .space = recall->space.space,
+        .metric = recall->space.metric,
+        .dimension = recall->space.dimension,
+        .visible = memdb__snapshot_visible(recall->snapshot),
+        .sources = recall->vector_sources,
+        .source_count = recall->vector_source_count,
+        .live = row_passes,
+        .accept = recall->gate.session_ids ? in_session : NULL,
+        .context = &recall->gate,
+    };
+}
+
+/// Take the hits that the snapshot sees, best first, `capacity` of them at most; each one's record
+/// is read once, here.
+static memdb_status_t take_vectors(memdb__recall_t *recall, const memdb__vector_hit_t *hits,
+                                   size_t count, size_t *taken_out, memdb_error_t *error) {
+    size_t taken = 0;
+    for (size_t i = 0; i < count && taken < recall->capacity; i++) {
+        memdb__record_t record;
+        uint64_t version;
+        memdb_status_t status =
+            memdb__read_record(&recall->snapshot->sight, hits[i].id, &record, &version, error);
+        if (status == MEMDB_NOT_FOUND ||
+            (!status && (record.vector_version != hits[i].version ||
+                         !memdb__recall_shows(&recall->gate, recall->space.space, &record)))) {
+            continue;
+        }
+        if (status) {
+            return status;
+        }
+        bool is_new;
+        memdb__candidate_t *candidate =
+            memdb__candidates_take(&recall->candidates, hits[i].id, &is_new);
+        candidate->has_record = candidate->has_vector = true;
+        candidate->record = record;
+        candidate->row = hits[i].version;
+        candidate->vector = hits[i].score;
+        taken++;
+    }
+    *taken_out = taken;
+    return MEMDB_OK;
+}
+
+static bool any_row(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
+    (void)context, (void)space, (void)id, (void)version;
+    return true;
+}
+
+/// While a search goes on, many more rows are promising than are kept in the end, and asking for
+/// each one's record costs as much as the scan. Few rows are dead as a rule: so a few more are
+/// fetched unasked, and the best of them looked up. Only where too many of them were dead, or a
+/// session is asked for, the search asks as it goes.
+static memdb_status_t search_vectors(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb__vector_search_t search = vector_search_of(recall);
+    size_t count = 0, taken = 0, capacity = recall->capacity + recall->capacity / 4 + 8;
+    memdb__vector_hit_t *hits = memdb__arena_allocate(&recall->arena, capacity * sizeof *hits);
+    memdb_status_t status = MEMDB_OK;
+    if (!hits) {
+        return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);
+    }
+    if (!recall->gate.live.session.size) {
+        search.live = any_row;
+        status = memdb__vector_search(recall->vector, &search, hits, capacity, &count, error);
+        status = status ? status : take_vectors(recall, hits, count, &taken, error);
+        if (status || taken == recall->capacity || count < capacity) {
+            return status;
+        }
+        search.live = row_passes;
+    }
+    status = memdb__vector_search(recall->vector, &search, hits, recall->capacity, &count, error);
+    if (!status && recall->gate.live.error.status) {
+        *error = recall->gate.live.error;
+        return error->status;
+    }
+    return status ? status : take_vectors(recall, hits, count, &taken, error);
+}
+
+memdb_status_t memdb__recall_score_vectors(memdb__recall_t *recall, uint32_t first,
+                                           memdb_error_t *error) {
+    memdb__candidates_t *candidates = &recall->candidates;
+    memdb__vector_search_t search = vector_search_of(recall);
+    size_t count = 0, wanted = candidates->count - first;
+    memdb__vector_hit_t *hits = memdb__arena_allocate(&recall->arena, wanted * sizeof *hits);
+    uint32_t *numbers = memdb__arena_allocate(&recall->arena, wanted * sizeof *numbers);
+    if (!hits || !numbers) {
+        return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu vector scores", wanted);
+    }
+    for (uint32_t i = first; i < candidates->count; i++) {
+        memdb__candidate_t *candidate = &candidates->items[i];
+        if (candidate->has_vector || candidate->state == MEMDB__CANDIDATE_REFUSED) {
+            continue;
+        }
+        memdb_status_t status = memdb__recall_read(recall, candidate, error);
+        if (status) {
+            return status;
+        }
+        if (candidate->row) {
+            hits[count] = (memdb__vector_hit_t){.id = candidate->id, .version = candidate->row};
+            numbers[count++] = i;
+        }
+    }
+    memdb_status_t status = memdb__vector_score(recall->vector, &search, hits, count, error);
+    for (size_t i = 0; !status && i < count; i++) {
+        memdb__candidate_t *candidate = &candidates->items[numbers[i]];
+        if (isinf(hits[i].score)) {
+            return memdb__fail(
+                error, MEMDB_CORRUPT, "the vector of memory %llu, version %llu, is in no segment",
+                (unsigned long long)candidate->id, (unsigned long long)candidate->row);
+        }
+        candidate->vector = hits[i].score;
+        candidate->has_vector = true;
+    }
+    return status;
+}
+
+// ------------------------------------------------------------------------------ both
+
+/// A demanded phrase or prefix: the memories that match are found by their words, and vectors
+/// choose among these.
+static memdb_status_t collect_matching(memdb__recall_t *recall, memdb_error_t *error) {
+    size_t count,
+        capacity = recall->k > MEMDB__RECALL_MATCHING ? recall->k : MEMDB__RECALL_MATCHING;
+    memdb__words_hit_t *hits;
+    memdb_status_t status = search_words(recall, capacity, &hits, &count, error);
+    if (status) {
+        return status;
+    }
+    if (!memdb__candidates_reserve(&recall->candidates, (uint32_t)count)) {
+        return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", count);
+    }
+    take_words(recall, hits, count);
+    return MEMDB_OK;
+}
+
+/// The best by words, and the best by vector.
+static memdb_status_t collect_best(memdb__recall_t *recall, memdb_error_t *error) {
+    if (!memdb__candidates_reserve(&recall->candidates, 2 * recall->capacity)) {
+        return memdb__fail(error, MEMDB_NOMEM, "no memory for %u candidates", recall->capacity);
+    }
+    if (recall->use_words) {
+        memdb__words_hit_t *hits;
+        size_t count;
+        memdb_status_t status = search_words(recall, recall->capacity, &hits, &count, error);
+        if (status) {
+            return status;
+        }
+        take_words(recall, hits, count);
+    }
+    return recall->vector ? search_vectors(recall, error) : MEMDB_OK;
+}
+
+memdb_status_t memdb__recall_collect(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb_status_t status = MEMDB_OK;
+    if (recall->gate.live.session.size) {
+        status = list_session(recall, error);
+    }
+    if (!status) {
+        status =
+            recall->gate.matcher ? collect_matching(recall, error) : collect_best(recall, error);
+    }
+    return status || !recall->vector ? status : memdb__recall_score_vectors(recall, 0, error);
+}

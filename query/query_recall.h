@@ -1,0 +1,163 @@
+// Recall in one space: what the files of this folder share.
+//
+// The order of use: collect the candidates of a space, fuse their signals, add what neighbours in a
+// trace lend to each other, take the best. docs/recall.md tells the formula and why each parameter
+// is what it is.
+#ifndef MEMDB_QUERY_RECALL_H
+#define MEMDB_QUERY_RECALL_H
+
+#include "engine/engine.h"
+#include "index/atlas/atlas.h"
+#include "index/lexical/lexical.h"
+
+#define MEMDB__RECALL_DEFAULT_K 10u
+#define MEMDB__RECALL_MAX_K 10000u
+#define MEMDB__RECALL_CANDIDATES 200u // by words, and by vector; k where that is more
+#define MEMDB__RECALL_MATCHING                                                                     \
+    1000u // where a phrase is demanded: so many that hold it; k where that is more
+#define MEMDB__RECALL_K1 1.2
+#define MEMDB__RECALL_B 0.4
+#define MEMDB__RECALL_RARE 1.25        // power on idf
+#define MEMDB__RECALL_COVER 0.25       // power on hit.coverage
+#define MEMDB__RECALL_WEIGHT_WORDS 0.5 // of the z-scores
+#define MEMDB__RECALL_WEIGHT_VECTOR 0.5
+#define MEMDB__RECALL_NEXT 0.4          // share of a hit's score for the memory after it
+#define MEMDB__RECALL_NEAR 0.2          // for the one before it, and those two away
+#define MEMDB__RECALL_REACH 2u          // neighbours on each side
+#define MEMDB__RECALL_FLAT 1e-9         // a deviation up to this says nothing: z = 0
+#define MEMDB__RECALL_SESSION_IDS 4096u // a session up to this size filters by its list of ids
+
+/// Why a candidate is one.
+typedef enum memdb__candidate_state {
+    MEMDB__CANDIDATE_FOUND = 0,     // by words or by vector
+    MEMDB__CANDIDATE_NEIGHBOUR = 1, // entered through the trace
+    MEMDB__CANDIDATE_REFUSED = 2,   // a neighbour that may not be shown
+} memdb__candidate_state_t;
+
+/// A memory that may become a hit.
+typedef struct memdb__candidate {
+    uint64_t id;
+    uint64_t row;  // version of its vector; 0: none, or not known before has_record
+    double words;  // words(d); 0 unless it is among the best by words
+    double vector; // score by the space's metric, when has_vector
+    double shares[MEMDB_SIGNAL_COUNT];
+    memdb__candidate_state_t state;
+    bool has_record, has_vector;
+    memdb__record_t record; // when has_record; lent by the snapshot
+} memdb__candidate_t;
+
+/// Candidates with a hash table over their ids. A candidate keeps its number; pointers hold until
+/// the next reserve.
+typedef struct memdb__candidates {
+    memdb__candidate_t *items;
+    uint32_t count, capacity;
+    uint32_t *slots; // number + 1; 0: free
+    uint32_t mask;
+} memdb__candidates_t;
+
+/// The filter of a search: the context of its callbacks. `live` stands first, as the engine's
+/// callbacks want it.
+typedef struct memdb__recall_gate {
+    memdb__live_t live;
+    memdb__words_query_t *matcher; // NULL: no phrase or prefix is demanded
+    const uint64_t *session_ids;   // rising; NULL: the session is checked by `live` alone
+    size_t session_id_count;
+} memdb__recall_gate_t;
+
+typedef struct memdb__recall {
+    // Of the whole query.
+    memdb_snapshot_t *snapshot;
+    const memdb_query_t *query; // checked
+    uint32_t k;
+    uint32_t capacity; // candidates of one signal
+    double weights[MEMDB_SIGNAL_COUNT];
+    memdb__words_source_t *word_sources;
+    size_t word_source_count;
+    memdb__vector_source_t *vector_sources;
+    size_t vector_source_count;
+    // Of the space in hand.
+    memdb_space_info_t space;
+    memdb__arena_t arena;
+    memdb__words_query_t *words; // the parsed question; NULL: it holds no word
+    bool use_words;              // words count in the score
+    const float *vector;         // NULL: no vector is asked, or none is there
+    memdb__recall_gate_t gate;
+    memdb__candidates_t candidates;
+} memdb__recall_t;
+
+// ------------------------------------------------------------------------------ candidates.c
+
+/// Fill recall->candidates from words and vectors.
+memdb_status_t memdb__recall_collect(memdb__recall_t *recall, memdb_error_t *error);
+/// Room for `more` candidates.
+bool memdb__candidates_reserve(memdb__candidates_t *candidates, uint32_t more);
+/// The candidate with this id, added when it is new. There is room.
+memdb__candidate_t *memdb__candidates_take(memdb__candidates_t *candidates, uint64_t id,
+                                           bool *new_out);
+void memdb__candidates_deinit(memdb__candidates_t *candidates);
+/// Read the record of a candidate, once. A memory that is gone leaves has_record false.
+memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *candidate,
+                                  memdb_error_t *error);
+/// Whether the query may show the memory of this record: its space, its expiry, its session (the
+/// rule of memdb__live_t).
+bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space,
+                         const memdb__record_t *record);
+/// Whether the memory's text holds every phrase and prefix that is demanded.
+memdb_status_t memdb__recall_matches(memdb__recall_gate_t *gate, const memdb__record_t *record,
+                                     bool *matches_out, memdb_error_t *error);
+/// Exact vector scores of the candidates from number `first` on that have a vector and no score
+/// yet.
+memdb_status_t memdb__recall_score_vectors(memdb__recall_t *recall, uint32_t first,
+                                           memdb_error_t *error);
+
+// ------------------------------------------------------------------------------ fusion.c
+
+/// Mean and deviation of one signal over the candidates that were found.
+typedef struct memdb__spread {
+    double mean, deviation;
+} memdb__spread_t;
+
+typedef struct memdb__fusion {
+    memdb__spread_t words, vector;
+} memdb__fusion_t;
+
+/// Give every candidate its shares of words and vector; `fusion_out` rates later ones alike.
+void memdb__recall_fuse(memdb__recall_t *recall, memdb__fusion_t *fusion_out);
+/// The same for one candidate.
+void memdb__recall_rate(const memdb__recall_t *recall, const memdb__fusion_t *fusion,
+                        memdb__candidate_t *candidate);
+double memdb__candidate_score(const memdb__candidate_t *candidate);
+
+// ------------------------------------------------------------------------------ trace.c
+
+/// Let each found candidate with a score above 0 lend to its neighbours in its session.
+memdb_status_t memdb__recall_trace(memdb__recall_t *recall, const memdb__fusion_t *fusion,
+                                   memdb_error_t *error);
+
+// ------------------------------------------------------------------------------ result.c
+
+struct memdb_result {
+    size_t count, capacity;
+    memdb_hit_t *hits;
+    char fewer[128]; // "": there are k
+};
+
+/// What is known of an answer that may be short.
+typedef struct memdb__recall_tally {
+    size_t spaces;
+    uint64_t memories;  // in the spaces, expired ones too
+    bool words, vector; // a space was searched so
+    bool asked_words;
+    bool demands; // phrases or prefixes
+} memdb__recall_tally_t;
+
+/// Take the best k candidates of a space into the result.
+memdb_status_t memdb__result_add(memdb_result_t *result, memdb__recall_t *recall,
+                                 memdb_error_t *error);
+/// Order the hits of all spaces and keep k.
+void memdb__result_finish(memdb_result_t *result, uint32_t k);
+/// Say why there are fewer than k hits.
+void memdb__result_explain(memdb_result_t *result, const memdb_query_t *query,
+                           const memdb__recall_tally_t *tally);
+
+#endif

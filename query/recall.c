@@ -1,0 +1,324 @@
+// Recall: check the question, rank each space by itself, merge.
+//
+// Spaces are ranked apart, because their statistics are their own: how rare a word is, and how near
+// a vector is to others. What is merged are scores in deviations from the mean of a space's own
+// candidates, which are comparable enough. In the modes of one signal alone they are BM25 scores or
+// the metric's, which are comparable where the spaces are alike.
+#include "query/query_recall.h"
+
+#include <math.h>
+
+// ------------------------------------------------------------------------------ checks
+
+static memdb_status_t check_bytes(const char *what, memdb_bytes_t bytes, size_t limit,
+                                  memdb_error_t *error) {
+    if (bytes.size && !bytes.data) {
+        return memdb__fail(error, MEMDB_INVALID, "%s: size %zu without data", what, bytes.size);
+    }
+    if (bytes.size > limit) {
+        return memdb__fail(error, MEMDB_LIMIT, "%s: %zu bytes, the limit is %zu", what, bytes.size,
+                           limit);
+    }
+    if (!memdb__is_utf8(bytes.data, bytes.size)) {
+        return memdb__fail(error, MEMDB_INVALID, "%s: not UTF-8", what);
+    }
+    return MEMDB_OK;
+}
+
+static memdb_status_t check_vector(const memdb_query_t *query, memdb_error_t *error) {
+    if (!query->vector) {
+        return MEMDB_OK;
+    }
+    if (query->dimension == 0 || query->dimension > MEMDB_MAX_DIMENSION) {
+        return memdb__fail(error, MEMDB_INVALID, "vector: dimension %u, 1 to %d", query->dimension,
+                           MEMDB_MAX_DIMENSION);
+    }
+    for (uint32_t i = 0; i < query->dimension; i++) {
+        if (!isfinite(query->vector[i])) {
+            return memdb__fail(error, MEMDB_INVALID, "vector: number %u is not finite", i);
+        }
+    }
+    return MEMDB_OK;
+}
+
+static memdb_status_t check_weights(const memdb_query_t *query, memdb_error_t *error) {
+    for (int i = 0; query->has_weights && i < MEMDB_SIGNAL_COUNT; i++) {
+        if (!isfinite(query->weights[i]) || query->weights[i] < 0) {
+            return memdb__fail(error, MEMDB_INVALID, "weights: %s: %g is not a weight",
+                               memdb_signal_name((memdb_signal_t)i), query->weights[i]);
+        }
+    }
+    if (query->has_weights && query->mode == MEMDB_RECALL_AUTO &&
+        query->weights[MEMDB_SIGNAL_WORDS] == 0 && query->weights[MEMDB_SIGNAL_VECTOR] == 0) {
+        return memdb__fail(error, MEMDB_INVALID,
+                           "weights: words or vector must be above 0, else nothing is asked");
+    }
+    return MEMDB_OK;
+}
+
+static memdb_status_t check_query(const memdb_query_t *query, memdb_error_t *error) {
+    if (query->size < sizeof *query) {
+        return memdb__fail(error, MEMDB_INVALID, "the struct's size is not set");
+    }
+    if (!query->space_count || !query->spaces) {
+        return memdb__fail(error, MEMDB_INVALID, "a space is needed");
+    }
+    if ((uint32_t)query->mode > MEMDB_RECALL_VECTOR) {
+        return memdb__fail(error, MEMDB_INVALID, "mode %u is not known", (unsigned)query->mode);
+    }
+    if (query->k > MEMDB__RECALL_MAX_K) {
+        return memdb__fail(error, MEMDB_INVALID, "k: %u, at most %u", query->k,
+                           MEMDB__RECALL_MAX_K);
+    }
+    if (!query->text.size && !query->vector) {
+        return memdb__fail(error, MEMDB_INVALID, "a text or a vector is needed");
+    }
+    if (!query->text.size && query->mode == MEMDB_RECALL_WORDS) {
+        return memdb__fail(error, MEMDB_INVALID, "mode words: a text is needed");
+    }
+    memdb_status_t status = check_bytes("text", query->text, MEMDB_MAX_TEXT_BYTES, error);
+    status = status ? status : check_bytes("session", query->session, MEMDB_MAX_NAME_BYTES, error);
+    status = status ? status : check_vector(query, error);
+    return status ? status : check_weights(query, error);
+}
+
+// ------------------------------------------------------------------------------ one space
+
+/// The question's vector for the space in hand: the given one, or its embedder's.
+static memdb_status_t find_vector(memdb__recall_t *recall, memdb_error_t *error) {
+    const memdb_query_t *query = recall->query;
+    memdb__embedder_t embedder;
+    uint32_t dimension = query->dimension;
+    if (query->mode == MEMDB_RECALL_WORDS || recall->weights[MEMDB_SIGNAL_VECTOR] == 0) {
+        return MEMDB_OK;
+    }
+    const float *vector = query->vector;
+    if (!vector) {
+        if (!memdb__embedder_of(recall->snapshot->db, recall->space.name, &embedder)) {
+            return query->mode == MEMDB_RECALL_AUTO
+                       ? MEMDB_OK
+                       : memdb__fail(error, MEMDB_INVALID,
+                                     "mode vector: a vector is needed, or an embedder of the "
+                                     "space %.*s",
+                                     (int)recall->space.name.size, recall->space.name.data);
+        }
+        dimension = embedder.dimension;
+    }
+    if (recall->space.dimension == 0) {
+        return MEMDB_OK; // it holds no vector to compare with
+    }
+    if (dimension != recall->space.dimension) {
+        return memdb__fail(error, MEMDB_INVALID, "vector: dimension %u, the space %.*s has %u",
+                           dimension, (int)recall->space.name.size, recall->space.name.data,
+                           recall->space.dimension);
+    }
+    if (!vector) {
+        float *embedded = memdb__arena_allocate(&recall->arena, dimension * sizeof *embedded);
+        if (!embedded) {
+            return memdb__fail(error, MEMDB_NOMEM, "no memory for a vector");
+        }
+        if (!embedder.embed(embedder.context, &query->text, 1, embedded)) {
+            return memdb__fail(error, MEMDB_INVALID, "the space's embedder failed");
+        }
+        for (uint32_t i = 0; i < dimension; i++) {
+            if (!isfinite(embedded[i])) {
+                return memdb__fail(error, MEMDB_INVALID,
+                                   "the space's embedder gave a number that is not finite");
+            }
+        }
+        vector = embedded;
+    }
+    recall->vector = vector;
+    return MEMDB_OK;
+}
+
+/// Parse the question as the space's documents are parsed.
+static memdb_status_t find_words(memdb__recall_t *recall, memdb_error_t *error) {
+    const memdb_query_t *query = recall->query;
+    bool demands = query->phrase_required;
+    if (!query->text.size || (query->mode == MEMDB_RECALL_VECTOR && !demands)) {
+        return MEMDB_OK;
+    }
+    memdb_status_t status = memdb__words_query_create(recall->space.tokenizer, query->text.data,
+                                                      query->text.size, &recall->words, error);
+    if (status) {
+        return status;
+    }
+    if (memdb__words_query_terms(recall->words) == 0) {
+        memdb__words_query_destroy(recall->words);
+        recall->words = NULL;
+        return MEMDB_OK;
+    }
+    recall->use_words =
+        query->mode != MEMDB_RECALL_VECTOR &&
+        (query->mode == MEMDB_RECALL_WORDS || recall->weights[MEMDB_SIGNAL_WORDS] > 0);
+    if (!demands) {
+        return MEMDB_OK;
+    }
+    // A parsed question serves one thing at a time; the search asks its callbacks in its midst.
+    return memdb__words_query_create(recall->space.tokenizer, query->text.data, query->text.size,
+                                     &recall->gate.matcher, error);
+}
+
+/// The score of each candidate, by mode.
+static memdb_status_t rank(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb__candidates_t *candidates = &recall->candidates;
+    memdb__fusion_t fusion;
+    if (recall->query->mode == MEMDB_RECALL_AUTO) {
+        memdb__recall_fuse(recall, &fusion);
+        return memdb__recall_trace(recall, &fusion, error);
+    }
+    for (uint32_t i = 0; i < candidates->count; i++) {
+        memdb__candidate_t *candidate = &candidates->items[i];
+        if (recall->query->mode == MEMDB_RECALL_WORDS) {
+            candidate->shares[MEMDB_SIGNAL_WORDS] = candidate->words;
+        } else if (candidate->has_vector) {
+            candidate->shares[MEMDB_SIGNAL_VECTOR] = candidate->vector;
+        } else {
+            candidate->state = MEMDB__CANDIDATE_REFUSED;
+        }
+    }
+    return MEMDB_OK;
+}
+
+static memdb_status_t search_space(memdb__recall_t *recall, memdb_result_t *result,
+                                   memdb__recall_tally_t *tally, memdb_error_t *error) {
+    memdb_status_t status = find_words(recall, error);
+    status = status ? status : find_vector(recall, error);
+    if (status) {
+        return status;
+    }
+    tally->words = tally->words || recall->use_words;
+    tally->vector = tally->vector || recall->vector;
+    tally->demands = tally->demands || recall->gate.matcher;
+    if (!recall->use_words && !recall->vector) {
+        return MEMDB_OK; // nothing is asked that this space could answer
+    }
+    status = memdb__recall_collect(recall, error);
+    status = status ? status : rank(recall, error);
+    return status ? status : memdb__result_add(result, recall, error);
+}
+
+static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
+                                   memdb_result_t *result, memdb__recall_tally_t *tally,
+                                   memdb_error_t *error) {
+    memdb_status_t status =
+        memdb__read_space(&recall->snapshot->sight, space, &recall->space, error);
+    if (status == MEMDB_NOT_FOUND) {
+        return memdb__fail(error, MEMDB_NOT_FOUND, "there is no space %u", space);
+    }
+    if (status) {
+        return status;
+    }
+    recall->words = NULL;
+    recall->use_words = false;
+    recall->vector = NULL;
+    recall->gate = (memdb__recall_gate_t){.live = {.sight = &recall->snapshot->sight,
+                                                   .now = recall->snapshot->time,
+                                                   .session = recall->query->session}};
+    memdb__arena_init(&recall->arena);
+    status = search_space(recall, result, tally, error);
+    memdb__candidates_deinit(&recall->candidates);
+    memdb__words_query_destroy(recall->gate.matcher);
+    memdb__words_query_destroy(recall->words);
+    memdb__arena_deinit(&recall->arena);
+    tally->spaces++;
+    return status;
+}
+
+// ------------------------------------------------------------------------------ all of them
+
+static bool named_before(const memdb_query_t *query, size_t number) {
+    for (size_t i = 0; i < number; i++) {
+        if (query->spaces[i] == query->spaces[number]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void set_weights(memdb__recall_t *recall) {
+    const memdb_query_t *query = recall->query;
+    recall->weights[MEMDB_SIGNAL_WORDS] = MEMDB__RECALL_WEIGHT_WORDS;
+    recall->weights[MEMDB_SIGNAL_VECTOR] = MEMDB__RECALL_WEIGHT_VECTOR;
+    recall->weights[MEMDB_SIGNAL_TRACE] = 1;
+    if (query->has_weights && query->mode == MEMDB_RECALL_AUTO) {
+        memcpy(recall->weights, query->weights, sizeof recall->weights);
+    }
+}
+
+/// The answer is short: count what there is, and say why.
+static memdb_status_t explain(memdb__recall_t *recall, memdb_result_t *result,
+                              memdb__recall_tally_t *tally) {
+    for (size_t i = 0; i < recall->query->space_count; i++) {
+        memdb_space_info_t info;
+        if (named_before(recall->query, i)) {
+            continue;
+        }
+        memdb_status_t status =
+            memdb_space_get_info(recall->snapshot, recall->query->spaces[i], &info);
+        if (status) {
+            return status; // reported there
+        }
+        tally->memories += info.memories;
+    }
+    memdb__result_explain(result, recall->query, tally);
+    return MEMDB_OK;
+}
+
+static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
+                          memdb__recall_tally_t *tally, memdb_error_t *error) {
+    const memdb_query_t *query = recall->query;
+    memdb_status_t status = memdb__usable(recall->snapshot->db, error);
+    status = status ? status : check_query(query, error);
+    if (status) {
+        return status;
+    }
+    recall->k = query->k ? query->k : MEMDB__RECALL_DEFAULT_K;
+    recall->capacity = recall->k;
+    if (query->mode != MEMDB_RECALL_VECTOR && recall->k < MEMDB__RECALL_CANDIDATES) {
+        recall->capacity = MEMDB__RECALL_CANDIDATES; // coverage, fusion and trace reorder them
+    }
+    set_weights(recall);
+    status = memdb__snapshot_words(recall->snapshot, &recall->word_sources,
+                                   &recall->word_source_count, error);
+    status = status ? status
+                    : memdb__snapshot_vectors(recall->snapshot, &recall->vector_sources,
+                                              &recall->vector_source_count, error);
+    for (size_t i = 0; !status && i < query->space_count; i++) {
+        if (!named_before(query, i)) {
+            status = recall_space(recall, query->spaces[i], result, tally, error);
+        }
+    }
+    if (!status) {
+        memdb__result_finish(result, recall->k);
+    }
+    return status;
+}
+
+memdb_status_t memdb_recall(memdb_snapshot_t *snapshot, const memdb_query_t *query,
+                            memdb_result_t **result_out) {
+    memdb_error_t error = {0};
+    if (!snapshot || !query || !result_out) {
+        return MEMDB_INVALID;
+    }
+    memdb__recall_t recall = {.snapshot = snapshot, .query = query};
+    memdb__recall_tally_t tally = {0};
+    memdb_result_t *result = memdb__allocate_zeroed(1, sizeof *result);
+    if (!result) {
+        memdb__fail(&error, MEMDB_NOMEM, "recall: out of memory");
+        return memdb__report(snapshot->db, error.status, &error);
+    }
+    if (run(&recall, result, &tally, &error)) {
+        memdb__error_context(&error, "recall");
+        memdb_result_free(result);
+        return memdb__report(snapshot->db, error.status, &error);
+    }
+    memdb_status_t status = result->count < recall.k ? explain(&recall, result, &tally) : MEMDB_OK;
+    if (status) {
+        memdb_result_free(result);
+        return status;
+    }
+    *result_out = result;
+    return MEMDB_OK;
+}
