@@ -513,7 +513,7 @@ MEMDB_API void memdb_blob_reader_close(memdb_blob_reader_t *reader);
 
 typedef enum memdb_recall_mode {
     MEMDB_RECALL_AUTO = 0,  ///< all signals that the query has
-    MEMDB_RECALL_WORDS = 1, ///< words alone: exact BM25 order, no trace, no vector
+    MEMDB_RECALL_WORDS = 1, ///< words alone: BM25 and coverage; no trace, no vector
     MEMDB_RECALL_VECTOR = 2 ///< vectors alone: exact order by the space's metric
 } memdb_recall_mode_t;
 
