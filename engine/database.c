@@ -22,7 +22,7 @@
 
 /// Open the directory, making it where asked for, and its file `lock`.
 static memdb_status_t open_directory(memdb_t *db, const char *path, memdb_error_t *error) {
-    bool create = db->options.flags & MEMDB_OPEN_CREATE;
+    bool create = (db->options.flags & MEMDB_OPEN_CREATE) && !db->read_only;
     memdb_status_t status =
         memdb__io_open(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, &db->directory, error);
     if (status == MEMDB_NOT_FOUND && create) {
@@ -221,11 +221,25 @@ static memdb_status_t open_files(memdb_t *db, bool alone, memdb_error_t *error) 
     return status;
 }
 
+/// The base and the log above it as they are now, once.
+static memdb_status_t read_base_and_log(memdb_t *db, memdb_error_t *error) {
+    memdb__manifest_t manifest = {0};
+    memdb__wal_options_t options = wal_options(db);
+    uint64_t end = 0;
+    memdb_status_t status = open_catalog(db, false, &manifest, error);
+    status = status ? status : memdb__adopt_locked(db, &manifest, error);
+    status = status ? status
+                    : memdb__wal_scan(db->directory, &options, manifest.applied_lsn,
+                                      memdb__apply_frame, db, &end, error);
+    memdb__manifest_deinit(&manifest);
+    memdb__catalog_close(db->catalog);
+    db->catalog = NULL;
+    return status;
+}
+
 /// A read-only handle: everything as it is now, once, without a shared word.
 static memdb_status_t open_read_only(memdb_t *db, memdb_error_t *error) {
     memdb__root_t root;
-    memdb__manifest_t manifest = {0};
-    uint64_t end = 0;
     memdb_status_t status = memdb__root_read(db->directory, &root, error);
     if (status) {
         return status == MEMDB_NOT_FOUND
@@ -236,16 +250,18 @@ static memdb_status_t open_read_only(memdb_t *db, memdb_error_t *error) {
     db->database_durability = db->durability = root.durability;
     status =
         memdb__io_open(db->directory, "segments", O_RDONLY | O_DIRECTORY, &db->segments, error);
-    status = status ? status : open_catalog(db, false, &manifest, error);
-    status = status ? status : memdb__adopt_locked(db, &manifest, error);
-    memdb__wal_options_t options = wal_options(db);
+    // No checkpoint meanwhile: it would unlink segments and cut the log under the reading.
     status = status ? status
-                    : memdb__wal_scan(db->directory, &options, manifest.applied_lsn,
-                                      memdb__apply_frame, db, &end, error);
-    memdb__manifest_deinit(&manifest);
-    memdb__catalog_close(db->catalog);
-    db->catalog = NULL;
-    return status;
+                    : memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_SHARED,
+                                          true, error);
+    if (status) {
+        return status;
+    }
+    status = read_base_and_log(db, error);
+    memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);
+    return status ? status
+                  : memdb__blobs_open(db->directory, db->database_id, NULL, NULL, true, &db->blobs,
+                                      error);
 }
 
 static uint64_t next_extent(void *context) {
@@ -282,8 +298,7 @@ static memdb_status_t open_locked(memdb_t *db, memdb_error_t *error) {
 
 static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     if (options) {
-        memcpy(&db->options, options,
-               options->size < sizeof db->options ? options->size : sizeof db->options);
+        db->options = *options;
     }
     db->read_only = db->options.flags & MEMDB_OPEN_READ_ONLY;
     db->options.checkpoint_log_bytes = db->options.checkpoint_log_bytes
@@ -291,6 +306,9 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
                                            : DEFAULT_CHECKPOINT_BYTES;
     db->options.log_limit_bytes =
         db->options.log_limit_bytes ? db->options.log_limit_bytes : DEFAULT_LOG_LIMIT;
+    if (db->options.checkpoint_log_bytes > db->options.log_limit_bytes) {
+        db->options.checkpoint_log_bytes = db->options.log_limit_bytes; // a limit is kept to
+    }
     db->options.busy_timeout_ms =
         db->options.busy_timeout_ms ? db->options.busy_timeout_ms : DEFAULT_BUSY_MS;
     db->directory = db->segments = db->lock = -1;
@@ -363,11 +381,14 @@ memdb_status_t memdb_open(const char *path, const memdb_options_t *options, memd
                           memdb_error_t *error_out) {
     memdb_error_t error = {0};
     memdb_status_t status = MEMDB_INVALID;
+    const uint32_t known = MEMDB_OPEN_CREATE | MEMDB_OPEN_READ_ONLY;
     if (!path || !*path || !db_out ||
-        (options && (options->size == 0 || options->durability > MEMDB_DURABILITY_FULL ||
-                     options->io_backend > MEMDB_IO_URING))) {
+        (options && (options->size < sizeof *options || (options->flags & ~known) ||
+                     (uint32_t)options->durability > MEMDB_DURABILITY_FULL ||
+                     (uint32_t)options->io_backend > MEMDB_IO_URING))) {
         status = memdb__fail(&error, MEMDB_INVALID,
-                             "open: a path, a place for the handle, and sized options are needed");
+                             "open: a path, a place for the handle, and known options with their "
+                             "size are needed");
     } else {
         memdb_t *db = memdb__allocate_zeroed(1, sizeof *db);
         if (!db) {

@@ -354,5 +354,11 @@ memdb_status_t memdb_checkpoint(memdb_t *db) {
     if (!db) {
         return MEMDB_INVALID;
     }
-    return memdb__report(db, memdb__checkpoint(db, &error), &error);
+    memdb_status_t status = memdb__checkpoint(db, &error);
+    if (!status) {
+        pthread_mutex_lock(&db->thread_mutex);
+        pthread_cond_broadcast(&db->thread_done); // writers that wait for room look again
+        pthread_mutex_unlock(&db->thread_mutex);
+    }
+    return memdb__report(db, status, &error);
 }
