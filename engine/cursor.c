@@ -28,6 +28,11 @@ static memdb_status_t check_options(const memdb_cursor_options_t *options, memdb
             error, MEMDB_INVALID,
             "cursor: the struct's size is not set, or the order or position is not valid");
     }
+    if ((options->session.size && !options->session.data) ||
+        (options->prefix.size && !options->prefix.data) ||
+        (options->after.size && !options->after.data)) {
+        return memdb__fail(error, MEMDB_INVALID, "cursor: a size without data");
+    }
     if (options->session.size > MEMDB_MAX_NAME_BYTES ||
         options->prefix.size > MEMDB_MAX_KEY_BYTES) {
         return memdb__fail(error, MEMDB_LIMIT,

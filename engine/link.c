@@ -8,21 +8,33 @@
 
 #include <math.h>
 
-static memdb_status_t check_link(const memdb_link_t *link, memdb_error_t *error) {
-    if (link->size < sizeof *link || !isfinite(link->weight)) {
-        return memdb__fail(
-            error, MEMDB_INVALID,
-            "link: the struct's size is not set, or the weight is not a finite number");
+static memdb_status_t check_type(memdb_bytes_t type, memdb_error_t *error) {
+    if (type.size > MEMDB_MAX_NAME_BYTES) {
+        return memdb__fail(error, MEMDB_LIMIT, "link: type of %zu bytes, at most %d", type.size,
+                           MEMDB_MAX_NAME_BYTES);
     }
-    if (link->type.size > MEMDB_MAX_NAME_BYTES || link->attrs.size > MEMDB_MAX_ATTRS_BYTES) {
-        return memdb__fail(
-            error, MEMDB_LIMIT, "link: type of %zu bytes (at most %d), attrs of %zu (at most %u)",
-            link->type.size, MEMDB_MAX_NAME_BYTES, link->attrs.size, MEMDB_MAX_ATTRS_BYTES);
-    }
-    if (!memdb__is_utf8(link->type.data, link->type.size) ||
-        (link->type.size && memchr(link->type.data, 0, link->type.size))) {
+    if (type.size && (!type.data || !memdb__is_utf8(type.data, type.size) ||
+                      memchr(type.data, 0, type.size))) {
         return memdb__fail(error, MEMDB_INVALID,
                            "link: the type is not UTF-8, or holds a zero byte");
+    }
+    return MEMDB_OK;
+}
+
+static memdb_status_t check_link(const memdb_link_t *link, memdb_error_t *error) {
+    if (link->size < sizeof *link || !isfinite(link->weight) ||
+        (link->attrs.size && !link->attrs.data)) {
+        return memdb__fail(error, MEMDB_INVALID,
+                           "link: the struct's size is not set, the weight is not a finite number, "
+                           "or attrs have a size without data");
+    }
+    if (link->attrs.size > MEMDB_MAX_ATTRS_BYTES) {
+        return memdb__fail(error, MEMDB_LIMIT, "link: attrs of %zu bytes, at most %u",
+                           link->attrs.size, MEMDB_MAX_ATTRS_BYTES);
+    }
+    memdb_status_t status = check_type(link->type, error);
+    if (status) {
+        return status;
     }
     if (link->valid_from != MEMDB_TIME_NONE && link->valid_to != MEMDB_TIME_NONE &&
         link->valid_to < link->valid_from) {
@@ -113,11 +125,8 @@ static memdb_status_t read_link(const memdb__sight_t *sight, uint64_t from, memd
 static memdb_status_t remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t from, uint64_t to,
                                   memdb_bytes_t type, memdb_error_t *error) {
     memdb_link_t link;
-    if (type.size > MEMDB_MAX_NAME_BYTES) {
-        return memdb__fail(error, MEMDB_LIMIT, "link: type of %zu bytes, at most %d", type.size,
-                           MEMDB_MAX_NAME_BYTES);
-    }
-    memdb_status_t status = check_ends(txn, space, from, to, error);
+    memdb_status_t status = check_type(type, error);
+    status = status ? status : check_ends(txn, space, from, to, error);
     if (!status) {
         status = read_link(&txn->snapshot.sight, from, type, to, &link, error);
     }
@@ -206,11 +215,9 @@ memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space,
         return MEMDB_INVALID;
     }
     memdb_status_t status = memdb__usable(snapshot->db, &error);
-    if (!status &&
-        (type.size > MEMDB_MAX_NAME_BYTES || (uint32_t)direction > MEMDB_DIRECTION_BOTH)) {
-        status = memdb__fail(&error, MEMDB_INVALID,
-                             "links: type of %zu bytes (at most %d), direction %d", type.size,
-                             MEMDB_MAX_NAME_BYTES, (int)direction);
+    status = status ? status : check_type(type, &error);
+    if (!status && (uint32_t)direction > MEMDB_DIRECTION_BOTH) {
+        status = memdb__fail(&error, MEMDB_INVALID, "links: direction %d", (int)direction);
     }
     memdb_link_cursor_t *cursor = status ? NULL : memdb__allocate_zeroed(1, sizeof *cursor);
     if (!status && !cursor) {

@@ -66,6 +66,11 @@ memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t 
     if (!db || !snapshot_out) {
         return MEMDB_INVALID;
     }
+    if (options && options->size < sizeof *options) {
+        memdb_status_t status =
+            memdb__fail(&error, MEMDB_INVALID, "snapshot: the struct's size is not set");
+        return memdb__report(db, status, &error);
+    }
     if (options && (options->as_of_lsn || options->as_of_time)) {
         memdb_status_t status = memdb__fail(
             &error, MEMDB_UNSUPPORTED, "snapshot: reading as of an older position comes later");
