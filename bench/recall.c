@@ -115,7 +115,7 @@ static char *generate_lines(data_t *data, size_t count) {
     for (size_t i = 0; i < count; i++) {
         uint32_t words = 6 + next_random(data) % 8;
         for (uint32_t w = 0; w < words; w++)
-            at += sprintf(at, "%sw%x", w ? " " : "", random_word(data) * 2654435761u);
+            at += snprintf(at, 16, "%sw%x", w ? " " : "", random_word(data) * 2654435761u);
         *at++ = '\n';
     }
     *at = 0;

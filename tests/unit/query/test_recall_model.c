@@ -59,7 +59,7 @@ static int draw_text(model_t *model, uint32_t *counts, uint32_t most, char *text
     for (uint32_t i = 0; i < length; i++) {
         uint32_t word = draw(model, 1 + draw(model, WORDS)); // small numbers are frequent
         counts[word]++;
-        at += sprintf(at, "w%u ", word);
+        at += snprintf(at, 16, "w%u ", word);
     }
     return (int)length;
 }
