@@ -5,6 +5,7 @@
 #include "index/lexical/lexical_kernels.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -40,13 +41,36 @@ static uint64_t mask16_scalar(const uint16_t *values, uint32_t low, uint32_t hig
     return mask;
 }
 
+// Whether any of 256 values is `low` or more: most of a scan is this.
+static bool any8_scalar(const uint8_t *values, uint32_t low) {
+    uint8_t greatest = 0;
+    for (uint32_t i = 0; i < 256; i++) {
+        greatest = values[i] > greatest ? values[i] : greatest;
+    }
+    return greatest >= low;
+}
+
+static bool any16_scalar(const uint16_t *values, uint32_t low) {
+    uint16_t greatest = 0;
+    for (uint32_t i = 0; i < 256; i++) {
+        greatest = values[i] > greatest ? values[i] : greatest;
+    }
+    return greatest >= low;
+}
+
 // The loops around a mask function. A macro, because each target needs its own inlined copy.
-#define DEFINE_SCAN(name, target, type, mask_of)                                                   \
+#define DEFINE_SCAN(name, target, type, mask_of, any_of)                                           \
     target static uint32_t scan_##name(const type *values, uint32_t from, uint32_t count,          \
                                        uint32_t low, uint32_t high, uint16_t *places_out,          \
                                        uint32_t room, uint32_t *found_out) {                       \
         uint32_t found = 0, at = from;                                                             \
         for (; at < count && found + 64 <= room; at += 64) {                                       \
+            while (at + 256 <= count && !any_of(values + at, low)) {                               \
+                at += 256;                                                                         \
+            }                                                                                      \
+            if (at >= count) {                                                                     \
+                break;                                                                             \
+            }                                                                                      \
             uint64_t mask = mask_of(values + at, low, high);                                       \
             while (mask) {                                                                         \
                 places_out[found++] = (uint16_t)(at + (uint32_t)__builtin_ctzll(mask));            \
@@ -64,8 +88,8 @@ static uint64_t mask16_scalar(const uint16_t *values, uint32_t low, uint32_t hig
         return found;                                                                              \
     }
 
-DEFINE_SCAN(scalar8, , uint8_t, mask8_scalar)
-DEFINE_SCAN(scalar16, , uint16_t, mask16_scalar)
+DEFINE_SCAN(scalar8, , uint8_t, mask8_scalar, any8_scalar)
+DEFINE_SCAN(scalar16, , uint16_t, mask16_scalar, any16_scalar)
 
 static const memdb__words_kernels_t scalar_kernels = {MEMDB__WORDS_SCALAR, scan_scalar8,
                                                       scan_scalar16, count_scalar8, count_scalar16};
@@ -105,6 +129,40 @@ AVX2 static inline uint64_t mask16_avx2(const uint16_t *values, uint32_t low, ui
     return half16_avx2(values, l, h) | (uint64_t)half16_avx2(values + 32, l, h) << 32;
 }
 
+AVX2 static inline bool any8_avx2(const uint8_t *values, uint32_t low) {
+    const __m256i *at = (const __m256i *)(const void *)values;
+    __m256i most = _mm256_max_epu8(_mm256_load_si256(at), _mm256_load_si256(at + 1));
+    for (int i = 2; i < 8; i++) {
+        most = _mm256_max_epu8(most, _mm256_load_si256(at + i));
+    }
+    __m256i above = _mm256_cmpeq_epi8(_mm256_max_epu8(most, _mm256_set1_epi8((char)low)), most);
+    return _mm256_movemask_epi8(above) != 0;
+}
+
+AVX2 static inline bool any16_avx2(const uint16_t *values, uint32_t low) {
+    const __m256i *at = (const __m256i *)(const void *)values;
+    __m256i most = _mm256_max_epu16(_mm256_load_si256(at), _mm256_load_si256(at + 1));
+    for (int i = 2; i < 16; i++) {
+        most = _mm256_max_epu16(most, _mm256_load_si256(at + i));
+    }
+    __m256i above = _mm256_cmpeq_epi16(_mm256_max_epu16(most, _mm256_set1_epi16((short)low)), most);
+    return _mm256_movemask_epi8(above) != 0;
+}
+
+AVX512 static inline bool any8_avx512(const uint8_t *values, uint32_t low) {
+    __m512i a = _mm512_max_epu8(_mm512_load_si512(values), _mm512_load_si512(values + 64));
+    __m512i b = _mm512_max_epu8(_mm512_load_si512(values + 128), _mm512_load_si512(values + 192));
+    return _mm512_cmpge_epu8_mask(_mm512_max_epu8(a, b), _mm512_set1_epi8((char)low)) != 0;
+}
+
+AVX512 static inline bool any16_avx512(const uint16_t *values, uint32_t low) {
+    __m512i most = _mm512_load_si512(values);
+    for (int i = 1; i < 8; i++) {
+        most = _mm512_max_epu16(most, _mm512_load_si512(values + 32 * i));
+    }
+    return _mm512_cmpge_epu16_mask(most, _mm512_set1_epi16((short)low)) != 0;
+}
+
 AVX512 static inline uint64_t mask8_avx512(const uint8_t *values, uint32_t low, uint32_t high) {
     __m512i v = _mm512_load_si512(values);
     return _mm512_cmpge_epu8_mask(v, _mm512_set1_epi8((char)low)) &
@@ -120,10 +178,10 @@ AVX512 static inline uint64_t mask16_avx512(const uint16_t *values, uint32_t low
     return a | b << 32;
 }
 
-DEFINE_SCAN(avx2_8, AVX2, uint8_t, mask8_avx2)
-DEFINE_SCAN(avx2_16, AVX2, uint16_t, mask16_avx2)
-DEFINE_SCAN(avx512_8, AVX512, uint8_t, mask8_avx512)
-DEFINE_SCAN(avx512_16, AVX512, uint16_t, mask16_avx512)
+DEFINE_SCAN(avx2_8, AVX2, uint8_t, mask8_avx2, any8_avx2)
+DEFINE_SCAN(avx2_16, AVX2, uint16_t, mask16_avx2, any16_avx2)
+DEFINE_SCAN(avx512_8, AVX512, uint8_t, mask8_avx512, any8_avx512)
+DEFINE_SCAN(avx512_16, AVX512, uint16_t, mask16_avx512, any16_avx512)
 
 static const memdb__words_kernels_t avx2_kernels = {MEMDB__WORDS_AVX2, scan_avx2_8, scan_avx2_16,
                                                     count_avx2_8, count_avx2_16};

@@ -95,6 +95,8 @@ void memdb__list_spans_begin(memdb__list_spans_t *spans, const memdb__list_seque
 /// Go on to the next; `count` 0 at the end.
 void memdb__list_spans_next(memdb__list_spans_t *spans);
 
+/// The first place in a piece whose number is at least `limit`; `count` if there is none.
+uint32_t memdb__list_place(const uint64_t *values, uint32_t count, uint32_t limit);
 /// tf of `document` in the first `count` postings of a term; 0: not there.
 uint32_t memdb__list_tf(const memdb__list_term_t *term, uint32_t count, uint32_t document);
 

@@ -219,7 +219,7 @@ void memdb__list_spans_next(memdb__list_spans_t *spans) {
     spans->next = atomic_load_explicit(&block->next, memory_order_acquire);
 }
 
-static uint32_t below_in(const uint64_t *values, uint32_t count, uint32_t limit) {
+uint32_t memdb__list_place(const uint64_t *values, uint32_t count, uint32_t limit) {
     uint32_t low = 0;
     while (low < count) {
         uint32_t middle = low + (count - low) / 2;
@@ -240,7 +240,7 @@ uint32_t memdb__list_count_below(const memdb__list_sequence_t *sequence, uint32_
     for (memdb__list_spans_begin(&spans, sequence, count); spans.count;
          memdb__list_spans_next(&spans)) {
         if ((uint32_t)spans.values[spans.count - 1] >= limit) {
-            return before + below_in(spans.values, spans.count, limit);
+            return before + memdb__list_place(spans.values, spans.count, limit);
         }
         before += spans.count;
     }
@@ -267,7 +267,7 @@ uint32_t memdb__list_tf(const memdb__list_term_t *term, uint32_t count, uint32_t
         if ((uint32_t)spans.values[spans.count - 1] < document) {
             continue;
         }
-        uint32_t at = below_in(spans.values, spans.count, document);
+        uint32_t at = memdb__list_place(spans.values, spans.count, document);
         uint64_t value = spans.values[at];
         return (uint32_t)value == document ? (uint32_t)(value >> 32) & 0xFFFFFF : 0;
     }

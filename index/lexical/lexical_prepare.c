@@ -82,21 +82,23 @@ memdb_status_t memdb__search_prepare(memdb__search_t *search, memdb_error_t *err
     uint32_t limit = memdb__search_limit(search);
     search->unit = sum / (limit - (used < limit / 2 ? used : limit / 2));
     size_t lane = search->wide ? 2 : 1;
-    size_t lanes = most_documents < MEMDB__WORDS_CHUNK ? most_documents : MEMDB__WORDS_CHUNK;
+    size_t block = MEMDB__SEARCH_BLOCK_BYTES / lane;
+    size_t lanes = most_documents < block ? most_documents : block;
     lanes = (lanes + 63) & ~(size_t)63;
-    search->tables =
-        memdb__search_allocate(search->query, lane * search->term_count * MEMDB__CODE_COUNT);
-    search->values = memdb__search_allocate(search->query, lane * lanes);
-    search->keys =
-        memdb__search_allocate(search->query, 2 * MEMDB__SEARCH_ROOM * sizeof *search->keys);
-    search->places =
-        memdb__search_allocate(search->query, MEMDB__SEARCH_ROOM * sizeof *search->places);
-    search->chunk_terms =
-        memdb__search_allocate(search->query, search->term_count * sizeof *search->chunk_terms);
-    if (!search->tables || !search->values || !search->keys || !search->places ||
-        !search->chunk_terms) {
+    size_t table_bytes = lane * search->term_count * MEMDB__CODE_COUNT;
+    size_t key_bytes = 2 * MEMDB__SEARCH_ROOM * sizeof *search->keys;
+    size_t place_bytes = MEMDB__SEARCH_ROOM * sizeof *search->places;
+    size_t term_bytes = search->term_count * sizeof *search->chunk_terms;
+    uint8_t *part = memdb__search_allocate(search->query, table_bytes + lane * lanes + key_bytes +
+                                                              place_bytes + term_bytes);
+    if (!part) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for a search of words");
     }
+    search->values = part; // sizes before the last are multiples of 64
+    search->tables = part += lane * lanes;
+    search->keys = (uint32_t *)(void *)(part += table_bytes);
+    search->places = (uint16_t *)(void *)(part += key_bytes);
+    search->chunk_terms = (memdb__chunk_term_t *)(void *)(part + place_bytes);
     for (uint32_t i = 0; i < search->term_count; i++) {
         if (search->terms[i].postings) {
             fill_table(search, i, bounds);

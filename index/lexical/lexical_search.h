@@ -87,7 +87,8 @@ typedef struct memdb__search {
     uint32_t best_count, capacity;
 } memdb__search_t;
 
-/// The accumulators of a block: most of a first-level cache. A chunk is a whole number of blocks.
+/// The accumulators of a block, which stay in a second-level cache: blocks of half the size, for
+/// the first level, need more scans and were slower. A chunk is a whole number of blocks.
 #define MEMDB__SEARCH_BLOCK_BYTES 65536u
 /// How many candidates one scan takes.
 #define MEMDB__SEARCH_ROOM 2048u
@@ -116,6 +117,12 @@ static inline uint32_t memdb__search_limit(const memdb__search_t *search) {
 
 /// Choose unit and first threshold, and make tables and buffers for a scan.
 memdb_status_t memdb__search_prepare(memdb__search_t *search, memdb_error_t *error);
+/// Find the terms' postings in a chunk of a source.
+memdb_status_t memdb__search_open_chunk(memdb__search_t *search, memdb__search_source_t *source,
+                                        uint32_t chunk, memdb_error_t *error);
+/// Clear the accumulators and add all postings of the documents [first, first + documents) of the
+/// open chunk. Blocks are added in order. Returns whether there were any.
+bool memdb__search_add_block(memdb__search_t *search, uint32_t first, uint32_t documents);
 /// Scan all sources into the heap.
 memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error);
 /// Exact score of document `number` of a source.

@@ -51,14 +51,14 @@ static void make_good(void) {
     memdb__words_list_t *list = memdb__words_list_create();
     memdb__buffer_t bag = {0};
     require(list != NULL);
-    for (uint64_t i = 1; i <= 700; i++) {
+    for (uint64_t i = 1; i <= 260; i++) {
         char text[512];
         int size = snprintf(text, sizeof text, "red fox number%llu of %llu",
                             (unsigned long long)(i % 10), (unsigned long long)i);
         for (uint64_t f = 0; f < i % 12; f++) {
             size += snprintf(text + size, sizeof text - (size_t)size, " again");
         }
-        memdb_space_t space = i <= 600 ? 1 : 2 + (memdb_space_t)(i % 9);
+        memdb_space_t space = i <= 200 ? 1 : 2 + (memdb_space_t)(i % 9);
         memdb__buffer_clear(&bag);
         require(!memdb__bag_encode(MEMDB_TOKENIZER_PLAIN, text, (size_t)size, NULL, 0, &bag, NULL));
         require(!memdb__words_list_add(list, space, i * 3, i, bag.data, bag.size, NULL));

@@ -167,7 +167,7 @@ static size_t make_question(world_t *world, char text[QUESTION_BYTES], bool *ask
 }
 
 static void check_hits(const memdb__words_hit_t *hits, size_t count, const model_score_t *expected,
-                       size_t expected_count) {
+                       size_t expected_count, bool prefix) {
     for (size_t i = 0; i < count; i++) {
         assert_true(fabs(hits[i].score - expected[i].score) < 1e-4);
         assert_true(i == 0 || hits[i - 1].score > hits[i].score ||
@@ -179,6 +179,7 @@ static void check_hits(const memdb__words_hit_t *hits, size_t count, const model
         assert_true(at < expected_count);
         assert_int_equal(expected[at].version, hits[i].version);
         assert_true(fabs(hits[i].score - expected[at].score) < 1e-4);
+        assert_true(prefix || fabs(hits[i].coverage - expected[at].coverage) < 1e-4);
     }
 }
 
@@ -194,6 +195,9 @@ static void ask(world_t *world) {
     for (size_t i = 0; i < world->source_count; i++) {
         sources[i] = (memdb__words_source_t){world->sources[i].list, world->sources[i].segment};
     }
+    const memdb__words_parameters_t tuned = {1.6, 0.3, 1.25};
+    const memdb__words_parameters_t *given = random_next(&world->seed) % 2 ? &tuned : NULL;
+    const memdb__words_parameters_t *parameters = given ? given : &memdb__words_plain;
     memdb__words_search_t search = {
         .space = 1 + (memdb_space_t)(random_next(&world->seed) % (SPACES + 1)),
         .visible = world->asked_at,
@@ -201,19 +205,20 @@ static void ask(world_t *world) {
         .source_count = world->source_count,
         .live = live,
         .accept = filters[random_next(&world->seed) % 4],
-        .context = world};
+        .context = world,
+        .parameters = given};
     size_t size = make_question(world, text, asked), k = sizes[random_next(&world->seed) % 6],
            count;
     model_score_t *expected = malloc((world->model.count + 1) * sizeof *expected);
     size_t found = model_ask(&world->model, search.space, search.visible, asked, search.accept,
-                             expected, &documents, &tokens);
+                             parameters, expected, &documents, &tokens);
     memdb__words_query_t *query;
     memdb__words_hit_t *hits = malloc(k * sizeof *hits);
     must(memdb__words_query_create(MEMDB_TOKENIZER_ENGLISH, text, size, &query, &error), &error);
     for (int twice = 0; twice < 2; twice++) {
         must(memdb__words_search(query, &search, hits, k, &count, &error), &error);
         assert_int_equal(count, found < k ? found : k);
-        check_hits(hits, count, expected, found);
+        check_hits(hits, count, expected, found, strchr(text, '*') != NULL);
     }
     for (size_t i = 0; i < count; i++) { // the same scores for given documents, and 0 for others
         hits[i].version += i % 4 == 3 ? 1u << 30 : 0;

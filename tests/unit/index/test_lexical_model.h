@@ -74,7 +74,7 @@ static inline model_document_t *model_add(model_t *model, memdb_space_t space, u
 
 typedef struct model_score {
     uint64_t id, version;
-    double score;
+    double score, coverage;
 } model_score_t;
 
 static inline int compare_model_scores(const void *a, const void *b) {
@@ -89,6 +89,7 @@ static inline int compare_model_scores(const void *a, const void *b) {
 /// score above 0 and are accepted; `scores_out` has room for all documents.
 static inline size_t model_ask(const model_t *model, memdb_space_t space, uint64_t visible,
                                const bool *asked, bool (*accept)(void *context, uint64_t id),
+                               const memdb__words_parameters_t *parameters,
                                model_score_t *scores_out, uint64_t *documents_out,
                                uint64_t *tokens_out) {
     double df[MODEL_WORDS] = {0};
@@ -104,23 +105,30 @@ static inline size_t model_ask(const model_t *model, memdb_space_t space, uint64
         }
     }
     size_t found = 0;
+    double idf[MODEL_WORDS], whole = 0;
     double n = (double)documents, average = tokens ? (double)tokens / n : 1;
+    for (int w = 0; w < MODEL_WORDS; w++) {
+        idf[w] = pow(log(1 + (n - df[w] + 0.5) / (df[w] + 0.5)), parameters->rare);
+        whole += asked[w] ? idf[w] : 0;
+    }
     for (size_t i = 0; i < model->count; i++) {
         const model_document_t *document = &model->documents[i];
         if (document->space != space || !model_sees(document, visible) ||
             (accept && !accept(NULL, document->id))) {
             continue;
         }
-        double score = 0;
+        double score = 0, held = 0, k1 = parameters->k1, b = parameters->b;
         for (int w = 0; w < MODEL_WORDS; w++) {
             double tf = document->counts[w];
             if (asked[w] && tf > 0) {
-                score += log(1 + (n - df[w] + 0.5) / (df[w] + 0.5)) * tf * (1.2 + 1) /
-                         (tf + 1.2 * (1 - 0.75 + 0.75 * document->length / average));
+                score +=
+                    idf[w] * tf * (k1 + 1) / (tf + k1 * (1 - b + b * document->length / average));
+                held += idf[w];
             }
         }
         if (score > 0) {
-            scores_out[found++] = (model_score_t){document->id, document->version, score};
+            scores_out[found++] =
+                (model_score_t){document->id, document->version, score, held / whole};
         }
     }
     qsort(scores_out, found, sizeof *scores_out, compare_model_scores);
