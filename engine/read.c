@@ -233,35 +233,31 @@ bool memdb__row_live(void *context, memdb_space_t space, uint64_t id, uint64_t v
 // ------------------------------------------------------------------------------ neighbours in a
 // session
 
-static memdb_status_t neighbour_live(const memdb__sight_t *sight, const memdb__record_t *record,
-                                     uint64_t id, bool *live_out, memdb_error_t *error) {
-    memdb__record_t other;
-    uint64_t version;
-    memdb_status_t status = memdb__read_record(sight, id, &other, &version, error);
-    *live_out = status == MEMDB_OK && other.space == record->space &&
-                memdb__compare(other.session.data, other.session.size, record->session.data,
-                               record->session.size) == 0;
-    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
-}
-
-/// A memory whose time changed has a stale entry under its old time.
-static bool place_is_current(const memdb__sight_t *sight, const memdb__entry_t *entry,
-                             memdb_error_t *error) {
+/// The memory behind an entry of a session. 0: none, because it was forgotten or has another place
+/// by now.
+static memdb_status_t neighbour_at(const memdb__sight_t *sight, const memdb__entry_t *entry,
+                                   uint64_t *id_out, memdb_error_t *error) {
     uint64_t id, version;
     memdb__record_t record;
     memdb__key_t key;
-    if (!memdb__key_parse_id(entry->key, entry->key_size, &id) ||
-        memdb__read_record(sight, id, &record, &version, error)) {
-        return false;
+    *id_out = 0;
+    if (!memdb__key_parse_id(entry->key, entry->key_size, &id)) {
+        return memdb__fail(error, MEMDB_CORRUPT, "an entry of a session is not well formed");
+    }
+    memdb_status_t status = memdb__read_record(sight, id, &record, &version, error);
+    if (status) {
+        return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
     }
     memdb__key_session(&key, record.space, record.session, record.time, id);
-    return memdb__compare(key.bytes, key.size, entry->key, entry->key_size) == 0;
+    if (memdb__compare(key.bytes, key.size, entry->key, entry->key_size) == 0) {
+        *id_out = id;
+    }
+    return MEMDB_OK;
 }
 
-static memdb_status_t walk_back(const memdb__sight_t *sight, const memdb__record_t *record,
-                                const memdb__key_t *from, const memdb__key_t *prefix,
-                                uint32_t limit, uint64_t *ids, uint32_t *count,
-                                memdb_error_t *error) {
+static memdb_status_t walk_back(const memdb__sight_t *sight, const memdb__key_t *from,
+                                const memdb__key_t *prefix, uint32_t limit, uint64_t *ids,
+                                uint32_t *count, memdb_error_t *error) {
     memdb__key_t at = *from;
     *count = 0;
     while (*count < limit) {
@@ -271,14 +267,12 @@ static memdb_status_t walk_back(const memdb__sight_t *sight, const memdb__record
         if (status) {
             return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
         }
-        uint64_t id = 0;
-        bool live = false;
-        memdb__key_parse_id(entry.key, entry.key_size, &id);
-        status = neighbour_live(sight, record, id, &live, error);
+        uint64_t id;
+        status = neighbour_at(sight, &entry, &id, error);
         if (status) {
             return status;
         }
-        if (live && place_is_current(sight, &entry, error)) {
+        if (id) {
             ids[(*count)++] = id;
         }
         memcpy(at.bytes, entry.key, entry.key_size);
@@ -287,9 +281,9 @@ static memdb_status_t walk_back(const memdb__sight_t *sight, const memdb__record
     return MEMDB_OK;
 }
 
-static memdb_status_t walk_on(const memdb__sight_t *sight, const memdb__record_t *record,
-                              const memdb__key_t *from, const memdb__key_t *prefix, uint32_t limit,
-                              uint64_t *ids, uint32_t *count, memdb_error_t *error) {
+static memdb_status_t walk_on(const memdb__sight_t *sight, const memdb__key_t *from,
+                              const memdb__key_t *prefix, uint32_t limit, uint64_t *ids,
+                              uint32_t *count, memdb_error_t *error) {
     memdb__merge_t merge;
     *count = 0;
     memdb_status_t status = memdb__merge_open(&merge, sight, from->bytes, from->size, error);
@@ -301,12 +295,10 @@ static memdb_status_t walk_on(const memdb__sight_t *sight, const memdb__record_t
         bool same =
             memdb__compare(merge.entry.key, merge.entry.key_size, from->bytes, from->size) == 0;
         uint64_t id = 0;
-        bool live = false;
-        memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &id);
         if (!same && !merge.entry.tombstone) {
-            status = neighbour_live(sight, record, id, &live, error);
+            status = neighbour_at(sight, &merge.entry, &id, error);
         }
-        if (!status && live && place_is_current(sight, &merge.entry, error)) {
+        if (!status && id) {
             ids[(*count)++] = id;
         }
         status = status ? status : memdb__merge_next(&merge, error);
@@ -328,9 +320,8 @@ memdb_status_t memdb__session_neighbours(const memdb__sight_t *sight, uint64_t i
     memdb__key_session(&key, record->space, record->session, record->time, id);
     memdb__key_session_prefix(&prefix, record->space, record->session);
     memdb_status_t status =
-        before ? walk_back(sight, record, &key, &prefix, before, before_out, before_count, error)
+        before ? walk_back(sight, &key, &prefix, before, before_out, before_count, error)
                : MEMDB_OK;
-    return status || !after
-               ? status
-               : walk_on(sight, record, &key, &prefix, after, after_out, after_count, error);
+    return status || !after ? status
+                            : walk_on(sight, &key, &prefix, after, after_out, after_count, error);
 }

@@ -187,9 +187,6 @@ memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *c
 
 // ------------------------------------------------------------------------------ by words
 
-/// The reasons for these values are in docs/recall.md.
-static const memdb__words_parameters_t bm25 = {.k1 = 1.2, .b = 0.4, .rare = 1.25};
-
 static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
                                    memdb__words_hit_t **hits_out, size_t *count_out,
                                    memdb_error_t *error) {
@@ -204,7 +201,6 @@ static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
         .accept = recall->gate.session_ids ? in_session : NULL,
         .context = &recall->gate,
         .parameters = &parameters,
-        .parameters = &bm25,
     };
     memdb__words_hit_t *hits = memdb__arena_allocate(&recall->arena, capacity * sizeof *hits);
     if (!hits) {
