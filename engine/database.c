@@ -113,9 +113,10 @@ static memdb_status_t newest_file(memdb_t *db, uint64_t *id_out, memdb_error_t *
     newest_file_t newest = {0};
     int blob = -1;
     memdb_status_t status = memdb__io_list(db->segments, note_file, &newest, error);
-    if (!status &&
-        memdb__io_open(db->directory, "blob", O_RDONLY | O_DIRECTORY, &blob, error) == MEMDB_OK) {
-        status = memdb__io_list(blob, note_file, &newest, error);
+    if (!status) {
+        status = memdb__io_open(db->directory, "blob", O_RDONLY | O_DIRECTORY, &blob, error);
+        status = status ? status : memdb__io_list(blob, note_file, &newest, error);
+        status = status == MEMDB_NOT_FOUND ? MEMDB_OK : status; // made again when it is needed
         memdb__io_close(blob);
     }
     *id_out = newest.id;
