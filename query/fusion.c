@@ -55,8 +55,12 @@ static memdb__spread_t spread_of_vectors(const memdb__candidates_t *candidates) 
     return (memdb__spread_t){mean, sqrt(mean_of(&squares))};
 }
 
+/// Where all candidates have the same value there is nothing to compare, but it is still evidence
+/// against a memory without any: a question that only one memory matches must be able to vouch for
+/// that memory's neighbours.
 static double z_score(const memdb__spread_t *spread, double value) {
-    return spread->deviation > MEMDB__RECALL_FLAT ? (value - spread->mean) / spread->deviation : 0;
+    return spread->deviation > MEMDB__RECALL_FLAT ? (value - spread->mean) / spread->deviation
+                                                  : value > 0;
 }
 
 void memdb__recall_rate(const memdb__recall_t *recall, const memdb__fusion_t *fusion,

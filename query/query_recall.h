@@ -24,7 +24,7 @@
 #define MEMDB__RECALL_NEXT 0.4          // share of a hit's score for the memory after it
 #define MEMDB__RECALL_NEAR 0.2          // for the one before it, and those two away
 #define MEMDB__RECALL_REACH 2u          // neighbours on each side
-#define MEMDB__RECALL_FLAT 1e-9         // a deviation up to this says nothing: z = 0
+#define MEMDB__RECALL_FLAT 1e-9         // up to this deviation z is 1 for a value above 0, else 0
 #define MEMDB__RECALL_SESSION_IDS 4096u // a session up to this size filters by its list of ids
 
 /// Why a candidate is one.

@@ -209,8 +209,10 @@ static void rate(model_t *model, const question_t *question, bool vector) {
     for (size_t i = 0; i < model->count; i++) {
         memory_t *memory = &model->memories[i];
         double value = vector ? memory->vector_score : memory->words;
-        double z =
-            deviation > 1e-6 && (!vector || memory->has_vector) ? (value - mean) / deviation : 0;
+        double z = 0;
+        if (!vector || memory->has_vector) {
+            z = deviation > 1e-6 ? (value - mean) / deviation : value > 0;
+        }
         memory->shares[vector] = asked ? question->weights[vector] * z : 0;
     }
 }
