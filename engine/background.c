@@ -5,7 +5,6 @@
 #include "engine/engine.h"
 
 #include <errno.h>
-#include <string.h>
 #include <time.h>
 
 static struct timespec after_ms(uint32_t ms) {
@@ -74,7 +73,9 @@ static bool is_running(memdb_t *db) {
         int failure = pthread_create(&db->thread, NULL, background, db);
         db->has_thread = failure == 0;
         if (failure) {
-            memdb__tell(db, MEMDB_NOMEM, "no background thread: %s", strerror(failure));
+            memdb_error_t error = {0};
+            memdb__fail_errno(&error, failure, "no background thread");
+            memdb__tell(db, error.status, "%s", error.message);
         }
     }
     return db->has_thread;

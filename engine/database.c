@@ -340,7 +340,7 @@ static void destroy(memdb_t *db) {
     memdb__catalog_close(db->catalog);
     memdb__control_unmap(db->control);
     if (db->epochs.slots) {
-        memdb__view_destroy(atomic_load(&db->view));
+        memdb__view_destroy(atomic_load_explicit(&db->view, memory_order_seq_cst));
         memdb__epochs_deinit(&db->epochs);
     }
     while (db->embedders) {

@@ -46,12 +46,16 @@ uint32_t memdb__epoch_pin(memdb__epochs_t *epochs) {
         }
         hint = number;
         uint32_t used = atomic_load_explicit(&epochs->used, memory_order_relaxed);
-        while (used <= number && !atomic_compare_exchange_weak(&epochs->used, &used, number + 1)) {
+        while (used <= number &&
+               !atomic_compare_exchange_weak_explicit(&epochs->used, &used, number + 1,
+                                                      memory_order_seq_cst, memory_order_relaxed)) {
         }
         atomic_store_explicit(&slot->since, memdb__now_us(), memory_order_relaxed); // a figure only
         // seq_cst, with the exchange of the pointer and the scan in `oldest_pinned`: either the
         // scan sees this slot, or this reader, which loads the pointer next, sees the new one.
-        atomic_store(&slot->epoch, atomic_load(&epochs->global));
+        atomic_store_explicit(&slot->epoch,
+                              atomic_load_explicit(&epochs->global, memory_order_seq_cst),
+                              memory_order_seq_cst);
         return number;
     }
     return MEMDB__EPOCH_NONE;
@@ -67,10 +71,11 @@ void memdb__epoch_unpin(memdb__epochs_t *epochs, uint32_t slot) {
 /// all.
 static uint64_t oldest_pinned(memdb__epochs_t *epochs) {
     uint64_t oldest = UINT64_MAX;
-    uint32_t used = atomic_load(&epochs->used); // seq_cst: pairs with memdb__epoch_pin
+    uint32_t used = atomic_load_explicit(
+        &epochs->used, memory_order_seq_cst); // seq_cst: pairs with memdb__epoch_pin
     for (uint32_t i = 0; i < used; i++) {
-        uint64_t epoch =
-            atomic_load(&epochs->slots[i].epoch); // seq_cst: pairs with memdb__epoch_pin
+        uint64_t epoch = atomic_load_explicit(
+            &epochs->slots[i].epoch, memory_order_seq_cst); // seq_cst: pairs with memdb__epoch_pin
         if (epoch != 0 && epoch < oldest) {
             oldest = epoch;
         }
@@ -83,8 +88,9 @@ void memdb__epoch_retire(memdb__epochs_t *epochs, memdb__retired_t *node, void *
     node->object = object;
     node->destroy = destroy;
     pthread_mutex_lock(&epochs->mutex);
-    node->epoch =
-        atomic_fetch_add(&epochs->global, 1); // readers that pin from now on cannot have the object
+    node->epoch = atomic_fetch_add_explicit(
+        &epochs->global, 1,
+        memory_order_seq_cst); // readers that pin from now on cannot have the object
     node->next = epochs->retired;
     epochs->retired = node;
     atomic_fetch_add_explicit(&epochs->retired_count, 1, memory_order_relaxed); // a figure only

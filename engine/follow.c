@@ -14,7 +14,7 @@ static memdb_status_t no_memory(memdb_error_t *error) {
 /// Publish `view`; the old one is freed when no reader can see it.
 static void publish(memdb_t *db, memdb__view_t *view) {
     // seq_cst: readers pin before they load this pointer (see epoch.h).
-    memdb__view_t *old = atomic_exchange(&db->view, view);
+    memdb__view_t *old = atomic_exchange_explicit(&db->view, view, memory_order_seq_cst);
     if (old) {
         memdb__epoch_retire(&db->epochs, &old->retired, old, memdb__view_destroy);
         memdb__epoch_collect(&db->epochs, 16);

@@ -23,7 +23,7 @@ static void after_fork_in_parent(void) {
 }
 
 static void after_fork_in_child(void) {
-    atomic_fetch_add(&forks, 1);
+    atomic_fetch_add_explicit(&forks, 1, memory_order_seq_cst);
     for (memdb_t *db = handles; db; db = db->next_handle) {
         memdb__io_close(db->lock);
         db->lock = -1;

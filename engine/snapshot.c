@@ -12,7 +12,8 @@ static memdb_status_t refresh(memdb_t *db, memdb_error_t *error) {
     if (!db->control) {
         return MEMDB_OK;
     }
-    memdb__view_t *view = atomic_load(&db->view); // the caller is pinned
+    memdb__view_t *view =
+        atomic_load_explicit(&db->view, memory_order_seq_cst); // the caller is pinned
     // Acquire: pairs with the checkpoint's release after its switch.
     if (atomic_load_explicit(&db->control->base_generation, memory_order_acquire) >
         view->generation) {
@@ -34,11 +35,12 @@ memdb_status_t memdb__snapshot_init(memdb_t *db, memdb_snapshot_t *snapshot, mem
     }
     status = refresh(db, error);
     while (!status) {
-        snapshot->sight.view = atomic_load(&db->view); // seq_cst: after the pin (see epoch.h)
+        snapshot->sight.view = atomic_load_explicit(
+            &db->view, memory_order_seq_cst); // seq_cst: after the pin (see epoch.h)
         uint64_t visible = memdb__visible(db);
         // Acquire: pairs with memdb__apply_frame; the runs hold everything below.
         if (atomic_load_explicit(&db->position, memory_order_acquire) >= visible) {
-            if (snapshot->sight.view == atomic_load(&db->view)) {
+            if (snapshot->sight.view == atomic_load_explicit(&db->view, memory_order_seq_cst)) {
                 snapshot->sight.visible = visible;
                 break; // this view was the current one when the delta reached `visible`
             }
