@@ -132,14 +132,17 @@ static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *ope
         fine = memdb__run_insert(run, &key, version, NULL, 0, false);
     }
     if (fine && (operation->flags & MEMDB__PUT_OLD_BAG)) {
-        fine =
-            memdb__bag_verify((const uint8_t *)operation->old_bag.data, operation->old_bag.size) &&
-            add_waiting(run, WAITING_REMOVAL, record.space, operation->id, version,
-                        operation->old_bag);
+        if (!memdb__bag_verify((const uint8_t *)operation->old_bag.data, operation->old_bag.size)) {
+            return malformed(error, "bag");
+        }
+        fine = add_waiting(run, WAITING_REMOVAL, record.space, operation->id, version,
+                           operation->old_bag);
     }
     if (fine && (operation->flags & MEMDB__PUT_BAG)) {
-        fine = memdb__bag_verify((const uint8_t *)operation->bag.data, operation->bag.size) &&
-               add_waiting(run, WAITING_DOCUMENT, record.space, operation->id, version,
+        if (!memdb__bag_verify((const uint8_t *)operation->bag.data, operation->bag.size)) {
+            return malformed(error, "bag");
+        }
+        fine = add_waiting(run, WAITING_DOCUMENT, record.space, operation->id, version,
                            operation->bag);
     }
     if (fine && (operation->flags & MEMDB__PUT_ROW)) {

@@ -1,0 +1,3 @@
+# Decoders of engine/.
+memdb_fuzz(payload memdb_engine memdb_index memdb_blob memdb_wal memdb_base)
+memdb_fuzz(root memdb_engine memdb_index memdb_blob memdb_wal memdb_base)
