@@ -1,0 +1,114 @@
+// memdb behind the benchmarks' interface: one put with a key and a text a record, no vector.
+#include "bench/stores.h"
+#include "include/memdb.h"
+
+#include <stdlib.h>
+
+typedef struct store {
+    memdb_t *db;
+    memdb_space_t space;
+    memdb_durability_t durability;
+} store_t;
+
+static void check(store_t *store, const char *what, memdb_status_t status) {
+    char message[512] = "";
+    if (status) {
+        memdb_last_error(store->db, message, sizeof message);
+        bench_stop(what, message[0] ? message : memdb_status_name(status));
+    }
+}
+
+static void *open_store(const char *path, const store_options_t *options) {
+    static const memdb_durability_t durabilities[STORE_LEVELS] = {
+        MEMDB_DURABILITY_FULL, MEMDB_DURABILITY_OS, MEMDB_DURABILITY_NONE};
+    store_t *store = bench_allocate(sizeof *store);
+    store->durability = durabilities[options->level];
+    memdb_options_t open = {.size = sizeof open,
+                            .flags = MEMDB_OPEN_CREATE,
+                            .durability = store->durability,
+                            .no_background = options->keep_log};
+    memdb_error_t error;
+    if (memdb_open(path, &open, &store->db, &error))
+        bench_stop("memdb", error.message);
+    memdb_snapshot_t *snapshot;
+    memdb_bytes_t name = {"main", 4};
+    check(store, "snapshot", memdb_snapshot_begin(store->db, NULL, &snapshot));
+    memdb_status_t status = memdb_space_find(snapshot, name, &store->space);
+    memdb_snapshot_end(snapshot);
+    if (status == MEMDB_NOT_FOUND) {
+        memdb_txn_t *txn;
+        check(store, "begin", memdb_txn_begin(store->db, &txn));
+        check(store, "space", memdb_space_ensure(txn, name, &store->space));
+        check(store, "commit", memdb_txn_commit(txn, store->durability, NULL));
+    } else
+        check(store, "space", status);
+    return store;
+}
+
+static void close_store(void *context) {
+    store_t *store = context;
+    memdb_status_t status = memdb_close(store->db);
+    if (status)
+        bench_stop("memdb: close", memdb_status_name(status));
+    free(store);
+}
+
+static void *begin(void *context) {
+    return context; // a handle is for all threads
+}
+
+static void end(void *context) {
+    (void)context;
+}
+
+static void put(void *context, uint64_t first, uint32_t count) {
+    store_t *store = context;
+    char key[BENCH_KEY_BYTES + 1];
+    memdb_txn_t *txn;
+    check(store, "begin", memdb_txn_begin(store->db, &txn));
+    for (uint32_t i = 0; i < count; i++) {
+        bench_key(first + i, key);
+        memdb_memory_t memory = {.size = sizeof memory,
+                                 .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT,
+                                 .key = {key, BENCH_KEY_BYTES},
+                                 .text = {bench_text(first + i), BENCH_TEXT_BYTES}};
+        check(store, "put", memdb_put(txn, store->space, &memory, NULL));
+    }
+    check(store, "commit", memdb_txn_commit(txn, store->durability, NULL));
+}
+
+static bool get(void *context, uint64_t number) {
+    store_t *store = context;
+    char key[BENCH_KEY_BYTES + 1];
+    memdb_snapshot_t *snapshot;
+    memdb_memory_t memory;
+    bench_key(number, key);
+    check(store, "snapshot", memdb_snapshot_begin(store->db, NULL, &snapshot));
+    memdb_status_t status =
+        memdb_get_by_key(snapshot, store->space, (memdb_bytes_t){key, BENCH_KEY_BYTES}, &memory);
+    bool fine = !status && memory.text.size == BENCH_TEXT_BYTES;
+    memdb_snapshot_end(snapshot);
+    if (status != MEMDB_NOT_FOUND)
+        check(store, "get", status);
+    return fine;
+}
+
+static uint64_t log_bytes(void *context) {
+    store_t *store = context;
+    memdb_stats_t stats = {.size = sizeof stats};
+    check(store, "stats", memdb_get_stats(store->db, &stats));
+    return stats.log_bytes;
+}
+
+const store_api_t store_memdb = {
+    .name = "memdb",
+    .settings = {"durability full", "durability os", "durability none"},
+    .version = memdb_version,
+    .open = open_store,
+    .close = close_store,
+    .begin = begin,
+    .end = end,
+    .put = put,
+    .get = get,
+    .log_bytes = log_bytes,
+};
