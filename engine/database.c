@@ -423,7 +423,10 @@ memdb_status_t memdb_close(memdb_t *db) {
     if (db->fork_generation == memdb__fork_generation()) {
         memdb_error_t error = {0};
         int64_t oldest;
-        if (memdb__epoch_readers(&db->epochs, &oldest)) {
+        pthread_mutex_lock(&db->fold); // a checkpoint of the background thread reads too
+        uint32_t readers = memdb__epoch_readers(&db->epochs, &oldest);
+        pthread_mutex_unlock(&db->fold);
+        if (readers) {
             memdb_status_t status =
                 memdb__fail(&error, MEMDB_BUSY, "close: snapshots or transactions are still open");
             return memdb__report(db, status, &error);
