@@ -1,5 +1,5 @@
-// Fuzz target: the root file. The bytes as they are, and again with a checksum that fits, so that the checks behind it are reached.
-// What decodes must encode to the same bytes.
+// Fuzz target: the root file. The bytes as they are, and again with a checksum that fits, so that
+// the checks behind it are reached. What decodes must encode to the same bytes.
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "engine/root.h"

@@ -1,5 +1,5 @@
 // Drawing, sending and applying operations. See engine_model.h.
-#include "engine_model.h"
+#include "tests/unit/engine/engine_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,7 +49,8 @@ memdb_bytes_t model_word(int number) {
 }
 
 memdb_bytes_t model_attrs(int number) {
-    static const char *const objects[] = {"", "{}", "{\"a\":1}", "{\"b\":[1,2,{\"c\":null}],\"d\":\"\\u00e9\"}"};
+    static const char *const objects[] = {"", "{}", "{\"a\":1}",
+                                          "{\"b\":[1,2,{\"c\":null}],\"d\":\"\\u00e9\"}"};
     return text(objects[number]);
 }
 
@@ -82,7 +83,8 @@ model_memory_t *model_find(model_t *model, uint64_t id) {
 model_memory_t *model_find_key(model_t *model, int space, int key) {
     for (int i = 0; i < MODEL_MEMORIES; i++) {
         model_memory_t *memory = &model->memories[i];
-        if (memory->id && memory->space == space && memory->fields & MEMDB_FIELD_KEY && memory->key == key) {
+        if (memory->id && memory->space == space && memory->fields & MEMDB_FIELD_KEY &&
+            memory->key == key) {
             return memory;
         }
     }
@@ -124,7 +126,8 @@ static void lay_over(model_memory_t *memory, const model_memory_t *set) {
     const int *const numbers_in[] = {&set->key, NULL, &set->kind, &set->session, &set->actor};
     int *const numbers[] = {&memory->key, NULL, &memory->kind, &memory->session, &memory->actor};
     const int64_t times_in[] = {set->time, set->valid_from, set->valid_to, set->expires};
-    int64_t *const times[] = {&memory->time, &memory->valid_from, &memory->valid_to, &memory->expires};
+    int64_t *const times[] = {&memory->time, &memory->valid_from, &memory->valid_to,
+                              &memory->expires};
     for (uint32_t i = 0; i < 5; i++) {
         uint32_t bit = 1u << i;
         if (!(set->fields & bit)) {
@@ -142,9 +145,11 @@ static void lay_over(model_memory_t *memory, const model_memory_t *set) {
     }
     for (uint32_t i = 0; i < 4; i++) {
         uint32_t bit = MEMDB_FIELD_TIME << i;
-        if (set->fields & bit && (i || set->time != MEMDB_TIME_NONE)) { // a time is kept, not cleared
+        if (set->fields & bit &&
+            (i || set->time != MEMDB_TIME_NONE)) { // a time is kept, not cleared
             *times[i] = times_in[i];
-            memory->fields = times_in[i] == MEMDB_TIME_NONE ? memory->fields & ~bit : memory->fields | bit;
+            memory->fields =
+                times_in[i] == MEMDB_TIME_NONE ? memory->fields & ~bit : memory->fields | bit;
             memory->time_unknown &= i != 0;
         }
     }
@@ -157,11 +162,13 @@ static void lay_over(model_memory_t *memory, const model_memory_t *set) {
     memory->fields |= set->fields & (MEMDB_FIELD_IMPORTANCE | MEMDB_FIELD_TOKENS);
     if (set->fields & MEMDB_FIELD_ATTRS) {
         memory->attrs = set->attrs;
-        memory->fields = set->attrs ? memory->fields | MEMDB_FIELD_ATTRS : memory->fields & ~(uint32_t)MEMDB_FIELD_ATTRS;
+        memory->fields = set->attrs ? memory->fields | MEMDB_FIELD_ATTRS
+                                    : memory->fields & ~(uint32_t)MEMDB_FIELD_ATTRS;
     }
     if (set->fields & MEMDB_FIELD_VECTOR) {
         memory->vector_seed = set->vector_seed;
-        memory->fields = set->vector_seed ? memory->fields | MEMDB_FIELD_VECTOR : memory->fields & ~(uint32_t)MEMDB_FIELD_VECTOR;
+        memory->fields = set->vector_seed ? memory->fields | MEMDB_FIELD_VECTOR
+                                          : memory->fields & ~(uint32_t)MEMDB_FIELD_VECTOR;
     }
 }
 
@@ -169,8 +176,14 @@ static void apply_put(model_t *model, const operation_t *operation) {
     model_memory_t *memory = model_find(model, operation->is_new ? 0 : operation->id);
     assert_non_null(memory);
     if (operation->is_new) {
-        *memory = (model_memory_t){.id = operation->id, .space = operation->space, .fields = MEMDB_FIELD_TIME, .time = MEMDB_TIME_NONE,
-                                   .time_unknown = true, .valid_from = MEMDB_TIME_NONE, .valid_to = MEMDB_TIME_NONE, .expires = MEMDB_TIME_NONE};
+        *memory = (model_memory_t){.id = operation->id,
+                                   .space = operation->space,
+                                   .fields = MEMDB_FIELD_TIME,
+                                   .time = MEMDB_TIME_NONE,
+                                   .time_unknown = true,
+                                   .valid_from = MEMDB_TIME_NONE,
+                                   .valid_to = MEMDB_TIME_NONE,
+                                   .expires = MEMDB_TIME_NONE};
     }
     lay_over(memory, &operation->memory);
     if (operation->memory.fields & MEMDB_FIELD_VECTOR && operation->memory.vector_seed) {
@@ -200,7 +213,8 @@ void model_apply(model_t *model, const operation_t *operation) {
         break;
     case DO_LINK:
     case DO_UNLINK:
-        link = model_find_link(model, operation->link.from, operation->link.type, operation->link.to);
+        link =
+            model_find_link(model, operation->link.from, operation->link.type, operation->link.to);
         for (int i = 0; !link && i < MODEL_LINKS; i++) {
             link = model->links[i].from ? NULL : &model->links[i];
         }

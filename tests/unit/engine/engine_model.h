@@ -1,8 +1,9 @@
 // The oracle of test_engine_model: a database as plain arrays, and operations as data.
 //
-// An operation is drawn against one state of the model, sent to the database, and applied to the model by model_apply. Because it
-// is data, a transaction that commits after another one is replayed on the state that the other one left; what the two
-// touched (touches_t) tells whether the second must conflict.
+// An operation is drawn against one state of the model, sent to the database, and applied to the
+// model by model_apply. Because it is data, a transaction that commits after another one is
+// replayed on the state that the other one left; what the two touched (touches_t) tells whether the
+// second must conflict.
 #ifndef MEMDB_TESTS_ENGINE_MODEL_H
 #define MEMDB_TESTS_ENGINE_MODEL_H
 
@@ -10,10 +11,10 @@
 
 #include <stdint.h>
 
-#define MODEL_SPACES 5    // names
-#define MODEL_KEYS 40     // keys a space
-#define MODEL_SESSIONS 4  // number 0: no session
-#define MODEL_TYPES 4     // of links; number 0: the empty one
+#define MODEL_SPACES 5   // names
+#define MODEL_KEYS 40    // keys a space
+#define MODEL_SESSIONS 4 // number 0: no session
+#define MODEL_TYPES 4    // of links; number 0: the empty one
 #define MODEL_MEMORIES 400
 #define MODEL_LINKS 400
 #define MODEL_DIMENSION 6
@@ -24,7 +25,8 @@ typedef struct model_space {
     uint32_t dimension;
 } model_space_t;
 
-/// Texts are drawn from a seed: here only seed and size are kept. Times: MEMDB_TIME_NONE is "not set".
+/// Texts are drawn from a seed: here only seed and size are kept. Times: MEMDB_TIME_NONE is "not
+/// set".
 typedef struct model_memory {
     uint64_t id; // 0: an unused place
     int space;   // number of the name
@@ -51,20 +53,28 @@ typedef struct model {
     model_link_t links[MODEL_LINKS];
 } model_t;
 
-typedef enum operation_kind { DO_PUT, DO_FORGET, DO_LINK, DO_UNLINK, DO_CREATE, DO_DROP } operation_kind_t;
+typedef enum operation_kind {
+    DO_PUT,
+    DO_FORGET,
+    DO_LINK,
+    DO_UNLINK,
+    DO_CREATE,
+    DO_DROP
+} operation_kind_t;
 
 typedef struct operation {
     operation_kind_t kind;
     int space;
     bool by_id;
-    uint64_t id;           // the memory that is put or forgotten (put of a new one: set when it was sent)
+    uint64_t id; // the memory that is put or forgotten (put of a new one: set when it was sent)
     bool is_new;
     model_memory_t memory; // the fields that a put sets: memory.fields
     model_link_t link;
     memdb_space_t created;
 } operation_t;
 
-/// What a transaction wrote, and what must not be gone when it commits: tags and numbers, see model.c.
+/// What a transaction wrote, and what must not be gone when it commits: tags and numbers, see
+/// model.c.
 typedef struct touches {
     struct touch {
         char tag;
@@ -105,7 +115,8 @@ int model_free_memories(const model_t *model);
 /// Apply one operation; it must fit the model.
 void model_apply(model_t *model, const operation_t *operation);
 
-/// Draw an operation that fits the transaction's model, send it, apply it. False: nothing could be drawn.
+/// Draw an operation that fits the transaction's model, send it, apply it. False: nothing could be
+/// drawn.
 bool model_operate(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction);
 /// Whether a transaction that began before `first` committed must conflict with it.
 bool model_conflicts(const touches_t *first, const touches_t *second);

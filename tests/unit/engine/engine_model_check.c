@@ -1,5 +1,5 @@
 // Comparing a database with the model. See engine_model.h.
-#include "engine_model.h"
+#include "tests/unit/engine/engine_model.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -12,11 +12,13 @@ static void same_bytes(memdb_bytes_t got, memdb_bytes_t wanted) {
     }
 }
 
-static void check_vector(memdb_t *db, memdb_snapshot_t *snapshot, const model_t *model, const model_memory_t *wanted) {
+static void check_vector(memdb_t *db, memdb_snapshot_t *snapshot, const model_t *model,
+                         const model_memory_t *wanted) {
     float got[MODEL_DIMENSION], vector[MODEL_DIMENSION];
     memdb_space_t space = model->spaces[wanted->space].space;
     if (!(wanted->fields & MEMDB_FIELD_VECTOR)) {
-        assert_int_equal(memdb_get_vector(snapshot, space, wanted->id, got, MODEL_DIMENSION), MEMDB_NOT_FOUND);
+        assert_int_equal(memdb_get_vector(snapshot, space, wanted->id, got, MODEL_DIMENSION),
+                         MEMDB_NOT_FOUND);
         return;
     }
     must(db, memdb_get_vector(snapshot, space, wanted->id, got, MODEL_DIMENSION));
@@ -43,16 +45,20 @@ static void same_memory(const model_t *model, const memdb_memory_t *got, model_m
     assert_int_equal(got->space, model->spaces[wanted->space].space);
     assert_int_equal(got->fields, wanted->fields);
     same_bytes(got->key, wanted->fields & MEMDB_FIELD_KEY ? model_key(wanted->key) : none);
-    same_bytes(got->text, wanted->fields & MEMDB_FIELD_TEXT ? model_text(wanted->text_seed, wanted->text_size, buffer) : none);
+    same_bytes(got->text, wanted->fields & MEMDB_FIELD_TEXT
+                              ? model_text(wanted->text_seed, wanted->text_size, buffer)
+                              : none);
     same_bytes(got->kind, wanted->fields & MEMDB_FIELD_KIND ? model_word(wanted->kind) : none);
-    same_bytes(got->session, wanted->fields & MEMDB_FIELD_SESSION ? model_session(wanted->session) : none);
+    same_bytes(got->session,
+               wanted->fields & MEMDB_FIELD_SESSION ? model_session(wanted->session) : none);
     same_bytes(got->actor, wanted->fields & MEMDB_FIELD_ACTOR ? model_word(wanted->actor) : none);
     same_bytes(got->attrs, wanted->fields & MEMDB_FIELD_ATTRS ? model_attrs(wanted->attrs) : none);
     assert_true(got->time == wanted->time);
     assert_true(got->valid_from == wanted->valid_from);
     assert_true(got->valid_to == wanted->valid_to);
     assert_true(got->expires == wanted->expires);
-    assert_true(got->importance == (wanted->fields & MEMDB_FIELD_IMPORTANCE ? wanted->importance : 0));
+    assert_true(got->importance ==
+                (wanted->fields & MEMDB_FIELD_IMPORTANCE ? wanted->importance : 0));
     assert_int_equal(got->tokens, wanted->fields & MEMDB_FIELD_TOKENS ? wanted->tokens : 0);
     assert_int_equal(got->dimension, wanted->fields & MEMDB_FIELD_VECTOR ? MODEL_DIMENSION : 0);
     assert_int_equal(got->blob_count, 0);
@@ -67,7 +73,8 @@ static int compare_bytes(memdb_bytes_t a, memdb_bytes_t b) {
 
 static int by_time(const void *a, const void *b) {
     const model_memory_t *x = *(model_memory_t *const *)a, *y = *(model_memory_t *const *)b;
-    return x->time != y->time ? (x->time > y->time) - (x->time < y->time) : (x->id > y->id) - (x->id < y->id);
+    return x->time != y->time ? (x->time > y->time) - (x->time < y->time)
+                              : (x->id > y->id) - (x->id < y->id);
 }
 
 static int by_key(const void *a, const void *b) {
@@ -76,17 +83,24 @@ static int by_key(const void *a, const void *b) {
 }
 
 /// What a listing must give, in order. Returns the count.
-static size_t wanted_listing(model_t *model, int space, const memdb_cursor_options_t *options, int session, model_memory_t **out) {
+static size_t wanted_listing(model_t *model, int space, const memdb_cursor_options_t *options,
+                             int session, model_memory_t **out) {
     size_t count = 0;
     for (int i = 0; i < MODEL_MEMORIES; i++) {
         model_memory_t *memory = &model->memories[i];
         bool taken = memory->id && memory->space == space;
         if (taken && options->order == MEMDB_ORDER_KEY) {
-            taken = memory->fields & MEMDB_FIELD_KEY && model_key(memory->key).size >= options->prefix.size &&
-                    (!options->prefix.size || memcmp(model_key(memory->key).data, options->prefix.data, options->prefix.size) == 0);
+            taken =
+                memory->fields & MEMDB_FIELD_KEY &&
+                model_key(memory->key).size >= options->prefix.size &&
+                (!options->prefix.size || memcmp(model_key(memory->key).data, options->prefix.data,
+                                                 options->prefix.size) == 0);
         } else if (taken) {
-            taken = !(options->has_from && memory->time < options->from) && !(options->has_to && options->to != MEMDB_TIME_NONE && memory->time >= options->to);
-            taken &= options->order == MEMDB_ORDER_TIME || (memory->fields & MEMDB_FIELD_SESSION && memory->session == session);
+            taken =
+                !(options->has_from && memory->time < options->from) &&
+                !(options->has_to && options->to != MEMDB_TIME_NONE && memory->time >= options->to);
+            taken &= options->order == MEMDB_ORDER_TIME ||
+                     (memory->fields & MEMDB_FIELD_SESSION && memory->session == session);
         }
         if (taken) {
             out[count++] = memory;
@@ -97,7 +111,8 @@ static size_t wanted_listing(model_t *model, int space, const memdb_cursor_optio
 }
 
 /// Walk a listing; now and then it is given up and taken up again after its position.
-static void check_listing(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model, int space, memdb_order_t order) {
+static void check_listing(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model, int space,
+                          memdb_order_t order) {
     static model_memory_t *wanted[MODEL_MEMORIES];
     char position[5000];
     int session = 1 + (int)draw(MODEL_SESSIONS - 1);
@@ -131,7 +146,8 @@ static void check_listing(memdb_t *db, memdb_snapshot_t *snapshot, model_t *mode
     memdb_cursor_close(cursor);
 }
 
-static void check_trace(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model, model_memory_t *memory) {
+static void check_trace(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model,
+                        model_memory_t *memory) {
     static model_memory_t *wanted[MODEL_MEMORIES];
     uint32_t before = draw(6), after = draw(6);
     size_t count = 1, at = 0;
@@ -143,10 +159,12 @@ static void check_trace(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model,
             at++;
         }
     }
-    size_t first = at > before ? at - before : 0, last = at + after < count - 1 ? at + after : count - 1;
+    size_t first = at > before ? at - before : 0,
+           last = at + after < count - 1 ? at + after : count - 1;
     memdb_cursor_t *cursor;
     memdb_memory_t got;
-    must(db, memdb_trace_open(snapshot, model->spaces[memory->space].space, memory->id, before, after, &cursor));
+    must(db, memdb_trace_open(snapshot, model->spaces[memory->space].space, memory->id, before,
+                              after, &cursor));
     for (size_t i = first; i <= last; i++) {
         must(db, memdb_cursor_next(cursor, &got));
         same_memory(model, &got, wanted[i]);
@@ -164,13 +182,15 @@ static int compare_links(const model_link_t *x, const model_link_t *y, bool in) 
     return order ? order : (a > b) - (a < b);
 }
 
-static void check_direction(memdb_t *db, memdb_link_cursor_t *cursor, model_t *model, uint64_t id, int type, bool in) {
+static void check_direction(memdb_t *db, memdb_link_cursor_t *cursor, model_t *model, uint64_t id,
+                            int type, bool in) {
     const model_link_t *last = NULL;
     for (;;) {
         const model_link_t *best = NULL;
         for (int i = 0; i < MODEL_LINKS; i++) {
             const model_link_t *link = &model->links[i];
-            if (link->from && (in ? link->to : link->from) == id && (!type || link->type == type) && (!last || compare_links(link, last, in) > 0) &&
+            if (link->from && (in ? link->to : link->from) == id && (!type || link->type == type) &&
+                (!last || compare_links(link, last, in) > 0) &&
                 (!best || compare_links(link, best, in) < 0)) {
                 best = link;
             }
@@ -184,17 +204,20 @@ static void check_direction(memdb_t *db, memdb_link_cursor_t *cursor, model_t *m
         assert_int_equal(got.to, best->to);
         same_bytes(got.type, model_type(best->type));
         same_bytes(got.attrs, model_attrs(best->attrs));
-        assert_true(got.weight == best->weight && got.valid_from == best->valid_from && got.valid_to == best->valid_to);
+        assert_true(got.weight == best->weight && got.valid_from == best->valid_from &&
+                    got.valid_to == best->valid_to);
         last = best;
     }
 }
 
-static void check_links(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model, const model_memory_t *memory) {
+static void check_links(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model,
+                        const model_memory_t *memory) {
     memdb_direction_t direction = (memdb_direction_t)draw(3);
     int type = chance(50) ? 0 : (int)draw(MODEL_TYPES);
     memdb_link_cursor_t *cursor;
     memdb_link_t got;
-    must(db, memdb_links_open(snapshot, model->spaces[memory->space].space, memory->id, direction, model_type(type), &cursor));
+    must(db, memdb_links_open(snapshot, model->spaces[memory->space].space, memory->id, direction,
+                              model_type(type), &cursor));
     if (direction != MEMDB_DIRECTION_IN) {
         check_direction(db, cursor, model, memory->id, type, false);
     }
@@ -207,12 +230,14 @@ static void check_links(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model,
 
 // ------------------------------------------------------------------------------ all together
 
-static void check_memory(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model, model_memory_t *memory) {
+static void check_memory(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model,
+                         model_memory_t *memory) {
     memdb_memory_t got;
     must(db, memdb_get(snapshot, model->spaces[memory->space].space, memory->id, &got));
     same_memory(model, &got, memory);
     if (memory->fields & MEMDB_FIELD_KEY) {
-        must(db, memdb_get_by_key(snapshot, model->spaces[memory->space].space, model_key(memory->key), &got));
+        must(db, memdb_get_by_key(snapshot, model->spaces[memory->space].space,
+                                  model_key(memory->key), &got));
         assert_int_equal(got.id, memory->id);
     }
     check_vector(db, snapshot, model, memory);
@@ -235,7 +260,8 @@ static void check_space(memdb_t *db, memdb_snapshot_t *snapshot, model_t *model,
     for (int i = 0; i < MODEL_MEMORIES; i++) {
         if (model->memories[i].id && model->memories[i].space == number) {
             memories++;
-            text_bytes += model->memories[i].fields & MEMDB_FIELD_TEXT ? model->memories[i].text_size : 0;
+            text_bytes +=
+                model->memories[i].fields & MEMDB_FIELD_TEXT ? model->memories[i].text_size : 0;
         }
     }
     assert_int_equal(info.memories, memories);
@@ -265,9 +291,12 @@ void model_check_snapshot(memdb_t *db, memdb_snapshot_t *snapshot, model_t *mode
         memdb_memory_t got;
         int key = (int)draw(MODEL_KEYS);
         if (model->spaces[i].space && !model_find_key(model, i, key)) {
-            assert_int_equal(memdb_get_by_key(snapshot, model->spaces[i].space, model_key(key), &got), MEMDB_NOT_FOUND);
+            assert_int_equal(
+                memdb_get_by_key(snapshot, model->spaces[i].space, model_key(key), &got),
+                MEMDB_NOT_FOUND);
         }
-        for (memdb_order_t order = MEMDB_ORDER_TIME; model->spaces[i].space && order <= MEMDB_ORDER_KEY; order++) {
+        for (memdb_order_t order = MEMDB_ORDER_TIME;
+             model->spaces[i].space && order <= MEMDB_ORDER_KEY; order++) {
             if (all || chance(15)) {
                 check_listing(db, snapshot, model, i, order);
             }

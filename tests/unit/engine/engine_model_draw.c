@@ -1,9 +1,10 @@
 // Drawing operations and sending them; what they touch. See engine_model.h.
-#include "engine_model.h"
+#include "tests/unit/engine/engine_model.h"
 
 #include <string.h>
 
-// Tags of touches: 'R' memory, 'K' key (space id, number), 'L' link (from, to, type), 'D' space id, 'N' name.
+// Tags of touches: 'R' memory, 'K' key (space id, number), 'L' link (from, to, type), 'D' space id,
+// 'N' name.
 
 static void wrote(transaction_t *transaction, char tag, uint64_t a, uint64_t b, int c, bool gone) {
     touches_t *touches = &transaction->touches;
@@ -64,10 +65,17 @@ static void draw_fields(model_memory_t *set) {
     set->tokens = draw(5000);
     set->attrs = (int)draw(4);
     set->vector_seed = chance(20) ? 0 : 1 + draw(1u << 30);
-    const uint32_t optional[] = {MEMDB_FIELD_TEXT, MEMDB_FIELD_KIND, MEMDB_FIELD_SESSION, MEMDB_FIELD_ACTOR, MEMDB_FIELD_TIME, MEMDB_FIELD_VALID_FROM,
-                                 MEMDB_FIELD_VALID_TO, MEMDB_FIELD_EXPIRES, MEMDB_FIELD_IMPORTANCE, MEMDB_FIELD_TOKENS, MEMDB_FIELD_ATTRS, MEMDB_FIELD_VECTOR};
+    const uint32_t optional[] = {MEMDB_FIELD_TEXT,     MEMDB_FIELD_KIND,    MEMDB_FIELD_SESSION,
+                                 MEMDB_FIELD_ACTOR,    MEMDB_FIELD_TIME,    MEMDB_FIELD_VALID_FROM,
+                                 MEMDB_FIELD_VALID_TO, MEMDB_FIELD_EXPIRES, MEMDB_FIELD_IMPORTANCE,
+                                 MEMDB_FIELD_TOKENS,   MEMDB_FIELD_ATTRS,   MEMDB_FIELD_VECTOR};
     for (size_t i = 0; i < sizeof optional / sizeof optional[0]; i++) {
-        set->fields |= chance(optional[i] == MEMDB_FIELD_TEXT || optional[i] == MEMDB_FIELD_SESSION ? 70 : optional[i] == MEMDB_FIELD_VECTOR ? 15 : 30) ? optional[i] : 0;
+        set->fields |=
+            chance(optional[i] == MEMDB_FIELD_TEXT || optional[i] == MEMDB_FIELD_SESSION ? 70
+                   : optional[i] == MEMDB_FIELD_VECTOR                                   ? 15
+                                                                                         : 30)
+                ? optional[i]
+                : 0;
     }
 }
 
@@ -93,15 +101,26 @@ static bool draw_put(model_t *model, operation_t *operation) {
         operation->id = there ? there->id : 0;
     }
     operation->is_new = operation->id == 0;
-    return !operation->is_new || model_free_memories(model) > MODEL_OPERATIONS * 2; // room for a replay
+    return !operation->is_new ||
+           model_free_memories(model) > MODEL_OPERATIONS * 2; // room for a replay
 }
 
 static memdb_memory_t public_form(const operation_t *operation, char *text_buffer, float *vector) {
     const model_memory_t *set = &operation->memory;
-    memdb_memory_t memory = {.size = sizeof memory, .fields = set->fields, .id = operation->by_id ? operation->id : 0, .kind = model_word(set->kind),
-                             .session = model_session(set->session), .actor = model_word(set->actor), .time = set->time, .valid_from = set->valid_from,
-                             .valid_to = set->valid_to, .expires = set->expires, .importance = set->importance, .tokens = set->tokens,
-                             .attrs = model_attrs(set->attrs), .text = model_text(set->text_seed, set->text_size, text_buffer)};
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = set->fields,
+                             .id = operation->by_id ? operation->id : 0,
+                             .kind = model_word(set->kind),
+                             .session = model_session(set->session),
+                             .actor = model_word(set->actor),
+                             .time = set->time,
+                             .valid_from = set->valid_from,
+                             .valid_to = set->valid_to,
+                             .expires = set->expires,
+                             .importance = set->importance,
+                             .tokens = set->tokens,
+                             .attrs = model_attrs(set->attrs),
+                             .text = model_text(set->text_seed, set->text_size, text_buffer)};
     if (set->fields & MEMDB_FIELD_KEY && set->key >= 0) {
         memory.key = model_key(set->key);
     }
@@ -113,7 +132,8 @@ static memdb_memory_t public_form(const operation_t *operation, char *text_buffe
     return memory;
 }
 
-static void send_put(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction, operation_t *operation) {
+static void send_put(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction,
+                     operation_t *operation) {
     static char text_buffer[MODEL_TEXT_BYTES];
     float vector[MODEL_DIMENSION];
     model_space_t *space = &transaction->model.spaces[operation->space];
@@ -128,7 +148,8 @@ static void send_put(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction, 
     wrote(transaction, 'R', id, 0, 0, false);
     guards(transaction, 'D', space->space);
     bool had = old && old->fields & MEMDB_FIELD_KEY;
-    if (operation->memory.fields & MEMDB_FIELD_KEY && operation->memory.key >= 0 && (!had || old->key != operation->memory.key)) {
+    if (operation->memory.fields & MEMDB_FIELD_KEY && operation->memory.key >= 0 &&
+        (!had || old->key != operation->memory.key)) {
         wrote(transaction, 'K', space->space, (uint64_t)operation->memory.key, 0, false);
     }
     if (memory.dimension && !space->dimension) { // fixes the dimension
@@ -140,7 +161,8 @@ static void send_put(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction, 
 // ------------------------------------------------------------------------------ the others
 
 static bool draw_link(model_t *model, operation_t *operation) {
-    model_memory_t *from = model_draw_memory(model, operation->space), *to = model_draw_memory(model, operation->space);
+    model_memory_t *from = model_draw_memory(model, operation->space),
+                   *to = model_draw_memory(model, operation->space);
     if (!from || !to) {
         return false;
     }
@@ -148,10 +170,16 @@ static bool draw_link(model_t *model, operation_t *operation) {
     for (int i = 0; i < MODEL_LINKS; i++) {
         free_places += model->links[i].from == 0;
     }
-    operation->link = (model_link_t){.from = from->id, .to = to->id, .type = (int)draw(MODEL_TYPES), .weight = (double)draw(100) / 3 - 10,
-                                     .valid_from = chance(50) ? MEMDB_TIME_NONE : draw_time() - 100000, .valid_to = chance(50) ? MEMDB_TIME_NONE : draw_time() + 100000,
-                                     .attrs = (int)draw(4)};
-    return free_places > MODEL_OPERATIONS * 2; // room for a transaction that is replayed after this one
+    operation->link =
+        (model_link_t){.from = from->id,
+                       .to = to->id,
+                       .type = (int)draw(MODEL_TYPES),
+                       .weight = (double)draw(100) / 3 - 10,
+                       .valid_from = chance(50) ? MEMDB_TIME_NONE : draw_time() - 100000,
+                       .valid_to = chance(50) ? MEMDB_TIME_NONE : draw_time() + 100000,
+                       .attrs = (int)draw(4)};
+    return free_places >
+           MODEL_OPERATIONS * 2; // room for a transaction that is replayed after this one
 }
 
 static bool draw_unlink(model_t *model, operation_t *operation) {
@@ -167,14 +195,22 @@ static bool draw_unlink(model_t *model, operation_t *operation) {
     return false;
 }
 
-static void send_link(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction, const operation_t *operation) {
+static void send_link(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction,
+                      const operation_t *operation) {
     memdb_space_t space = transaction->model.spaces[operation->space].space;
     const model_link_t *link = &operation->link;
     if (operation->kind == DO_UNLINK) {
         must(db, memdb_remove_link(txn, space, link->from, link->to, model_type(link->type)));
     } else {
-        memdb_link_t sent = {.size = sizeof sent, .space = space, .from = link->from, .to = link->to, .type = model_type(link->type), .weight = link->weight,
-                             .attrs = model_attrs(link->attrs), .valid_from = link->valid_from, .valid_to = link->valid_to};
+        memdb_link_t sent = {.size = sizeof sent,
+                             .space = space,
+                             .from = link->from,
+                             .to = link->to,
+                             .type = model_type(link->type),
+                             .weight = link->weight,
+                             .attrs = model_attrs(link->attrs),
+                             .valid_from = link->valid_from,
+                             .valid_to = link->valid_to};
         must(db, memdb_put_link(txn, &sent));
     }
     guards(transaction, 'D', space);
@@ -183,14 +219,16 @@ static void send_link(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction,
     wrote(transaction, 'L', link->from, link->to, link->type, operation->kind == DO_UNLINK);
 }
 
-static void send_space(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction, operation_t *operation) {
+static void send_space(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction,
+                       operation_t *operation) {
     memdb_bytes_t name = model_space_name(operation->space);
     model_space_t *space = &transaction->model.spaces[operation->space];
     bool drop = operation->kind == DO_DROP;
     if (drop) {
         must(db, memdb_space_drop(txn, name));
     } else {
-        must(db, chance(50) ? memdb_space_create(txn, name, NULL, &operation->created) : memdb_space_ensure(txn, name, &operation->created));
+        must(db, chance(50) ? memdb_space_create(txn, name, NULL, &operation->created)
+                            : memdb_space_ensure(txn, name, &operation->created));
     }
     wrote(transaction, 'N', (uint64_t)operation->space, 0, 0, drop);
     wrote(transaction, 'D', drop ? space->space : operation->created, 0, 0, drop);
@@ -214,7 +252,9 @@ static bool draw_operation(model_t *model, operation_t *operation) {
         return memory != NULL;
     }
     operation->kind = kind < 350 ? DO_LINK : kind < 420 ? DO_UNLINK : DO_PUT;
-    return operation->kind == DO_LINK ? draw_link(model, operation) : operation->kind == DO_UNLINK ? draw_unlink(model, operation) : draw_put(model, operation);
+    return operation->kind == DO_LINK     ? draw_link(model, operation)
+           : operation->kind == DO_UNLINK ? draw_unlink(model, operation)
+                                          : draw_put(model, operation);
 }
 
 bool model_operate(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction) {
@@ -227,7 +267,8 @@ bool model_operate(memdb_t *db, memdb_txn_t *txn, transaction_t *transaction) {
         send_put(db, txn, transaction, operation);
         break;
     case DO_FORGET:
-        must(db, memdb_forget(txn, transaction->model.spaces[operation->space].space, operation->id));
+        must(db,
+             memdb_forget(txn, transaction->model.spaces[operation->space].space, operation->id));
         wrote(transaction, 'R', operation->id, 0, 0, true);
         guards(transaction, 'D', transaction->model.spaces[operation->space].space);
         break;

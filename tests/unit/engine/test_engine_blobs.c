@@ -1,5 +1,6 @@
-// Blobs through the public functions: put whole or as a stream, equal content stored once, read back in parts before and after a
-// checkpoint and a reopening; what names no blob, or a damaged one, is told; verify finds the damage.
+// Blobs through the public functions: put whole or as a stream, equal content stored once, read
+// back in parts before and after a checkpoint and a reopening; what names no blob, or a damaged
+// one, is told; verify finds the damage.
 #include "tests/lib/database.h"
 
 #include <dirent.h>
@@ -14,15 +15,21 @@
 
 static char *big;
 
-static void put_named(memdb_t *db, memdb_txn_t *txn, memdb_space_t space, const char *key, memdb_blob_t *blobs, uint32_t count) {
+static void put_named(memdb_t *db, memdb_txn_t *txn, memdb_space_t space, const char *key,
+                      memdb_blob_t *blobs, uint32_t count) {
     for (uint32_t i = 0; i < count; i++) {
         blobs[i].media_type = text(i % 2 ? "image/png" : "");
     }
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_BLOBS, .key = text(key), .blobs = blobs, .blob_count = count};
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_BLOBS,
+                             .key = text(key),
+                             .blobs = blobs,
+                             .blob_count = count};
     must(db, memdb_put(txn, space, &memory, NULL));
 }
 
-static void stream(memdb_t *db, memdb_txn_t *txn, const char *data, size_t size, size_t step, memdb_blob_t *blob) {
+static void stream(memdb_t *db, memdb_txn_t *txn, const char *data, size_t size, size_t step,
+                   memdb_blob_t *blob) {
     memdb_blob_writer_t *writer;
     must(db, memdb_blob_writer_open(txn, &writer));
     for (size_t at = 0; at < size; at += step) {
@@ -32,7 +39,8 @@ static void stream(memdb_t *db, memdb_txn_t *txn, const char *data, size_t size,
     must(db, memdb_blob_writer_finish(writer, blob));
 }
 
-static void check_content(memdb_t *db, memdb_snapshot_t *snapshot, const memdb_blob_t *blob, const char *data, size_t size) {
+static void check_content(memdb_t *db, memdb_snapshot_t *snapshot, const memdb_blob_t *blob,
+                          const char *data, size_t size) {
     memdb_blob_reader_t *reader;
     size_t read = 0;
     char *buffer = malloc(size + 100);
@@ -70,7 +78,8 @@ static void test_blobs_are_read_back_after_checkpoint_and_reopening(void **state
         assert_int_equal(blobs[i].media_type.size, 0);
     }
     put_named(fixture->db, txn, space, "six", blobs, 6);
-    check_content(fixture->db, memdb_txn_snapshot(txn), &blobs[5], big, sizes[5]); // before the commit
+    check_content(fixture->db, memdb_txn_snapshot(txn), &blobs[5], big,
+                  sizes[5]); // before the commit
     must(fixture->db, memdb_txn_commit(txn, MEMDB_DURABILITY_DEFAULT, NULL));
     for (int round = 0; round < 3; round++) {
         memdb_snapshot_t *snapshot;
@@ -96,7 +105,8 @@ static void test_equal_blobs_are_stored_once(void **state) {
     memdb_space_t space = space_of(fixture->db, "main");
     memdb_blob_t first, again;
     memdb_stats_t before, after;
-    for (int round = 0; round < 4; round++) { // in one transaction, another one, after a checkpoint, after reopening
+    for (int round = 0; round < 4;
+         round++) { // in one transaction, another one, after a checkpoint, after reopening
         memdb_txn_t *txn;
         must(fixture->db, memdb_txn_begin(fixture->db, &txn));
         if (round == 0) {
@@ -168,7 +178,8 @@ static void test_a_reference_that_names_nothing_is_told(void **state) {
         bad = blob;
         bad.reference[i] ^= 0x41;
         memdb_status_t status = memdb_blob_reader_open(memdb_txn_snapshot(txn), &bad, &reader);
-        assert_true(status == MEMDB_CORRUPT || status == MEMDB_NOT_FOUND || status == MEMDB_INVALID);
+        assert_true(status == MEMDB_CORRUPT || status == MEMDB_NOT_FOUND ||
+                    status == MEMDB_INVALID);
         assert_null(reader);
     }
     bad = blob;
@@ -227,9 +238,11 @@ static void test_a_damaged_blob_is_told_and_verify_finds_it(void **state) {
     must(fixture->db, memdb_snapshot_begin(fixture->db, NULL, &snapshot));
     must(fixture->db, memdb_get_by_key(snapshot, space, text("k"), &memory));
     must(fixture->db, memdb_blob_reader_open(snapshot, &memory.blobs[0], &reader));
-    assert_int_equal(memdb_blob_reader_read(reader, 149900, buffer, sizeof buffer, &read), MEMDB_CORRUPT);
+    assert_int_equal(memdb_blob_reader_read(reader, 149900, buffer, sizeof buffer, &read),
+                     MEMDB_CORRUPT);
     assert_int_equal(read, 77);
-    must(fixture->db, memdb_blob_reader_read(reader, 0, buffer, sizeof buffer, &read)); // another piece is whole
+    must(fixture->db,
+         memdb_blob_reader_read(reader, 0, buffer, sizeof buffer, &read)); // another piece is whole
     assert_memory_equal(buffer, big, sizeof buffer);
     memdb_blob_reader_close(reader);
     memdb_snapshot_end(snapshot);

@@ -1,6 +1,7 @@
-// Threads on one handle and on two handles of one process, with a thread that checkpoints all the while:
-// what one transaction wrote is seen together or not at all; read-modify-write with a retry on conflict loses no increment;
-// what a commit acknowledged is in the next snapshot of every handle; lists of words and vectors are built by readers meanwhile.
+// Threads on one handle and on two handles of one process, with a thread that checkpoints all the
+// while: what one transaction wrote is seen together or not at all; read-modify-write with a retry
+// on conflict loses no increment; what a commit acknowledged is in the next snapshot of every
+// handle; lists of words and vectors are built by readers meanwhile.
 #include "engine/engine.h"
 #include "tests/lib/database.h"
 
@@ -47,11 +48,16 @@ static void expect(shared_t *shared, bool condition, const char *what) {
     }
 }
 
-static memdb_status_t put_number(memdb_txn_t *txn, memdb_space_t space, const char *key, uint64_t number, bool with_vector) {
+static memdb_status_t put_number(memdb_txn_t *txn, memdb_space_t space, const char *key,
+                                 uint64_t number, bool with_vector) {
     char words[64];
     float vector[4] = {(float)number, 1, 2, 3};
     snprintf(words, sizeof words, "%llu of many words", (unsigned long long)number);
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT | MEMDB_FIELD_TOKENS, .key = text(key), .text = text(words), .tokens = (uint32_t)number};
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT | MEMDB_FIELD_TOKENS,
+                             .key = text(key),
+                             .text = text(words),
+                             .tokens = (uint32_t)number};
     if (with_vector) {
         memory.fields |= MEMDB_FIELD_VECTOR;
         memory.vector = vector;
@@ -60,13 +66,15 @@ static memdb_status_t put_number(memdb_txn_t *txn, memdb_space_t space, const ch
     return memdb_put(txn, space, &memory, NULL);
 }
 
-static uint64_t number_of(shared_t *shared, memdb_t *db, memdb_snapshot_t *snapshot, const char *key) {
+static uint64_t number_of(shared_t *shared, memdb_t *db, memdb_snapshot_t *snapshot,
+                          const char *key) {
     memdb_memory_t memory;
     memdb_status_t status = memdb_get_by_key(snapshot, shared->space, text(key), &memory);
     if (status == MEMDB_NOT_FOUND || !fine(shared, db, status, key)) {
         return 0;
     }
-    expect(shared, strtoull(memory.text.data, NULL, 10) == memory.tokens, "a memory's fields belong together");
+    expect(shared, strtoull(memory.text.data, NULL, 10) == memory.tokens,
+           "a memory's fields belong together");
     return memory.tokens;
 }
 
@@ -90,7 +98,8 @@ static void *write_pairs(void *context) {
             !fine(shared, other, memdb_snapshot_begin(other, NULL, &snapshot), "snapshot")) {
             return NULL;
         }
-        expect(shared, number_of(shared, other, snapshot, a) == i, "an acknowledged commit is in the next snapshot of the other handle");
+        expect(shared, number_of(shared, other, snapshot, a) == i,
+               "an acknowledged commit is in the next snapshot of the other handle");
         memdb_snapshot_end(snapshot);
     }
     return NULL;
@@ -125,11 +134,14 @@ static void read_lists(shared_t *shared, memdb_t *db, memdb_snapshot_t *snapshot
     memdb__vector_source_t *vectors;
     size_t count;
     memdb_error_t error = {0};
-    expect(shared, memdb__snapshot_words(snapshot, &words, &count, &error) == MEMDB_OK, "words are there");
-    expect(shared, memdb__snapshot_vectors(snapshot, &vectors, &count, &error) == MEMDB_OK, "vectors are there");
+    expect(shared, memdb__snapshot_words(snapshot, &words, &count, &error) == MEMDB_OK,
+           "words are there");
+    expect(shared, memdb__snapshot_vectors(snapshot, &vectors, &count, &error) == MEMDB_OK,
+           "vectors are there");
     memdb_memory_t memory;
     float vector[4];
-    if (memdb_get_by_key(snapshot, shared->space, text("pair-0-0-a"), &memory) == MEMDB_OK && memory.dimension) {
+    if (memdb_get_by_key(snapshot, shared->space, text("pair-0-0-a"), &memory) == MEMDB_OK &&
+        memory.dimension) {
         fine(shared, db, memdb_get_vector(snapshot, shared->space, memory.id, vector, 4), "vector");
     }
 }
@@ -144,25 +156,32 @@ static void *read_on(void *context) {
         if (!fine(shared, db, memdb_snapshot_begin(db, NULL, &snapshot), "snapshot")) {
             return NULL;
         }
-        expect(shared, memdb_snapshot_lsn(snapshot) >= last_lsn[turn % 2], "snapshots of a handle go forward");
+        expect(shared, memdb_snapshot_lsn(snapshot) >= last_lsn[turn % 2],
+               "snapshots of a handle go forward");
         last_lsn[turn % 2] = memdb_snapshot_lsn(snapshot);
         uint64_t counter = number_of(shared, db, snapshot, "counter");
         expect(shared, turn % 2 || counter >= last_counter, "the counter rises");
         last_counter = turn % 2 ? last_counter : counter;
-        for (int pass = 0; pass < 2; pass++) { // the second pass: what a snapshot sees never changes
+        for (int pass = 0; pass < 2;
+             pass++) { // the second pass: what a snapshot sees never changes
             for (int i = 0; i < WRITERS * PAIRS; i++) {
                 char a[32], b[32];
                 snprintf(a, sizeof a, "pair-%d-%d-a", i / PAIRS, i % PAIRS);
                 snprintf(b, sizeof b, "pair-%d-%d-b", i / PAIRS, i % PAIRS);
-                expect(shared, number_of(shared, db, snapshot, a) == number_of(shared, db, snapshot, b), "pairs are seen together");
+                expect(shared,
+                       number_of(shared, db, snapshot, a) == number_of(shared, db, snapshot, b),
+                       "pairs are seen together");
             }
-            expect(shared, number_of(shared, db, snapshot, "counter") == counter, "a snapshot does not change");
+            expect(shared, number_of(shared, db, snapshot, "counter") == counter,
+                   "a snapshot does not change");
         }
-        memdb_cursor_options_t options = {.size = sizeof options, .order = MEMDB_ORDER_KEY, .prefix = text("pair-")};
+        memdb_cursor_options_t options = {
+            .size = sizeof options, .order = MEMDB_ORDER_KEY, .prefix = text("pair-")};
         memdb_cursor_t *cursor;
         memdb_memory_t memory;
         size_t count = 0;
-        if (fine(shared, db, memdb_cursor_open(snapshot, shared->space, &options, &cursor), "cursor")) {
+        if (fine(shared, db, memdb_cursor_open(snapshot, shared->space, &options, &cursor),
+                 "cursor")) {
             while (memdb_cursor_next(cursor, &memory) == MEMDB_OK) {
                 count++;
             }
@@ -225,7 +244,8 @@ static void work_together(shared_t *shared) {
     pthread_join(folder.thread, NULL);
 }
 
-/// With its dimension: else the writers' first vectors would fix it, and all but one of them conflict.
+/// With its dimension: else the writers' first vectors would fix it, and all but one of them
+/// conflict.
 static memdb_space_t create_space(memdb_t *db) {
     memdb_space_options_t options = {.size = sizeof options, .dimension = 4};
     memdb_space_t space;
@@ -247,7 +267,9 @@ static void run(void **state, bool two_handles, memdb_durability_t durability) {
     work_together(&shared);
     assert_int_equal(atomic_load(&shared.faults), 0);
     assert_int_equal(atomic_load(&shared.counted), 2 * INCREMENTS);
-    printf("reads %llu, checkpoints %llu, conflicts %llu\n", (unsigned long long)atomic_load(&shared.reads), (unsigned long long)atomic_load(&shared.checkpoints),
+    printf("reads %llu, checkpoints %llu, conflicts %llu\n",
+           (unsigned long long)atomic_load(&shared.reads),
+           (unsigned long long)atomic_load(&shared.checkpoints),
            (unsigned long long)atomic_load(&shared.conflicts));
     for (int round = 0; round < 2; round++) {
         memdb_snapshot_t *snapshot;
@@ -274,7 +296,8 @@ static void test_threads_on_two_handles(void **state) {
 
 static memdb_status_t open_once(const char *path, int turn) {
     memdb_t *db;
-    memdb_options_t options = {.size = sizeof options, .flags = MEMDB_OPEN_CREATE, .no_background = turn % 2};
+    memdb_options_t options = {
+        .size = sizeof options, .flags = MEMDB_OPEN_CREATE, .no_background = turn % 2};
     memdb_status_t status = memdb_open(path, &options, &db, NULL);
     return status ? status : memdb_close(db);
 }

@@ -1,6 +1,7 @@
-// Each I/O call of a scenario fails once, with EIO and with ENOSPC, and each allocation fails once, in turn. Whatever fails: an error is
-// told (or nothing was lost by it), no memory leaks, the next opening works, everything that was acknowledged is there, and
-// verify is content. The scenario: open or create, puts, a checkpoint, puts with a blob and a vector, a forget, reads, close.
+// Each I/O call of a scenario fails once, with EIO and with ENOSPC, and each allocation fails once,
+// in turn. Whatever fails: an error is told (or nothing was lost by it), no memory leaks, the next
+// opening works, everything that was acknowledged is there, and verify is content. The scenario:
+// open or create, puts, a checkpoint, puts with a blob and a vector, a forget, reads, close.
 #include "base/io.h"
 #include "base/memory.h"
 #include "tests/lib/database.h"
@@ -121,8 +122,11 @@ static memdb_status_t put_one(memdb_t *db, outcome_t *outcome, int number, bool 
     memdb_blob_t blob;
     snprintf(key, sizeof key, "key%d", number);
     memset(words, 'a' + number, sizeof words);
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT | MEMDB_FIELD_SESSION, .key = text(key),
-                             .text = {words, rich ? sizeof words : 20}, .session = text("s")};
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT | MEMDB_FIELD_SESSION,
+                             .key = text(key),
+                             .text = {words, rich ? sizeof words : 20},
+                             .session = text("s")};
     memdb_status_t status = memdb_txn_begin(db, &txn);
     if (told(outcome, status)) {
         return status;
@@ -157,7 +161,8 @@ static void forget_first(memdb_t *db, outcome_t *outcome) {
         return;
     }
     memdb_status_t status = memdb_space_find(memdb_txn_snapshot(txn), text("main"), &space);
-    status = status ? status : memdb_get_by_key(memdb_txn_snapshot(txn), space, text("key0"), &memory);
+    status =
+        status ? status : memdb_get_by_key(memdb_txn_snapshot(txn), space, text("key0"), &memory);
     status = status ? status : memdb_forget(txn, space, memory.id);
     if (status) {
         memdb_txn_abort(txn);
@@ -180,12 +185,14 @@ static void read_all(memdb_t *db, outcome_t *outcome) {
         return;
     }
     memdb_status_t status = memdb_space_find(snapshot, text("main"), &space);
-    if (!told(outcome, status) && !told(outcome, memdb_cursor_open(snapshot, space, NULL, &cursor))) {
+    if (!told(outcome, status) &&
+        !told(outcome, memdb_cursor_open(snapshot, space, NULL, &cursor))) {
         while (!told(outcome, memdb_cursor_next(cursor, &memory))) {
             if (memory.dimension) {
                 told(outcome, memdb_get_vector(snapshot, space, memory.id, vector, 3));
             }
-            if (!told(outcome, memdb_links_open(snapshot, space, memory.id, MEMDB_DIRECTION_BOTH, text(""), &links))) {
+            if (!told(outcome, memdb_links_open(snapshot, space, memory.id, MEMDB_DIRECTION_BOTH,
+                                                text(""), &links))) {
                 told(outcome, memdb_links_next(links, &link));
                 memdb_links_close(links);
             }
@@ -196,7 +203,11 @@ static void read_all(memdb_t *db, outcome_t *outcome) {
 }
 
 static void run_scenario(outcome_t *outcome) {
-    memdb_options_t options = {.size = sizeof options, .flags = MEMDB_OPEN_CREATE, .no_background = true, .log = note_message, .log_context = outcome};
+    memdb_options_t options = {.size = sizeof options,
+                               .flags = MEMDB_OPEN_CREATE,
+                               .no_background = true,
+                               .log = note_message,
+                               .log_context = outcome};
     memdb_t *db;
     if (told(outcome, memdb_open(outcome->path, &options, &db, NULL))) {
         return;
@@ -275,10 +286,12 @@ static void test_each_io_call_fails_once(void **state) {
                 count = calls;
             } else if (failed_call && outcome.errors == 0 && outcome.messages == 0) {
                 untold++; // allowed where nothing was lost, as for a file that is garbage
-                bool harmless = strcmp(failed_call, "unlink") == 0 || strcmp(failed_call, "fallocate") == 0;
+                bool harmless =
+                    strcmp(failed_call, "unlink") == 0 || strcmp(failed_call, "fallocate") == 0;
                 if (!harmless) {
                     faults++;
-                    print_error("call %ld (%s %s) failed, and nobody was told\n", fail_at, failed_call, failed_name);
+                    print_error("call %ld (%s %s) failed, and nobody was told\n", fail_at,
+                                failed_call, failed_name);
                 }
             }
             check_after(&outcome);
@@ -306,8 +319,10 @@ static void test_each_allocation_fails_once(void **state) {
             count = memdb__memory_count() - before;
         }
         // MEMDB_FAILED: the frame was written, and this handle could not apply it.
-        if (outcome.first_error && outcome.first_error != MEMDB_NOMEM && outcome.first_error != MEMDB_FAILED) {
-            fail_msg("allocation %llu: %s", (unsigned long long)number, memdb_status_name(outcome.first_error));
+        if (outcome.first_error && outcome.first_error != MEMDB_NOMEM &&
+            outcome.first_error != MEMDB_FAILED) {
+            fail_msg("allocation %llu: %s", (unsigned long long)number,
+                     memdb_status_name(outcome.first_error));
         }
         refused += outcome.errors > 0;
         check_after(&outcome);
@@ -320,8 +335,10 @@ int main(void) {
         setenv("TMPDIR", "/dev/shm", 0);
     } // thousands of syncs: nothing here needs a disk
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_each_io_call_fails_once, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_each_allocation_fails_once, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_each_io_call_fails_once, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_each_allocation_fails_once, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
-// A full file system: a small tmpfs holds the database and a file that takes up room. Writing until nothing fits ends with an error that is
-// told; reads go on; nothing acknowledged is lost, also after reopening; and with room again writes work again.
-// Needs the right to mount; skipped with a message where there is none.
+// A full file system: a small tmpfs holds the database and a file that takes up room. Writing until
+// nothing fits ends with an error that is told; reads go on; nothing acknowledged is lost, also
+// after reopening; and with room again writes work again. Needs the right to mount; skipped with a
+// message where there is none.
 #include "tests/lib/database.h"
 
 #include <errno.h>
@@ -18,7 +19,8 @@ typedef struct disk {
     char mount_point[200];
 } disk_t;
 
-/// Mount `megabytes` of memory, fill `filler` of them, and open a database on the rest. False: skipped.
+/// Mount `megabytes` of memory, fill `filler` of them, and open a database on the rest. False:
+/// skipped.
 static bool set_up(disk_t *disk, const char *megabytes, int filler) {
     char options[64], path[256];
     static char block[1 << 20];
@@ -66,7 +68,10 @@ static memdb_status_t put_number(memdb_t *db, memdb_space_t space, int number, b
     }
     memcpy(words, &number, sizeof number);
     snprintf(key, sizeof key, "key%d", number);
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT, .key = text(key), .text = {words + 8, sizeof words - 8}};
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT,
+                             .key = text(key),
+                             .text = {words + 8, sizeof words - 8}};
     memdb_status_t status = memdb_txn_begin(db, &txn);
     if (status) {
         return status;
@@ -97,18 +102,22 @@ static void check_all(memdb_t *db, memdb_space_t space, int count) {
 }
 
 static bool is_told(memdb_status_t status) {
-    return status == MEMDB_FULL || status == MEMDB_IO || status == MEMDB_FAILED || status == MEMDB_BUSY;
+    return status == MEMDB_FULL || status == MEMDB_IO || status == MEMDB_FAILED ||
+           status == MEMDB_BUSY;
 }
 
 /// checkpoints: 0 none, else one after so many puts.
-static void fill_up(const char *megabytes, int filler, int checkpoints, bool blobs, bool background) {
+static void fill_up(const char *megabytes, int filler, int checkpoints, bool blobs,
+                    bool background) {
     disk_t disk = {0};
     memdb_status_t status = MEMDB_OK;
     int count = 0;
     if (!set_up(&disk, megabytes, filler)) {
         return;
     }
-    fixture_open(&disk.fixture, (memdb_options_t){.no_background = !background, .checkpoint_log_bytes = 1 << 20, .busy_timeout_ms = 100});
+    fixture_open(&disk.fixture, (memdb_options_t){.no_background = !background,
+                                                  .checkpoint_log_bytes = 1 << 20,
+                                                  .busy_timeout_ms = 100});
     memdb_t *db = disk.fixture.db;
     memdb_space_t space = space_of(db, "main");
     memdb_status_t checkpoint = MEMDB_OK;
@@ -119,7 +128,8 @@ static void fill_up(const char *megabytes, int filler, int checkpoints, bool blo
             assert_true(checkpoint == MEMDB_OK || is_told(checkpoint));
         }
     }
-    printf("%d acknowledged, then %s; the last checkpoint: %s\n", count, memdb_status_name(status), memdb_status_name(checkpoint));
+    printf("%d acknowledged, then %s; the last checkpoint: %s\n", count, memdb_status_name(status),
+           memdb_status_name(checkpoint));
     assert_true(is_told(status));
     check_all(db, space, count);
     for (int i = 0; i < 3; i++) { // still full, still told

@@ -1,5 +1,5 @@
-// Every bad input is refused with its status, and nothing has changed: after each refusal the transaction is still empty, and the
-// memory that was there is as it was.
+// Every bad input is refused with its status, and nothing has changed: after each refusal the
+// transaction is still empty, and the memory that was there is as it was.
 #include "tests/lib/database.h"
 
 #include <math.h>
@@ -41,7 +41,8 @@ static bench_t begin(void **state) {
 static void end(bench_t *bench) {
     memdb_memory_t got;
     uint64_t lsn, before = memdb_snapshot_lsn(memdb_txn_snapshot(bench->txn));
-    must(bench->db, memdb_get_by_key(memdb_txn_snapshot(bench->txn), bench->space, text("there"), &got));
+    must(bench->db,
+         memdb_get_by_key(memdb_txn_snapshot(bench->txn), bench->space, text("there"), &got));
     assert_int_equal(got.id, bench->there);
     assert_int_equal(got.fields, MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT | MEMDB_FIELD_TIME);
     must(bench->db, memdb_txn_commit(bench->txn, MEMDB_DURABILITY_DEFAULT, &lsn));
@@ -63,12 +64,16 @@ static void refuse(bench_t *bench, memdb_memory_t memory, memdb_status_t wanted)
 
 static void test_texts_that_are_not_utf8_or_too_long_are_refused(void **state) {
     bench_t bench = begin(state);
-    static const char *const bad[] = {"\xff", "ok\xc3", "\xed\xa0\x80", "\xc0\xaf", "\xf4\x90\x80\x80"};
-    const uint32_t fields[] = {MEMDB_FIELD_KEY, MEMDB_FIELD_TEXT, MEMDB_FIELD_KIND, MEMDB_FIELD_SESSION, MEMDB_FIELD_ACTOR, MEMDB_FIELD_ATTRS};
-    const size_t limits[] = {MEMDB_MAX_KEY_BYTES, MEMDB_MAX_TEXT_BYTES, MEMDB_MAX_NAME_BYTES, MEMDB_MAX_NAME_BYTES, MEMDB_MAX_NAME_BYTES, MEMDB_MAX_ATTRS_BYTES};
+    static const char *const bad[] = {"\xff", "ok\xc3", "\xed\xa0\x80", "\xc0\xaf",
+                                      "\xf4\x90\x80\x80"};
+    const uint32_t fields[] = {MEMDB_FIELD_KEY,     MEMDB_FIELD_TEXT,  MEMDB_FIELD_KIND,
+                               MEMDB_FIELD_SESSION, MEMDB_FIELD_ACTOR, MEMDB_FIELD_ATTRS};
+    const size_t limits[] = {MEMDB_MAX_KEY_BYTES,  MEMDB_MAX_TEXT_BYTES, MEMDB_MAX_NAME_BYTES,
+                             MEMDB_MAX_NAME_BYTES, MEMDB_MAX_NAME_BYTES, MEMDB_MAX_ATTRS_BYTES};
     for (size_t i = 0; i < 6; i++) {
         memdb_memory_t memory = {.fields = fields[i]};
-        memdb_bytes_t *const places[] = {&memory.key, &memory.text, &memory.kind, &memory.session, &memory.actor, &memory.attrs};
+        memdb_bytes_t *const places[] = {&memory.key,     &memory.text,  &memory.kind,
+                                         &memory.session, &memory.actor, &memory.attrs};
         for (size_t j = 0; j < sizeof bad / sizeof bad[0]; j++) {
             *places[i] = text(bad[j]);
             refuse(&bench, memory, MEMDB_INVALID);
@@ -91,28 +96,52 @@ static void test_numbers_and_structs_that_are_not_valid_are_refused(void **state
     const double not_finite[] = {NAN, INFINITY, -INFINITY};
     for (size_t i = 0; i < 3; i++) {
         float vector[3] = {1, (float)not_finite[i], 2};
-        refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_IMPORTANCE, .importance = not_finite[i]}, MEMDB_INVALID);
-        refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_VECTOR, .vector = vector, .dimension = 3}, MEMDB_INVALID);
+        refuse(&bench,
+               (memdb_memory_t){.fields = MEMDB_FIELD_IMPORTANCE, .importance = not_finite[i]},
+               MEMDB_INVALID);
+        refuse(&bench,
+               (memdb_memory_t){.fields = MEMDB_FIELD_VECTOR, .vector = vector, .dimension = 3},
+               MEMDB_INVALID);
     }
     float ones[4] = {1, 1, 1, 1};
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_VECTOR, .vector = ones, .dimension = 4}, MEMDB_INVALID);
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_VECTOR, .vector = NULL, .dimension = 3}, MEMDB_INVALID);
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_VECTOR, .vector = ones, .dimension = MEMDB_MAX_DIMENSION + 1}, MEMDB_INVALID);
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_VALID_FROM | MEMDB_FIELD_VALID_TO, .valid_from = 5, .valid_to = 4}, MEMDB_INVALID);
+    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_VECTOR, .vector = ones, .dimension = 4},
+           MEMDB_INVALID);
+    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_VECTOR, .vector = NULL, .dimension = 3},
+           MEMDB_INVALID);
+    refuse(&bench,
+           (memdb_memory_t){
+               .fields = MEMDB_FIELD_VECTOR, .vector = ones, .dimension = MEMDB_MAX_DIMENSION + 1},
+           MEMDB_INVALID);
+    refuse(&bench,
+           (memdb_memory_t){.fields = MEMDB_FIELD_VALID_FROM | MEMDB_FIELD_VALID_TO,
+                            .valid_from = 5,
+                            .valid_to = 4},
+           MEMDB_INVALID);
     refuse(&bench, (memdb_memory_t){.fields = 1u << 14}, MEMDB_INVALID);
-    refuse(&bench, (memdb_memory_t){.size = sizeof(memdb_memory_t) - 8, .fields = MEMDB_FIELD_TEXT, .text = text("x")}, MEMDB_INVALID);
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_BLOBS, .blob_count = MEMDB_MAX_BLOBS + 1}, MEMDB_LIMIT);
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_ATTRS, .attrs = text("[1]")}, MEMDB_INVALID);
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_ATTRS, .attrs = text("{\"a\":1,\"a\":2}")}, MEMDB_INVALID);
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_ATTRS, .attrs = text("{\"a\":")}, MEMDB_INVALID);
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_ATTRS, .attrs = text("{} {}")}, MEMDB_INVALID);
+    refuse(&bench,
+           (memdb_memory_t){
+               .size = sizeof(memdb_memory_t) - 8, .fields = MEMDB_FIELD_TEXT, .text = text("x")},
+           MEMDB_INVALID);
+    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_BLOBS, .blob_count = MEMDB_MAX_BLOBS + 1},
+           MEMDB_LIMIT);
+    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_ATTRS, .attrs = text("[1]")},
+           MEMDB_INVALID);
+    refuse(&bench,
+           (memdb_memory_t){.fields = MEMDB_FIELD_ATTRS, .attrs = text("{\"a\":1,\"a\":2}")},
+           MEMDB_INVALID);
+    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_ATTRS, .attrs = text("{\"a\":")},
+           MEMDB_INVALID);
+    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_ATTRS, .attrs = text("{} {}")},
+           MEMDB_INVALID);
     end(&bench);
 }
 
 static void test_memories_that_are_not_there_are_not_found(void **state) {
     bench_t bench = begin(state);
     memdb_snapshot_t *snapshot = memdb_txn_snapshot(bench.txn);
-    memdb_memory_t got, memory = {.size = sizeof memory, .id = 999999, .fields = MEMDB_FIELD_TEXT, .text = text("x")};
+    memdb_memory_t got,
+        memory = {
+            .size = sizeof memory, .id = 999999, .fields = MEMDB_FIELD_TEXT, .text = text("x")};
     memdb_cursor_t *cursor;
     memdb_space_info_t info;
     float vector[3];
@@ -127,12 +156,16 @@ static void test_memories_that_are_not_there_are_not_found(void **state) {
     assert_int_equal(memdb_forget(bench.txn, 999, bench.there), MEMDB_NOT_FOUND);
     assert_int_equal(memdb_get(snapshot, bench.space, bench.elsewhere, &got), MEMDB_NOT_FOUND);
     assert_int_equal(memdb_get(snapshot, 999, bench.there, &got), MEMDB_NOT_FOUND);
-    assert_int_equal(memdb_get_by_key(snapshot, bench.space, text("elsewhere"), &got), MEMDB_NOT_FOUND);
+    assert_int_equal(memdb_get_by_key(snapshot, bench.space, text("elsewhere"), &got),
+                     MEMDB_NOT_FOUND);
     assert_int_equal(memdb_get_by_key(snapshot, bench.space, text("\xff"), &got), MEMDB_INVALID);
     assert_int_equal(memdb_get_by_key(snapshot, bench.space, sized(BIG), &got), MEMDB_LIMIT);
-    assert_int_equal(memdb_get_vector(snapshot, bench.space, bench.there, vector, 3), MEMDB_NOT_FOUND);
-    assert_int_equal(memdb_trace_open(snapshot, bench.space, bench.elsewhere, 1, 1, &cursor), MEMDB_NOT_FOUND);
-    assert_int_equal(memdb_trace_open(snapshot, bench.space, bench.there, UINT32_MAX, 1, &cursor), MEMDB_INVALID);
+    assert_int_equal(memdb_get_vector(snapshot, bench.space, bench.there, vector, 3),
+                     MEMDB_NOT_FOUND);
+    assert_int_equal(memdb_trace_open(snapshot, bench.space, bench.elsewhere, 1, 1, &cursor),
+                     MEMDB_NOT_FOUND);
+    assert_int_equal(memdb_trace_open(snapshot, bench.space, bench.there, UINT32_MAX, 1, &cursor),
+                     MEMDB_INVALID);
     assert_int_equal(memdb_cursor_open(snapshot, 999, NULL, &cursor), MEMDB_NOT_FOUND);
     assert_int_equal(memdb_space_get_info(snapshot, 999, &info), MEMDB_NOT_FOUND);
     end(&bench);
@@ -140,7 +173,8 @@ static void test_memories_that_are_not_there_are_not_found(void **state) {
 
 static void test_a_key_of_another_memory_is_refused(void **state) {
     bench_t bench = begin(state);
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_KEY, .key = text("second")};
+    memdb_memory_t memory = {
+        .size = sizeof memory, .fields = MEMDB_FIELD_KEY, .key = text("second")};
     uint64_t second;
     must(bench.db, memdb_put(bench.txn, bench.space, &memory, &second));
     memory.id = second;
@@ -177,11 +211,21 @@ static void test_links_that_are_not_valid_are_refused(void **state) {
     refuse_link(&bench, (memdb_link_t){.attrs = {NULL, 3}}, MEMDB_INVALID);
     refuse_link(&bench, (memdb_link_t){.attrs = sized(MEMDB_MAX_ATTRS_BYTES + 1)}, MEMDB_LIMIT);
     refuse_link(&bench, (memdb_link_t){.valid_from = 2, .valid_to = 1}, MEMDB_INVALID);
-    assert_int_equal(memdb_remove_link(bench.txn, bench.space, bench.there, bench.there, text("none")), MEMDB_NOT_FOUND);
-    assert_int_equal(memdb_remove_link(bench.txn, bench.space, bench.there, bench.there, sized(MEMDB_MAX_NAME_BYTES + 1)), MEMDB_LIMIT);
-    assert_int_equal(memdb_remove_link(bench.txn, bench.space, bench.there, bench.there, (memdb_bytes_t){NULL, 3}), MEMDB_INVALID);
-    assert_int_equal(memdb_links_open(snapshot, bench.space, bench.there, (memdb_direction_t)3, text(""), &cursor), MEMDB_INVALID);
-    assert_int_equal(memdb_links_open(snapshot, bench.space, bench.there, MEMDB_DIRECTION_IN, (memdb_bytes_t){NULL, 3}, &cursor), MEMDB_INVALID);
+    assert_int_equal(
+        memdb_remove_link(bench.txn, bench.space, bench.there, bench.there, text("none")),
+        MEMDB_NOT_FOUND);
+    assert_int_equal(memdb_remove_link(bench.txn, bench.space, bench.there, bench.there,
+                                       sized(MEMDB_MAX_NAME_BYTES + 1)),
+                     MEMDB_LIMIT);
+    assert_int_equal(memdb_remove_link(bench.txn, bench.space, bench.there, bench.there,
+                                       (memdb_bytes_t){NULL, 3}),
+                     MEMDB_INVALID);
+    assert_int_equal(memdb_links_open(snapshot, bench.space, bench.there, (memdb_direction_t)3,
+                                      text(""), &cursor),
+                     MEMDB_INVALID);
+    assert_int_equal(memdb_links_open(snapshot, bench.space, bench.there, MEMDB_DIRECTION_IN,
+                                      (memdb_bytes_t){NULL, 3}, &cursor),
+                     MEMDB_INVALID);
     end(&bench);
 }
 
@@ -197,14 +241,16 @@ static void test_spaces_that_are_not_valid_are_refused(void **state) {
         assert_int_equal(memdb_space_drop(bench.txn, bad[i]), MEMDB_INVALID);
         assert_int_equal(memdb_space_find(snapshot, bad[i], &space), MEMDB_INVALID);
     }
-    assert_int_equal(memdb_space_create(bench.txn, sized(MEMDB_MAX_NAME_BYTES + 1), NULL, &space), MEMDB_LIMIT);
+    assert_int_equal(memdb_space_create(bench.txn, sized(MEMDB_MAX_NAME_BYTES + 1), NULL, &space),
+                     MEMDB_LIMIT);
     assert_int_equal(memdb_space_create(bench.txn, text("main"), NULL, &space), MEMDB_EXISTS);
     assert_int_equal(memdb_space_create(bench.txn, text("new"), &options, &space), MEMDB_INVALID);
     options = (memdb_space_options_t){.size = 4};
     assert_int_equal(memdb_space_create(bench.txn, text("new"), &options, &space), MEMDB_INVALID);
     options = (memdb_space_options_t){.size = sizeof options, .metric = (memdb_metric_t)9};
     assert_int_equal(memdb_space_create(bench.txn, text("new"), &options, &space), MEMDB_INVALID);
-    options = (memdb_space_options_t){.size = sizeof options, .tokenizer = (memdb_tokenizer_kind_t)9};
+    options =
+        (memdb_space_options_t){.size = sizeof options, .tokenizer = (memdb_tokenizer_kind_t)9};
     assert_int_equal(memdb_space_create(bench.txn, text("new"), &options, &space), MEMDB_INVALID);
     assert_int_equal(memdb_space_drop(bench.txn, text("none")), MEMDB_NOT_FOUND);
     assert_int_equal(memdb_space_find(snapshot, text("none"), &space), MEMDB_NOT_FOUND);
@@ -222,17 +268,27 @@ static void test_cursor_and_snapshot_options_that_are_not_valid_are_refused(void
     } cases[] = {
         {{.size = 8}, MEMDB_INVALID},
         {{.size = sizeof(memdb_cursor_options_t), .order = (memdb_order_t)3}, MEMDB_INVALID},
-        {{.size = sizeof(memdb_cursor_options_t), .order = MEMDB_ORDER_KEY, .has_from = true}, MEMDB_INVALID},
+        {{.size = sizeof(memdb_cursor_options_t), .order = MEMDB_ORDER_KEY, .has_from = true},
+         MEMDB_INVALID},
         {{.size = sizeof(memdb_cursor_options_t), .after = {"\0\0\0", 3}}, MEMDB_INVALID},
         {{.size = sizeof(memdb_cursor_options_t), .after = {big, BIG}}, MEMDB_INVALID},
-        {{.size = sizeof(memdb_cursor_options_t), .order = MEMDB_ORDER_SESSION, .session = {big, BIG}}, MEMDB_LIMIT},
-        {{.size = sizeof(memdb_cursor_options_t), .order = MEMDB_ORDER_KEY, .prefix = {big, BIG}}, MEMDB_LIMIT},
-        {{.size = sizeof(memdb_cursor_options_t), .order = MEMDB_ORDER_KEY, .prefix = {NULL, 3}}, MEMDB_INVALID},
-        {{.size = sizeof(memdb_cursor_options_t), .order = MEMDB_ORDER_SESSION, .session = {NULL, 3}}, MEMDB_INVALID},
+        {{.size = sizeof(memdb_cursor_options_t),
+          .order = MEMDB_ORDER_SESSION,
+          .session = {big, BIG}},
+         MEMDB_LIMIT},
+        {{.size = sizeof(memdb_cursor_options_t), .order = MEMDB_ORDER_KEY, .prefix = {big, BIG}},
+         MEMDB_LIMIT},
+        {{.size = sizeof(memdb_cursor_options_t), .order = MEMDB_ORDER_KEY, .prefix = {NULL, 3}},
+         MEMDB_INVALID},
+        {{.size = sizeof(memdb_cursor_options_t),
+          .order = MEMDB_ORDER_SESSION,
+          .session = {NULL, 3}},
+         MEMDB_INVALID},
         {{.size = sizeof(memdb_cursor_options_t), .after = {NULL, 3}}, MEMDB_INVALID},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        assert_int_equal(memdb_cursor_open(snapshot, bench.space, &cases[i].options, &cursor), cases[i].wanted);
+        assert_int_equal(memdb_cursor_open(snapshot, bench.space, &cases[i].options, &cursor),
+                         cases[i].wanted);
     }
     memdb_snapshot_options_t options = {.size = 4};
     assert_int_equal(memdb_snapshot_begin(bench.db, &options, &none), MEMDB_INVALID);
@@ -255,7 +311,8 @@ static void test_a_commit_of_an_unknown_durability_is_refused(void **state) {
     assert_int_equal(memdb_txn_commit(NULL, MEMDB_DURABILITY_DEFAULT, NULL), MEMDB_INVALID);
 }
 
-static bool fail_embedding(void *context, const memdb_bytes_t *texts, size_t count, float *vectors) {
+static bool fail_embedding(void *context, const memdb_bytes_t *texts, size_t count,
+                           float *vectors) {
     (void)texts;
     for (size_t i = 0; i < count * 3; i++) {
         vectors[i] = *(float *)context;
@@ -267,9 +324,11 @@ static void test_an_embedder_that_fails_or_gives_nan_refuses_the_put(void **stat
     bench_t bench = begin(state);
     float gives = 0;
     must(bench.db, memdb_embedder_register(bench.db, text("main"), 3, fail_embedding, &gives));
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_TEXT, .text = text("words")}, MEMDB_INVALID);
+    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_TEXT, .text = text("words")},
+           MEMDB_INVALID);
     gives = NAN;
-    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_TEXT, .text = text("words")}, MEMDB_INVALID);
+    refuse(&bench, (memdb_memory_t){.fields = MEMDB_FIELD_TEXT, .text = text("words")},
+           MEMDB_INVALID);
     end(&bench);
 }
 
@@ -283,7 +342,9 @@ static void test_a_transaction_above_the_limit_is_refused_and_stays_usable(void 
     char *spaces = malloc(MEMDB_MAX_TEXT_BYTES);
     assert_non_null(spaces);
     memset(spaces, ' ', MEMDB_MAX_TEXT_BYTES);
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_TEXT, .text = {spaces, MEMDB_MAX_TEXT_BYTES - 4096}};
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_TEXT,
+                             .text = {spaces, MEMDB_MAX_TEXT_BYTES - 4096}};
     for (int i = 0; i < 8; i++) {
         must(bench.db, memdb_put(bench.txn, bench.space, &memory, NULL));
     }

@@ -1,7 +1,8 @@
-// Random work on a database, compared with a plain model after each step: transactions of several operations, aborts, pairs of
-// transactions of which the second conflicts exactly when the model says so, checkpoints, reopening, and copies taken as a kill
-// would leave them. Two handles take turns. The same seed replays the run (MEMDB_SEED).
-#include "engine_model.h"
+// Random work on a database, compared with a plain model after each step: transactions of several
+// operations, aborts, pairs of transactions of which the second conflicts exactly when the model
+// says so, checkpoints, reopening, and copies taken as a kill would leave them. Two handles take
+// turns. The same seed replays the run (MEMDB_SEED).
+#include "tests/unit/engine/engine_model.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,7 +68,8 @@ static void step_transaction(world_t *world) {
     world->commits++;
 }
 
-/// Two transactions from the same state; the second commits only when it touched nothing that the first wrote.
+/// Two transactions from the same state; the second commits only when it touched nothing that the
+/// first wrote.
 static void step_pair(world_t *world) {
     memdb_t *a = world->handles[draw(2)], *b = world->handles[draw(2)];
     memdb_txn_t *txn_a = begin(world, a, &world->first), *txn_b = begin(world, b, &world->second);
@@ -78,9 +80,11 @@ static void step_pair(world_t *world) {
         model_apply(&world->model, &world->first.operations[i]);
     }
     if (chance(30)) {
-        must(a, memdb_checkpoint(world->handles[draw(2)])); // what was buried may be gone without a trace
+        must(a, memdb_checkpoint(
+                    world->handles[draw(2)])); // what was buried may be gone without a trace
     }
-    bool conflict = world->first.count && world->second.count && model_conflicts(&world->first.touches, &world->second.touches);
+    bool conflict = world->first.count && world->second.count &&
+                    model_conflicts(&world->first.touches, &world->second.touches);
     memdb_status_t status = memdb_txn_commit(txn_b, draw_durability(), NULL);
     if (conflict) {
         assert_int_equal(status, MEMDB_CONFLICT);
@@ -142,7 +146,8 @@ static void run(void **state, memdb_durability_t durability, int steps) {
         close_handles(world);
         open_handles(world);
     }
-    printf("%d steps, %llu commits, %llu conflicts\n", steps, (unsigned long long)world->commits, (unsigned long long)world->conflicts);
+    printf("%d steps, %llu commits, %llu conflicts\n", steps, (unsigned long long)world->commits,
+           (unsigned long long)world->conflicts);
     close_handles(world);
     free(world);
 }
@@ -164,9 +169,12 @@ int main(void) {
     model_random_state = given ? strtoull(given, NULL, 0) : 20240607;
     printf("seed=%llu\n", (unsigned long long)model_random_state);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_random_work_matches_the_model_os, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_random_work_matches_the_model_full, fixture_setup, fixture_teardown),
-        cmocka_unit_test_setup_teardown(test_random_work_matches_the_model_none, fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_random_work_matches_the_model_os, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_random_work_matches_the_model_full, fixture_setup,
+                                        fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_random_work_matches_the_model_none, fixture_setup,
+                                        fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

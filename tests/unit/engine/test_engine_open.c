@@ -1,5 +1,6 @@
-// Opening: what is no database, is of another version, is damaged, was left half-made, or may only be read, is told by its status;
-// and the limits of a handle: open snapshots at the close, and a log that is at its limit.
+// Opening: what is no database, is of another version, is damaged, was left half-made, or may only
+// be read, is told by its status; and the limits of a handle: open snapshots at the close, and a
+// log that is at its limit.
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "engine/root.h"
@@ -72,7 +73,7 @@ static void test_open_refuses_what_is_no_database(void **state) {
     assert_int_equal(try_open(path, 0), MEMDB_NOT_DATABASE);
     assert_int_equal(try_open(path, MEMDB_OPEN_CREATE), MEMDB_NOT_DATABASE);
     assert_int_equal(try_open(path, MEMDB_OPEN_READ_ONLY), MEMDB_NOT_DATABASE);
-    strncat(path, "/notes.txt", sizeof path - strlen(path) - 1);
+    snprintf(path, sizeof path, "%s-empty/notes.txt", fixture->path);
     memdb_status_t status = try_open(path, MEMDB_OPEN_CREATE); // a file, not a directory
     assert_true(status == MEMDB_IO || status == MEMDB_NOT_DATABASE);
 }
@@ -109,7 +110,9 @@ static void test_a_root_of_another_version_or_a_damaged_one_is_told(void **state
         size_t at;
         uint8_t value;
         memdb_status_t wanted;
-    } changes[] = {{8, 2, MEMDB_VERSION}, {9, 1, MEMDB_VERSION}, {12, 0, MEMDB_CORRUPT}, {12, 9, MEMDB_CORRUPT}, {100, 1, MEMDB_CORRUPT}, {503, 1, MEMDB_CORRUPT}, {0, 'X', MEMDB_NOT_DATABASE}};
+    } changes[] = {{8, 2, MEMDB_VERSION},       {9, 1, MEMDB_VERSION},   {12, 0, MEMDB_CORRUPT},
+                   {12, 9, MEMDB_CORRUPT},      {100, 1, MEMDB_CORRUPT}, {503, 1, MEMDB_CORRUPT},
+                   {0, 'X', MEMDB_NOT_DATABASE}};
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
         for (uint32_t flags = 0; flags < 3; flags++) {
             memcpy(root, whole, sizeof root);
@@ -126,7 +129,8 @@ static void test_a_root_of_another_version_or_a_damaged_one_is_told(void **state
         assert_int_equal(try_open(fixture->path, MEMDB_OPEN_CREATE), MEMDB_CORRUPT);
     }
     remove_root(fixture->path);
-    assert_int_equal(try_open(fixture->path, 0), MEMDB_CORRUPT); // it holds memories: no creation that was cut off
+    assert_int_equal(try_open(fixture->path, 0),
+                     MEMDB_CORRUPT); // it holds memories: no creation that was cut off
     assert_int_equal(try_open(fixture->path, MEMDB_OPEN_CREATE), MEMDB_CORRUPT);
     write_file(fixture->path, "root", whole, sizeof whole);
     fixture_open(fixture, (memdb_options_t){0});
@@ -147,7 +151,11 @@ static void test_a_lost_root_is_damage_after_a_checkpoint_too(void **state) {
 
 static void test_a_creation_that_was_cut_off_is_begun_anew(void **state) {
     fixture_t *fixture = *state;
-    static const char *const left[][3] = {{"lock"}, {"lock", "log"}, {"lock", "log", "catalog"}, {"segments", "blob"}, {"root.tmp", "lock", "control"}};
+    static const char *const left[][3] = {{"lock"},
+                                          {"lock", "log"},
+                                          {"lock", "log", "catalog"},
+                                          {"segments", "blob"},
+                                          {"root.tmp", "lock", "control"}};
     char path[512], command[4096];
     for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
         snprintf(path, sizeof path, "%s-cut", fixture->path);
@@ -155,8 +163,9 @@ static void test_a_creation_that_was_cut_off_is_begun_anew(void **state) {
         assert_int_equal(mkdir(path, 0700), 0);
         fixture_close(fixture);
         for (size_t j = 0; j < 3 && left[i][j]; j++) {
-            snprintf(command, sizeof command, "if [ -e '%s/%s' ]; then cp -a '%s/%s' '%s'; else : > '%s/%s'; fi", fixture->path, left[i][j], fixture->path, left[i][j], path, path,
-                     left[i][j]);
+            snprintf(command, sizeof command,
+                     "if [ -e '%s/%s' ]; then cp -a '%s/%s' '%s'; else : > '%s/%s'; fi",
+                     fixture->path, left[i][j], fixture->path, left[i][j], path, path, left[i][j]);
             assert_int_equal(system(command), 0);
         }
         fixture_open(fixture, (memdb_options_t){0});
@@ -220,7 +229,11 @@ static void put_some(memdb_t *db) {
     must(db, memdb_checkpoint(db));
     must(db, memdb_txn_begin(db, &txn));
     must(db, memdb_blob_put(txn, "the bytes", 9, &blob));
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_BLOBS, .key = text("with a blob"), .blobs = &blob, .blob_count = 1};
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_BLOBS,
+                             .key = text("with a blob"),
+                             .blobs = &blob,
+                             .blob_count = 1};
     must(db, memdb_put(txn, space, &memory, NULL));
     must(db, memdb_txn_commit(txn, MEMDB_DURABILITY_DEFAULT, NULL));
 }
@@ -234,13 +247,15 @@ static void test_read_only_handles_see_the_data_and_refuse_changes(void **state)
     fixture_open(fixture, (memdb_options_t){0});
 }
 
-/// A child without rights to write opens for reading: in a process of its own, as it gives up being root.
+/// A child without rights to write opens for reading: in a process of its own, as it gives up being
+/// root.
 static void test_read_only_works_in_a_directory_without_write_permission(void **state) {
     fixture_t *fixture = *state;
     char command[1024];
     put_some(fixture->db);
     fixture_close(fixture);
-    snprintf(command, sizeof command, "chmod -R a-w,a+rX '%s' && chmod a+rX '%s/..'", fixture->path, fixture->path);
+    snprintf(command, sizeof command, "chmod -R a-w,a+rX '%s' && chmod a+rX '%s/..'", fixture->path,
+             fixture->path);
     assert_int_equal(system(command), 0);
     pid_t child = fork();
     if (child == 0) {
@@ -306,7 +321,8 @@ static void test_close_waits_for_nobody_and_says_busy(void **state) {
 static memdb_status_t put_kilobytes(memdb_t *db, memdb_space_t space) {
     static const char bytes[4096] = "";
     memdb_txn_t *txn;
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_TEXT, .text = {bytes, sizeof bytes}};
+    memdb_memory_t memory = {
+        .size = sizeof memory, .fields = MEMDB_FIELD_TEXT, .text = {bytes, sizeof bytes}};
     must(db, memdb_txn_begin(db, &txn));
     must(db, memdb_put(txn, space, &memory, NULL));
     return memdb_txn_commit(txn, MEMDB_DURABILITY_OS, NULL);
@@ -316,7 +332,10 @@ static void test_a_log_at_its_limit_is_busy_until_a_checkpoint(void **state) {
     fixture_t *fixture = *state;
     memdb_status_t status;
     fixture_close(fixture);
-    fixture_open(fixture, (memdb_options_t){.no_background = true, .log_limit_bytes = 100000, .busy_timeout_ms = 30}); // the checkpoint's limit is far above
+    fixture_open(fixture,
+                 (memdb_options_t){.no_background = true,
+                                   .log_limit_bytes = 100000,
+                                   .busy_timeout_ms = 30}); // the checkpoint's limit is far above
     memdb_space_t space = space_of(fixture->db, "main");
     int commits = 0;
     while ((status = put_kilobytes(fixture->db, space)) == MEMDB_OK && commits < 100) {
@@ -335,7 +354,8 @@ static void test_a_log_at_its_limit_is_busy_until_a_checkpoint(void **state) {
 static void test_a_log_at_its_limit_is_folded_in_the_background(void **state) {
     fixture_t *fixture = *state;
     fixture_close(fixture);
-    fixture_open(fixture, (memdb_options_t){.log_limit_bytes = 100000, .checkpoint_log_bytes = 50000});
+    fixture_open(fixture,
+                 (memdb_options_t){.log_limit_bytes = 100000, .checkpoint_log_bytes = 50000});
     memdb_space_t space = space_of(fixture->db, "main");
     for (int i = 0; i < 150; i++) {
         must(fixture->db, put_kilobytes(fixture->db, space));

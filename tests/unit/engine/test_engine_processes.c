@@ -1,6 +1,7 @@
-// Processes: a writer that is killed at a random moment loses nothing that it acknowledged, and hinders nobody; processes that count
-// together lose no increment; a handle in a forked child is of no use, harms nothing and keeps nobody out; another pid
-// namespace is refused. Children write what they were told into a pipe. The seed (MEMDB_SEED) chooses the moments.
+// Processes: a writer that is killed at a random moment loses nothing that it acknowledged, and
+// hinders nobody; processes that count together lose no increment; a handle in a forked child is of
+// no use, harms nothing and keeps nobody out; another pid namespace is refused. Children write what
+// they were told into a pipe. The seed (MEMDB_SEED) chooses the moments.
 #include "tests/lib/database.h"
 
 #include <errno.h>
@@ -39,9 +40,14 @@ static memdb_t *open_here(const char *path) {
     return db;
 }
 
-static memdb_status_t put_number(memdb_t *db, memdb_space_t space, const char *key, uint32_t number, memdb_durability_t durability) {
+static memdb_status_t put_number(memdb_t *db, memdb_space_t space, const char *key, uint32_t number,
+                                 memdb_durability_t durability) {
     memdb_txn_t *txn;
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TOKENS | MEMDB_FIELD_TEXT, .key = text(key), .tokens = number, .text = text("some words")};
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TOKENS | MEMDB_FIELD_TEXT,
+                             .key = text(key),
+                             .tokens = number,
+                             .text = text("some words")};
     memdb_status_t status = memdb_txn_begin(db, &txn);
     if (status) {
         return status;
@@ -67,14 +73,16 @@ static uint32_t get_number(memdb_t *db, memdb_space_t space, const char *key) {
 // ------------------------------------------------------------------------------ killed writers
 
 /// A child: keys "<number>-<i>", and the last of them under "<number>"; tells each acknowledged i.
-static void write_until_killed(const char *path, memdb_space_t space, int number, uint32_t from, int pipe_end) {
+static void write_until_killed(const char *path, memdb_space_t space, int number, uint32_t from,
+                               int pipe_end) {
     memdb_t *db = open_here(path);
     char key[32], last[32];
     snprintf(last, sizeof last, "%d", number);
     for (uint32_t i = from + 1; db; i++) {
         snprintf(key, sizeof key, "%d-%u", number, i);
         memdb_durability_t durability = i % 3 ? MEMDB_DURABILITY_OS : MEMDB_DURABILITY_FULL;
-        if (put_number(db, space, key, i, durability) || put_number(db, space, last, i, durability) || (i % 25 == 0 && memdb_checkpoint(db)) ||
+        if (put_number(db, space, key, i, durability) ||
+            put_number(db, space, last, i, durability) || (i % 25 == 0 && memdb_checkpoint(db)) ||
             write(pipe_end, &i, sizeof i) != sizeof i) {
             char message[512];
             memdb_last_error(db, message, sizeof message);
@@ -183,12 +191,17 @@ static void count_up(const char *path, memdb_space_t space) {
         if (memdb_txn_begin(db, &txn)) {
             _exit(2);
         }
-        memdb_status_t status = memdb_get_by_key(memdb_txn_snapshot(txn), space, text("counter"), &memory);
-        memdb_memory_t next = {.size = sizeof next, .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TOKENS, .key = text("counter"), .tokens = status ? 1 : memory.tokens + 1};
+        memdb_status_t status =
+            memdb_get_by_key(memdb_txn_snapshot(txn), space, text("counter"), &memory);
+        memdb_memory_t next = {.size = sizeof next,
+                               .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TOKENS,
+                               .key = text("counter"),
+                               .tokens = status ? 1 : memory.tokens + 1};
         if ((status && status != MEMDB_NOT_FOUND) || memdb_put(txn, space, &next, NULL)) {
             _exit(3);
         }
-        status = memdb_txn_commit(txn, done % 2 ? MEMDB_DURABILITY_FULL : MEMDB_DURABILITY_OS, NULL);
+        status =
+            memdb_txn_commit(txn, done % 2 ? MEMDB_DURABILITY_FULL : MEMDB_DURABILITY_OS, NULL);
         if (status && status != MEMDB_CONFLICT) {
             _exit(4);
         }
@@ -237,19 +250,21 @@ typedef struct inherited {
 static int use_inherited(inherited_t *in) {
     memdb_snapshot_t *snapshot;
     memdb_txn_t *txn;
-    memdb_memory_t memory = {.size = sizeof memory, .fields = MEMDB_FIELD_TEXT, .text = text("child")};
+    memdb_memory_t memory = {
+        .size = sizeof memory, .fields = MEMDB_FIELD_TEXT, .text = text("child")};
     memdb_stats_t stats;
     memdb_space_t space;
     char message[256];
-#define EXPECT(call)                                                                                                                                                              \
-    if ((call) != MEMDB_FORKED) {                                                                                                                                                 \
-        return __LINE__;                                                                                                                                                          \
+#define EXPECT(call)                                                                               \
+    if ((call) != MEMDB_FORKED) {                                                                  \
+        return __LINE__;                                                                           \
     }
     EXPECT(memdb_snapshot_begin(in->db, NULL, &snapshot))
     EXPECT(memdb_txn_begin(in->db, &txn))
     EXPECT(memdb_get_by_key(in->snapshot, in->space, text("k"), &memory))
     EXPECT(memdb_cursor_next(in->cursor, &memory))
-    memory = (memdb_memory_t){.size = sizeof memory, .fields = MEMDB_FIELD_TEXT, .text = text("child")};
+    memory =
+        (memdb_memory_t){.size = sizeof memory, .fields = MEMDB_FIELD_TEXT, .text = text("child")};
     EXPECT(memdb_put(in->txn, in->space, &memory, NULL))
     EXPECT(memdb_space_ensure(in->txn, text("child"), &space))
     EXPECT(memdb_checkpoint(in->db))
@@ -300,7 +315,8 @@ static void test_a_forked_child_cannot_use_the_handle_and_keeps_nobody_out(void 
     close(done[0]);
     assert_int_equal(read(ready[0], &byte, 1), 1);
     assert_int_equal(byte, 1);
-    assert_string_equal(get_text(fixture->db, in.space, "k"), "words"); // nothing of the parent's was harmed
+    assert_string_equal(get_text(fixture->db, in.space, "k"),
+                        "words"); // nothing of the parent's was harmed
     put_text(fixture->db, in.space, "k", "more words");
     memdb_cursor_close(in.cursor);
     memdb_snapshot_end(in.snapshot);
@@ -319,7 +335,8 @@ static void test_a_forked_child_cannot_use_the_handle_and_keeps_nobody_out(void 
     close(ready[1]);
 }
 
-/// In a pid namespace of its own: the opener's status as the exit status; 99: no such namespace is to be had.
+/// In a pid namespace of its own: the opener's status as the exit status; 99: no such namespace is
+/// to be had.
 static int open_in_namespace(const char *path) {
     int ended;
     if (unshare(CLONE_NEWPID) != 0) {
@@ -366,7 +383,8 @@ int main(void) {
     printf("seed=%llu\n", (unsigned long long)random_state);
     signal(SIGPIPE, SIG_IGN);
     if (access("/dev/shm", W_OK) == 0) {
-        setenv("TMPDIR", "/dev/shm", 0); // more commits, and so more moments, than with a disk's syncs
+        setenv("TMPDIR", "/dev/shm",
+               0); // more commits, and so more moments, than with a disk's syncs
     }
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {

@@ -1,12 +1,12 @@
-// Epoch-based reclamation: what is retired while a reader is pinned is freed after it has gone, and not before; threads that pin,
-// read, replace and collect at the same time never touch freed memory (a freed object is poisoned, and the sanitizers look on).
+// Epoch-based reclamation: what is retired while a reader is pinned is freed after it has gone, and
+// not before; threads that pin, read, replace and collect at the same time never touch freed memory
+// (a freed object is poisoned, and the sanitizers look on).
+#include "base/memory.h"
 #include "engine/epoch.h"
 
-#include "base/memory.h"
-
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 
 #include <cmocka.h>
 

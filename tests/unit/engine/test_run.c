@@ -1,13 +1,13 @@
-// The skip list of a run against a sorted array: exact gets, walks forwards and backwards, at any visible version; and readers beside
-// the writer, who see each frame whole. Entries come in as operations, the only way that there is.
+// The skip list of a run against a sorted array: exact gets, walks forwards and backwards, at any
+// visible version; and readers beside the writer, who see each frame whole. Entries come in as
+// operations, the only way that there is.
+#include "engine/keys.h"
 #include "engine/run.h"
 
-#include "engine/keys.h"
-
 #include <pthread.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -36,13 +36,15 @@ static int by_place(const void *a, const void *b) {
     return order ? order : (x->version < y->version) - (x->version > y->version);
 }
 
-static void apply(memdb__run_t *run, const memdb__operation_t *operations, size_t count, uint64_t base) {
+static void apply(memdb__run_t *run, const memdb__operation_t *operations, size_t count,
+                  uint64_t base) {
     memdb__buffer_t payload = {0};
     memdb_error_t error = {0};
     for (size_t i = 0; i < count; i++) {
         assert_true(memdb__operation_encode(&payload, &operations[i]));
     }
-    assert_int_equal(memdb__run_apply(run, payload.data, payload.size, base, 0, NULL, &error), MEMDB_OK);
+    assert_int_equal(memdb__run_apply(run, payload.data, payload.size, base, 0, NULL, &error),
+                     MEMDB_OK);
     memdb__buffer_deinit(&payload);
 }
 
@@ -52,11 +54,17 @@ static void add_random(memdb__run_t *run, uint64_t version, entry_t *entry) {
     memdb__operation_t operation = {0};
     *entry = (entry_t){.version = version, .value = draw(1u << 30), .tombstone = draw(4) == 0};
     if (entry->tombstone) {
-        operation = (memdb__operation_t){.kind = MEMDB__OPERATION_UNLINK, .id = 1 + draw(20), .to = 1 + draw(20), .name = {"type", draw(5)}};
+        operation = (memdb__operation_t){.kind = MEMDB__OPERATION_UNLINK,
+                                         .id = 1 + draw(20),
+                                         .to = 1 + draw(20),
+                                         .name = {"type", draw(5)}};
         memdb__key_link(&entry->key, operation.id, operation.name, operation.to);
     } else {
         hash[draw(16)] = (uint8_t)draw(HASHES / 16);
-        operation = (memdb__operation_t){.kind = MEMDB__OPERATION_BLOB, .hash = hash, .reference = reference, .size = entry->value};
+        operation = (memdb__operation_t){.kind = MEMDB__OPERATION_BLOB,
+                                         .hash = hash,
+                                         .reference = reference,
+                                         .size = entry->value};
         memdb__key_blob(&entry->key, hash);
     }
     apply(run, &operation, 1, version);
@@ -73,11 +81,15 @@ static void same_entry(const memdb__entry_t *got, const entry_t *wanted) {
     }
 }
 
-/// The entries that a reader at `visible` sees: the newest version of each key. Returns their count.
-static size_t visible_entries(const entry_t *all, size_t count, uint64_t visible, const entry_t **out) {
+/// The entries that a reader at `visible` sees: the newest version of each key. Returns their
+/// count.
+static size_t visible_entries(const entry_t *all, size_t count, uint64_t visible,
+                              const entry_t **out) {
     size_t found = 0;
     for (size_t i = 0; i < count; i++) {
-        bool first = !found || memdb__compare(all[i].key.bytes, all[i].key.size, out[found - 1]->key.bytes, out[found - 1]->key.size) != 0;
+        bool first =
+            !found || memdb__compare(all[i].key.bytes, all[i].key.size, out[found - 1]->key.bytes,
+                                     out[found - 1]->key.size) != 0;
         if (all[i].version <= visible && first) {
             out[found++] = &all[i];
         }
@@ -85,13 +97,16 @@ static size_t visible_entries(const entry_t *all, size_t count, uint64_t visible
     return found;
 }
 
-static void check_from(const memdb__run_t *run, const entry_t **wanted, size_t count, const memdb__key_t *key, uint64_t visible) {
+static void check_from(const memdb__run_t *run, const entry_t **wanted, size_t count,
+                       const memdb__key_t *key, uint64_t visible) {
     size_t at = 0;
     memdb__entry_t got;
-    while (at < count && memdb__compare(wanted[at]->key.bytes, wanted[at]->key.size, key->bytes, key->size) < 0) {
+    while (at < count &&
+           memdb__compare(wanted[at]->key.bytes, wanted[at]->key.size, key->bytes, key->size) < 0) {
         at++;
     }
-    bool there = at < count && memdb__compare(wanted[at]->key.bytes, wanted[at]->key.size, key->bytes, key->size) == 0;
+    bool there = at < count && memdb__compare(wanted[at]->key.bytes, wanted[at]->key.size,
+                                              key->bytes, key->size) == 0;
     assert_int_equal(memdb__run_get(run, key->bytes, key->size, visible, &got), there);
     if (there) {
         same_entry(&got, wanted[at]);
@@ -142,13 +157,16 @@ static void test_run_counts_and_seals(void **state) {
     (void)state;
     memdb__run_t *run = memdb__run_create(77);
     memdb__operation_t seal = {.kind = MEMDB__OPERATION_SEAL};
-    memdb__operation_t forget = {.kind = MEMDB__OPERATION_FORGET, .id = 3, .space = 9, .text_difference = -12};
+    memdb__operation_t forget = {
+        .kind = MEMDB__OPERATION_FORGET, .id = 3, .space = 9, .text_difference = -12};
     memdb__buffer_t payload = {0};
     memdb_error_t error;
     int64_t memories, text_bytes;
     bool sealed = false;
-    assert_true(memdb__operation_encode(&payload, &forget) && memdb__operation_encode(&payload, &seal));
-    assert_int_equal(memdb__run_apply(run, payload.data, payload.size, 80, 0, &sealed, &error), MEMDB_OK);
+    assert_true(memdb__operation_encode(&payload, &forget) &&
+                memdb__operation_encode(&payload, &seal));
+    assert_int_equal(memdb__run_apply(run, payload.data, payload.size, 80, 0, &sealed, &error),
+                     MEMDB_OK);
     assert_true(sealed);
     memdb__run_counters(run, 9, &memories, &text_bytes);
     assert_int_equal(memories, -1);
@@ -166,7 +184,8 @@ static void test_run_counts_and_seals(void **state) {
     memdb__buffer_deinit(&payload);
 }
 
-// ------------------------------------------------------------------------------ readers beside the writer
+// ------------------------------------------------------------------------------ readers beside the
+// writer
 
 #define FRAMES 4000
 #define PAIRS 50
@@ -190,7 +209,9 @@ static uint64_t value_of(const memdb__run_t *run, uint32_t pair, uint8_t half, u
     memdb__entry_t entry;
     hash_of(pair, half, hash);
     memdb__key_blob(&key, hash);
-    return memdb__run_get(run, key.bytes, key.size, visible, &entry) ? memdb__get_u64(entry.value + 32) : 0;
+    return memdb__run_get(run, key.bytes, key.size, visible, &entry)
+               ? memdb__get_u64(entry.value + 32)
+               : 0;
 }
 
 static void *read_pairs(void *context) {
@@ -199,9 +220,11 @@ static void *read_pairs(void *context) {
     while (!atomic_load_explicit(&shared->stop, memory_order_acquire)) {
         uint64_t visible = atomic_load_explicit(&shared->published, memory_order_acquire);
         uint32_t pair = turn++ % PAIRS;
-        bool fine = value_of(shared->run, pair, 0, visible) == value_of(shared->run, pair, 1, visible);
+        bool fine =
+            value_of(shared->run, pair, 0, visible) == value_of(shared->run, pair, 1, visible);
         size_t count = 0;
-        for (const memdb__node_t *node = memdb__run_seek(shared->run, NULL, 0, visible); node; node = memdb__run_next(node, visible)) {
+        for (const memdb__node_t *node = memdb__run_seek(shared->run, NULL, 0, visible); node;
+             node = memdb__run_next(node, visible)) {
             memdb__entry_t entry;
             memdb__node_entry(node, &entry);
             fine &= entry.version <= visible;
@@ -229,11 +252,18 @@ static void test_run_readers_see_frames_whole_beside_the_writer(void **state) {
         hash_of(pair, 0, hashes[0]);
         hash_of(pair, 1, hashes[1]);
         memdb__operation_t operations[] = {
-            {.kind = MEMDB__OPERATION_BLOB, .hash = hashes[0], .reference = reference, .size = frame},
-            {.kind = MEMDB__OPERATION_BLOB, .hash = hashes[1], .reference = reference, .size = frame},
+            {.kind = MEMDB__OPERATION_BLOB,
+             .hash = hashes[0],
+             .reference = reference,
+             .size = frame},
+            {.kind = MEMDB__OPERATION_BLOB,
+             .hash = hashes[1],
+             .reference = reference,
+             .size = frame},
         };
         apply(shared.run, operations, 2, frame * 10);
-        atomic_store_explicit(&shared.published, frame * 10 + 9, memory_order_release); // as db->position
+        atomic_store_explicit(&shared.published, frame * 10 + 9,
+                              memory_order_release); // as db->position
     }
     atomic_store(&shared.stop, true);
     for (int i = 0; i < 2; i++) {
