@@ -132,9 +132,10 @@ static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest,
     uint64_t last_file = 0;
     memdb_status_t status = newest_file(db, &last_file, error);
     if (!status) {
+        bool rewrite = memdb__control_had_failed(db->directory);
         status = memdb__wal_recover(db->directory, &options, manifest->applied_lsn,
-                                    manifest->epoch_floor, false, recover_frame, &recovery, &found,
-                                    error);
+                                    manifest->epoch_floor, rewrite, recover_frame, &recovery,
+                                    &found, error);
     }
     if (status) {
         return memdb__error_context(error, "recover");

@@ -68,6 +68,11 @@ typedef struct memdb__control_start {
 /// Write a new control file into `directory` and map it. The caller holds the gate and is alone.
 memdb_status_t memdb__control_create(int directory, const memdb__control_start_t *start,
                                      memdb__control_t **control_out, memdb_error_t *error);
+/// Whether the processes that had the last control file open may have met a failed sync: after one
+/// the page cache shows bytes that the disk does not have, so recovery must write again what it
+/// keeps (rule 8). True also where the file cannot tell. A file of an earlier boot is no witness,
+/// and none is needed: its page cache is gone.
+bool memdb__control_had_failed(int directory);
 /// Map the existing one. The caller holds the gate while another process is present.
 /// Errors  MEMDB_UNSUPPORTED  made in another pid namespace, or another boot (a shared file
 /// system);

@@ -1,0 +1,95 @@
+// A failed sync (rule 8): commits are refused from then on, reads see what is durable, and the next
+// opening writes the surviving frames again, because after a failed fdatasync the page cache shows
+// bytes that the disk may not have.
+#include "base/io.h"
+#include "tests/lib/database.h"
+#include "wal/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static int fails; // so many syncs of data from now on fail
+
+static int sync_that_fails(int fd) {
+    if (fails > 0) {
+        fails--;
+        errno = EIO;
+        return -1;
+    }
+    return memdb__io_real.sync_data(fd);
+}
+
+static bool had_failed(const char *path) {
+    int directory = open(path, O_RDONLY | O_DIRECTORY);
+    bool failed = memdb__control_had_failed(directory);
+    close(directory);
+    return failed;
+}
+
+static memdb_status_t try_to_put(memdb_t *db, memdb_space_t space, const char *key) {
+    memdb_txn_t *txn;
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT,
+                             .key = text(key),
+                             .text = text(key)};
+    memdb_status_t status = memdb_txn_begin(db, &txn);
+    if (status) {
+        return status;
+    }
+    must(db, memdb_put(txn, space, &memory, NULL));
+    return memdb_txn_commit(txn, MEMDB_DURABILITY_FULL, NULL);
+}
+
+static void test_failed_sync_refuses_commits_and_is_mended_by_the_next_opening(void **state) {
+    fixture_t *fixture = *state;
+    memdb_space_t space = space_of(fixture->db, "main");
+    put_text(fixture->db, space, "before", "before");
+    fails = 1;
+    assert_int_equal(try_to_put(fixture->db, space, "unknown"), MEMDB_IO);
+    assert_int_equal(try_to_put(fixture->db, space, "after"), MEMDB_FAILED);
+    assert_string_equal(get_text(fixture->db, space, "before"), "before");
+    assert_null(get_text(fixture->db, space, "unknown")); // not known to be durable
+    fixture_close(fixture);
+    assert_true(had_failed(fixture->path));
+    fixture_open(fixture, (memdb_options_t){0});
+    assert_false(had_failed(fixture->path));
+    // All that survived is in the newest segment: the older ones, whose bytes are in doubt, can go.
+    char copy[256], command[700];
+    fixture_copy(fixture, "-newest", copy);
+    snprintf(command, sizeof command, "cd '%s/log' && ls *.log | head -n -1 | xargs -r rm", copy);
+    assert_int_equal(system(command), 0);
+    fixture_t newest = {0};
+    snprintf(newest.path, sizeof newest.path, "%s", copy);
+    fixture_open(&newest, (memdb_options_t){0});
+    assert_string_equal(get_text(newest.db, space, "before"), "before");
+    assert_string_equal(get_text(newest.db, space, "unknown"), "unknown"); // it survived, whole
+    fixture_close(&newest);
+    put_text(fixture->db, space, "after", "after");
+    must(fixture->db, memdb_verify(fixture->db, NULL, NULL));
+}
+
+static int install(void **state) {
+    static memdb__io_table_t table;
+    table = memdb__io_real;
+    table.sync_data = sync_that_fails;
+    fails = 0;
+    memdb__io_install(&table);
+    return fixture_setup(state);
+}
+
+static int restore(void **state) {
+    int result = fixture_teardown(state);
+    memdb__io_install(NULL);
+    return result;
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_failed_sync_refuses_commits_and_is_mended_by_the_next_opening, install, restore),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
