@@ -2,14 +2,14 @@
 //
 // Invariants: nodes are ordered by (key rising, version falling); a node, its key and its value
 // never change once linked.
+//
+// Ids, times and the places in one session mostly rise, so an insertion first tries the place of
+// the last one of its kind (a finger) and goes up only as many levels as the distance asks for.
 #include "base/check.h"
 #include "engine/run_internal.h"
 
-#define MAX_HEIGHT 16
-
-static const uint8_t *node_key(const memdb__node_t *node) {
-    return (const uint8_t *)(node->next + node->height);
-}
+#define MAX_HEIGHT MEMDB__RUN_HEIGHT
+#define FINGER_LEVELS 4 // a place further away is searched from the top
 
 /// Load a link. Acquire: pairs with the release store in `insert`, so that the node's content is
 /// seen whole.
@@ -100,7 +100,7 @@ size_t memdb__run_bytes(const memdb__run_t *run) {
 
 /// The order of (key, version falling) against a node: <0 when the searched place is before it.
 static int compare(const void *key, size_t size, uint64_t version, const memdb__node_t *node) {
-    int order = memdb__compare(key, size, node_key(node), node->key_size);
+    int order = memdb__compare(key, size, memdb__node_key(node), node->key_size);
     return order ? order : (version < node->version) - (version > node->version);
 }
 
@@ -134,16 +134,64 @@ static uint32_t random_height(memdb__run_t *run) {
     return height;
 }
 
+static memdb__finger_t *finger_of(memdb__run_t *run, uint8_t kind) {
+    return kind == MEMDB__KEY_RECORD    ? &run->fingers[0]
+           : kind == MEMDB__KEY_TIME    ? &run->fingers[1]
+           : kind == MEMDB__KEY_SESSION ? &run->fingers[2]
+                                        : NULL;
+}
+
+/// Move a finger, whose node lies before the key, forward to the key; right for the lowest `height`
+/// levels and all below the first one that reaches it. False: the place is far.
+static bool move_finger(memdb__finger_t *finger, const memdb__key_t *key, uint64_t version,
+                        uint32_t height) {
+    uint32_t top = 0;
+    memdb__node_t *next, *node = NULL;
+    while ((next = next_of(finger->before[top], top)) &&
+           compare(key->bytes, key->size, version, next) > 0) {
+        if (++top == FINGER_LEVELS) {
+            return false;
+        }
+    }
+    top = top + 1 < height ? height - 1 : top;
+    for (uint32_t level = top + 1; level-- > 0;) {
+        memdb__node_t *at = node ? node : finger->before[level];
+        while ((next = next_of(at, level)) && compare(key->bytes, key->size, version, next) > 0) {
+            at = node = next;
+        }
+        finger->before[level] = at;
+    }
+    return true;
+}
+
+/// The node in front of the key on each of the lowest `height` levels, in `before` or in a finger.
+static memdb__node_t **find_place(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
+                                  uint32_t height, memdb__node_t **before) {
+    memdb__finger_t *finger = finger_of(run, key->bytes[0]);
+    if (finger && finger->before[0] &&
+        compare(key->bytes, key->size, version, finger->before[0]) > 0 &&
+        move_finger(finger, key, version, height)) {
+        return finger->before;
+    }
+    before = finger ? finger->before : before;
+    search(run, key->bytes, key->size, version, before);
+    return before;
+}
+
 /// Insert a version of a key. `value` stays where it is (arena, or static).
 bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
                        const uint8_t *value, size_t value_size, bool tombstone) {
-    memdb__node_t *before[MAX_HEIGHT];
-    search(run, key->bytes, key->size, version, before);
+    memdb__node_t *places[MAX_HEIGHT];
     uint32_t height = random_height(run);
+    bool hashed = memdb__run_hash_holds(key->bytes, key->size);
+    if (hashed && !memdb__run_hash_reserve(run)) {
+        return false;
+    }
     memdb__node_t *node = create_node(run, key->bytes, key->size, height);
     if (!node) {
         return false;
     }
+    memdb__node_t **before = find_place(run, key, version, height, places);
     node->version = version;
     node->value = value;
     node->value_size = (uint32_t)value_size;
@@ -153,19 +201,33 @@ bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t vers
                               memory_order_relaxed); // not linked yet
         atomic_store_explicit(&before[level]->next[level], node,
                               memory_order_release); // pairs with next_of
+        before[level] = node;
+    }
+    run->node_count++;
+    if (hashed) {
+        memdb__run_hash_add(run, node);
     }
     return true;
 }
 
 void memdb__node_entry(const memdb__node_t *node, memdb__entry_t *entry_out) {
-    *entry_out = (memdb__entry_t){node_key(node),   node->key_size, node->value,
-                                  node->value_size, node->version,  node->tombstone};
+    *entry_out = (memdb__entry_t){memdb__node_key(node), node->key_size, node->value,
+                                  node->value_size,      node->version,  node->tombstone};
 }
 
 bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint64_t visible,
                     memdb__entry_t *entry_out) {
-    const memdb__node_t *node = search(run, key, size, visible, NULL);
-    if (!node || memdb__compare(key, size, node_key(node), node->key_size) != 0) {
+    const memdb__node_t *node;
+    if (memdb__run_hash_find(run, key, size, &node)) {
+        if (!node || node->version <= visible) {
+            if (node) {
+                memdb__node_entry(node, entry_out);
+            }
+            return node != NULL;
+        }
+    }
+    node = search(run, key, size, visible, NULL);
+    if (!node || memdb__compare(key, size, memdb__node_key(node), node->key_size) != 0) {
         return false;
     }
     memdb__node_entry(node, entry_out);
@@ -183,9 +245,9 @@ const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, s
 
 const memdb__node_t *memdb__run_next(const memdb__node_t *node, uint64_t visible) {
     const memdb__node_t *next = next_of(node, 0);
-    while (next &&
-           (next->version > visible ||
-            memdb__compare(node_key(node), node->key_size, node_key(next), next->key_size) == 0)) {
+    while (next && (next->version > visible ||
+                    memdb__compare(memdb__node_key(node), node->key_size, memdb__node_key(next),
+                                   next->key_size) == 0)) {
         next = next_of(next, 0);
     }
     return next;
@@ -202,12 +264,13 @@ const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key,
         }
         // The node in front is the oldest version of its key: go to the newest visible one, or to
         // the key before.
-        const memdb__node_t *newest = search(run, node_key(node), node->key_size, visible, NULL);
-        if (newest && memdb__compare(node_key(node), node->key_size, node_key(newest),
+        const memdb__node_t *newest =
+            search(run, memdb__node_key(node), node->key_size, visible, NULL);
+        if (newest && memdb__compare(memdb__node_key(node), node->key_size, memdb__node_key(newest),
                                      newest->key_size) == 0) {
             return newest;
         }
-        key = node_key(node);
+        key = memdb__node_key(node);
         size = node->key_size;
     }
 }

@@ -1,5 +1,6 @@
-// What the files of a run share: run.c (the skip list), run_apply.c (applying operations, counters)
-// and run_lists.c (words and vectors that wait until a query needs them).
+// What the files of a run share: run.c (the skip list), run_hash.c (single keys), run_apply.c
+// (applying operations, counters) and run_lists.c (words and vectors that wait until a query needs
+// them).
 #ifndef MEMDB_ENGINE_RUN_INTERNAL_H
 #define MEMDB_ENGINE_RUN_INTERNAL_H
 
@@ -9,6 +10,8 @@
 #include <pthread.h>
 
 #define MEMDB__COUNTER_BUCKETS 64
+#define MEMDB__RUN_HEIGHT 16 // of the skip list
+#define MEMDB__RUN_FINGERS 3
 
 struct memdb__node {
     const uint8_t *value;
@@ -37,6 +40,14 @@ typedef struct memdb__counter {
     _Atomic int64_t memories, text_bytes;
 } memdb__counter_t;
 
+typedef struct memdb__run_hash memdb__run_hash_t;
+
+/// Where the last node of a kind was inserted: per level the last node at or before it. Empty at
+/// first.
+typedef struct memdb__finger {
+    memdb__node_t *before[MEMDB__RUN_HEIGHT];
+} memdb__finger_t;
+
 struct memdb__run {
     _Atomic uint64_t references;
     uint64_t first_lsn;
@@ -44,7 +55,10 @@ struct memdb__run {
     memdb__arena_t arena;
     memdb__node_t *head;
     uint64_t random;
-    _Atomic uint64_t applied_version; // all waiting entries up to it are linked
+    uint64_t node_count;
+    memdb__finger_t fingers[MEMDB__RUN_FINGERS];
+    _Atomic(memdb__run_hash_t *) hash; // NULL: few keys so far
+    _Atomic uint64_t applied_version;  // all waiting entries up to it are linked
     _Atomic(memdb__counter_t *) counters[MEMDB__COUNTER_BUCKETS];
     memdb__waiting_t first_waiting, *last_waiting;
     pthread_mutex_t build; // serialises the building of the lists
@@ -53,6 +67,20 @@ struct memdb__run {
     _Atomic(memdb__words_list_t *) words;
     _Atomic(memdb__vector_list_t *) vectors;
 };
+
+static inline const uint8_t *memdb__node_key(const memdb__node_t *node) {
+    return (const uint8_t *)(node->next + node->height);
+}
+
+/// Whether keys like this one are in the hash.
+bool memdb__run_hash_holds(const void *key, size_t size);
+/// Make room for one more key. False: out of memory.
+bool memdb__run_hash_reserve(memdb__run_t *run);
+/// Take in the newest version of a key that memdb__run_hash_holds and that is linked already.
+void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node);
+/// The newest node of a key, NULL for none. False: ask the list.
+bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size,
+                          const memdb__node_t **node_out);
 
 /// Insert a version of a key into the skip list. `value` stays where it is (arena, or static).
 /// False: out of memory.

@@ -48,12 +48,18 @@ static void apply(memdb__run_t *run, const memdb__operation_t *operations, size_
     memdb__buffer_deinit(&payload);
 }
 
-/// A blob's entry (with a value), or the removal of a link (a tombstone), under one of a few keys.
+/// A blob's entry (with a value), or the removal of a link or a memory (a tombstone), under one of
+/// a few keys. Ids of memories rise on the whole, in steps of all sizes, as those of new memories
+/// do.
 static void add_random(memdb__run_t *run, uint64_t version, entry_t *entry) {
     uint8_t hash[16] = {0}, reference[32] = {0};
     memdb__operation_t operation = {0};
     *entry = (entry_t){.version = version, .value = draw(1u << 30), .tombstone = draw(4) == 0};
-    if (entry->tombstone) {
+    if (entry->tombstone && draw(2)) {
+        operation = (memdb__operation_t){.kind = MEMDB__OPERATION_FORGET,
+                                         .id = version / 2 + draw(draw(8) ? 10 : ENTRIES)};
+        memdb__key_record(&entry->key, operation.id);
+    } else if (entry->tombstone) {
         operation = (memdb__operation_t){.kind = MEMDB__OPERATION_UNLINK,
                                          .id = 1 + draw(20),
                                          .to = 1 + draw(20),

@@ -1,0 +1,149 @@
+// The hash beside a run's skip list: from a key to its newest node, for reading single keys.
+//
+// Open addressing. A slot is a tag (32 bits of the key's hash, never 0) and a node; one thread
+// writes, any number read beside it. A slot's node is stored before its tag, so whoever sees the
+// tag finds a node; a newer version of the key takes the older one's place, which is reached from
+// it through the list (versions of a key are neighbours there, falling). A table that gets half
+// full is copied into one of twice the size; readers that have the old one find in it all that they
+// may see, since whoever may see a later node has seen the new table first (through the position
+// that was published after both). Old tables stay in the run's arena: together they are as large as
+// the last. A run of few keys has no table.
+#include "base/checksum.h"
+#include "engine/run_internal.h"
+
+#define FIRST_SLOTS 128
+
+struct memdb__run_hash {
+    uint32_t mask, used;
+    _Atomic uint32_t *tags;
+    _Atomic(memdb__node_t *) *nodes;
+};
+
+static uint32_t tag_of(const void *key, size_t size) {
+    uint32_t tag = (uint32_t)memdb__hash64(key, size, 0);
+    return tag ? tag : 1;
+}
+
+bool memdb__run_hash_holds(const void *key, size_t size) {
+    uint8_t kind = size ? *(const uint8_t *)key : 0;
+    return kind == MEMDB__KEY_RECORD || kind == MEMDB__KEY_KEY || kind == MEMDB__KEY_SPACE ||
+           kind == MEMDB__KEY_NAME || kind == MEMDB__KEY_LINK || kind == MEMDB__KEY_BLOB;
+}
+
+static memdb__run_hash_t *create_table(memdb__run_t *run, uint32_t slots) {
+    memdb__run_hash_t *table = memdb__arena_allocate(&run->arena, sizeof *table);
+    void *nodes = memdb__arena_allocate(&run->arena, slots * sizeof *table->nodes);
+    void *tags = memdb__arena_allocate(&run->arena, slots * sizeof *table->tags);
+    if (!table || !nodes || !tags) {
+        return NULL;
+    }
+    *table = (memdb__run_hash_t){.mask = slots - 1, .tags = tags, .nodes = nodes};
+    for (uint32_t i = 0; i < slots; i++) {
+        atomic_init(&table->tags[i], 0);
+        atomic_init(&table->nodes[i], NULL);
+    }
+    return table;
+}
+
+/// The slot of a key: its own, or the free one where it belongs.
+static uint32_t slot_of(const memdb__run_hash_t *table, uint32_t tag, const void *key, size_t size,
+                        memdb__node_t **node_out) {
+    for (uint32_t slot = tag & table->mask;; slot = (slot + 1) & table->mask) {
+        // Acquire: pairs with the release of the tag in `store`; the node is there.
+        uint32_t found = atomic_load_explicit(&table->tags[slot], memory_order_acquire);
+        *node_out = NULL;
+        if (found == 0) {
+            return slot;
+        }
+        if (found == tag) {
+            // Acquire: pairs with the release of the node in `store`; its content is there.
+            memdb__node_t *node = atomic_load_explicit(&table->nodes[slot], memory_order_acquire);
+            if (node->key_size == size && memcmp(memdb__node_key(node), key, size) == 0) {
+                *node_out = node;
+                return slot;
+            }
+        }
+    }
+}
+
+static void store(memdb__run_hash_t *table, uint32_t slot, uint32_t tag, memdb__node_t *node) {
+    // Release, both: pair with slot_of.
+    atomic_store_explicit(&table->nodes[slot], node, memory_order_release);
+    atomic_store_explicit(&table->tags[slot], tag, memory_order_release);
+}
+
+/// A table of twice the size with what this one holds: different keys, so no key is looked at.
+static memdb__run_hash_t *grow(memdb__run_t *run, const memdb__run_hash_t *old) {
+    memdb__run_hash_t *table = create_table(run, 2 * (old->mask + 1));
+    for (uint32_t i = 0; table && i <= old->mask; i++) {
+        // Relaxed: written by this thread, or by one that held the same lock before.
+        uint32_t tag = atomic_load_explicit(&old->tags[i], memory_order_relaxed);
+        if (tag) {
+            uint32_t slot = tag & table->mask;
+            while (atomic_load_explicit(&table->tags[slot], memory_order_relaxed)) {
+                slot = (slot + 1) & table->mask;
+            }
+            store(table, slot, tag, atomic_load_explicit(&old->nodes[i], memory_order_relaxed));
+            table->used++;
+        }
+    }
+    return table;
+}
+
+/// A first table, with all that the run holds so far.
+static memdb__run_hash_t *begin(memdb__run_t *run) {
+    memdb__run_hash_t *table = create_table(run, FIRST_SLOTS);
+    const memdb__node_t *node = table ? memdb__run_seek(run, NULL, 0, UINT64_MAX) : NULL;
+    for (; node; node = memdb__run_next(node, UINT64_MAX)) {
+        memdb__node_t *there;
+        const uint8_t *key = memdb__node_key(node);
+        if (memdb__run_hash_holds(key, node->key_size)) {
+            uint32_t tag = tag_of(key, node->key_size);
+            store(table, slot_of(table, tag, key, node->key_size, &there), tag,
+                  (memdb__node_t *)node);
+            table->used++;
+        }
+    }
+    return table;
+}
+
+bool memdb__run_hash_reserve(memdb__run_t *run) {
+    // Relaxed: only changed under the lock that the caller holds.
+    memdb__run_hash_t *table = atomic_load_explicit(&run->hash, memory_order_relaxed);
+    if (table ? table->used < table->mask / 2 : run->node_count < FIRST_SLOTS / 4) {
+        return true;
+    }
+    table = table ? grow(run, table) : begin(run);
+    if (table) {
+        // Release: pairs with memdb__run_hash_find; the table's content is there.
+        atomic_store_explicit(&run->hash, table, memory_order_release);
+    }
+    return table != NULL;
+}
+
+void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node) {
+    // Relaxed: only changed under the lock that the caller holds.
+    memdb__run_hash_t *table = atomic_load_explicit(&run->hash, memory_order_relaxed);
+    if (table) {
+        memdb__node_t *there;
+        const uint8_t *key = memdb__node_key(node);
+        uint32_t tag = tag_of(key, node->key_size);
+        uint32_t slot = slot_of(table, tag, key, node->key_size, &there);
+        table->used += there == NULL;
+        store(table, slot, tag, node);
+    }
+}
+
+bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size,
+                          const memdb__node_t **node_out) {
+    // Acquire: pairs with the release in memdb__run_hash_reserve.
+    memdb__run_hash_t *table =
+        atomic_load_explicit(&((memdb__run_t *)run)->hash, memory_order_acquire);
+    if (!table || !memdb__run_hash_holds(key, size)) {
+        return false;
+    }
+    memdb__node_t *node;
+    slot_of(table, tag_of(key, size), key, size, &node);
+    *node_out = node;
+    return true;
+}
