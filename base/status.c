@@ -83,9 +83,12 @@ memdb_status_t memdb__fail_errno(memdb_error_t *error, int errno_value, const ch
     return status;
 }
 
-memdb_status_t memdb__error_context(memdb_error_t *error, const char *format, ...) {
+memdb_status_t memdb__error_context(memdb_error_t *error, memdb_status_t status, const char *format,
+                                    ...) {
     if (!error)
-        return MEMDB_IO;
+        return status;
+    if (error->status != status) // what is there belongs to a failure that was recovered from
+        memdb__fail(error, status, "%s", memdb_status_text(status));
     char inner[sizeof error->message];
     memcpy(inner, error->message, sizeof inner);
     inner[sizeof inner - 1] = 0;
@@ -101,5 +104,5 @@ memdb_status_t memdb__error_context(memdb_error_t *error, const char *format, ..
         memcpy(error->message + used + 2, inner, size);
         error->message[used + 2 + size] = 0;
     }
-    return error->status;
+    return status;
 }

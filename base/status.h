@@ -22,9 +22,9 @@ memdb_status_t memdb__fail(memdb_error_t *error, memdb_status_t status, const ch
 memdb_status_t memdb__fail_errno(memdb_error_t *error, int errno_value, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/// Put context in front of the message: "<formatted>: <message>". Returns error->status (MEMDB_IO
-/// for NULL).
-memdb_status_t memdb__error_context(memdb_error_t *error, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+/// Put context in front of the message: "<formatted>: <message>". Returns `status`, which is that
+/// of the failure that the message tells of.
+memdb_status_t memdb__error_context(memdb_error_t *error, memdb_status_t status, const char *format,
+                                    ...) __attribute__((format(printf, 3, 4)));
 
 #endif

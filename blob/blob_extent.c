@@ -40,7 +40,7 @@ static memdb_status_t create_file(memdb__blobs_t *blobs, uint64_t id, int *fd_ou
     memdb_status_t status = memdb__io_open(blobs->directory, MEMDB__EXTENT_FILE(name),
                                            O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, &fd, error);
     if (status)
-        return memdb__error_context(error, "blob");
+        return memdb__error_context(error, status, "blob");
     if (lock_first_byte(fd)) {
         *retry_out = errno == EAGAIN || errno == EACCES;
         status = memdb__fail_errno(error, errno, "%s: lock", name);
@@ -168,7 +168,7 @@ static memdb_status_t open_extent(memdb__blobs_t *blobs, uint64_t id, memdb__ext
     if (status == MEMDB_NOT_FOUND)
         return memdb__fail(error, MEMDB_CORRUPT, "%s is missing", name);
     if (status)
-        return memdb__error_context(error, "blob");
+        return memdb__error_context(error, status, "blob");
     memdb__extent_t *extent = NULL;
     status = memdb__io_read(fd, header, sizeof header, 0, name, error);
     if (!status)

@@ -164,7 +164,7 @@ memdb_status_t memdb_backup(memdb_t *db, const char *path) {
     }
     memdb__io_close(target);
     if (status) {
-        memdb__error_context(&error, "backup");
+        memdb__error_context(&error, status, "backup");
     }
     return memdb__report(db, status, &error);
 }

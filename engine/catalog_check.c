@@ -80,8 +80,9 @@ static memdb_status_t check_older(const uint8_t *data, size_t size, const memdb_
     else
         status = check_transaction(data, size, older, &hash, damage_out, error);
     if (status == MEMDB_CORRUPT)
-        return memdb__error_context(
-            error, "the newest transaction may be lost: transaction %" PRIu64, older->txnid);
+        return memdb__error_context(error, MEMDB_CORRUPT,
+                                    "the newest transaction may be lost: transaction %" PRIu64,
+                                    older->txnid);
     return status;
 }
 

@@ -138,7 +138,7 @@ static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest,
                                     &found, error);
     }
     if (status) {
-        return memdb__error_context(error, "recover");
+        return memdb__error_context(error, status, "recover");
     }
     memdb__control_start_t start = {
         .end_lsn = found.end,
@@ -407,7 +407,7 @@ memdb_status_t memdb_open(const char *path, const memdb_options_t *options, memd
             if (error.status != status) {
                 memdb__fail(&error, status, "%s", memdb_status_text(status));
             }
-            memdb__error_context(&error, "open %s", path);
+            memdb__error_context(&error, status, "open %s", path);
             destroy(db);
         }
     }

@@ -346,7 +346,7 @@ memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error) {
     }
     pthread_mutex_unlock(&db->fold);
     memdb__epoch_collect(&db->epochs, 64);
-    return status ? memdb__error_context(error, "checkpoint") : MEMDB_OK;
+    return status ? memdb__error_context(error, status, "checkpoint") : MEMDB_OK;
 }
 
 memdb_status_t memdb_checkpoint(memdb_t *db) {

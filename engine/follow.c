@@ -79,7 +79,7 @@ memdb_status_t memdb__apply_frame(void *context, const memdb__frame_t *frame,
         // Part of the frame may be in the run: this handle can never be right again.
         atomic_store_explicit(&db->broken, (uint32_t)status,
                               memory_order_release); // pairs with memdb__usable
-        return memdb__error_context(error, "log at %llu", (unsigned long long)frame->lsn);
+        return memdb__error_context(error, status, "log at %llu", (unsigned long long)frame->lsn);
     }
     // Release: who reads this position finds the run's content.
     atomic_store_explicit(&db->position, frame->end, memory_order_release);
@@ -200,7 +200,7 @@ memdb_status_t memdb__follow_locked(memdb_t *db, uint64_t lsn, memdb_error_t *er
                                   memory_order_release); // as in memdb__apply_frame
         }
         if (status) {
-            return memdb__error_context(error, "follow");
+            return memdb__error_context(error, status, "follow");
         }
     }
     return MEMDB_OK;

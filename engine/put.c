@@ -312,9 +312,35 @@ static memdb_status_t derive_row(put_t *put, memdb_error_t *error) {
     return status;
 }
 
+/// A reference must name a blob of the arena, of the stated size: a committed memory never names a
+/// hole.
+static memdb_status_t check_blobs(const put_t *put, memdb_error_t *error) {
+    const memdb_memory_t *in = put->in;
+    for (uint32_t i = 0; (in->fields & MEMDB_FIELD_BLOBS) && i < in->blob_count; i++) {
+        memdb__blob_view_t *view;
+        uint64_t size = 0;
+        memdb_status_t status = memdb__blob_open(put->txn->snapshot.db->blobs,
+                                                 in->blobs[i].reference, &view, &size, error);
+        if (status == MEMDB_OK) {
+            memdb__blob_close(view);
+        }
+        if (status == MEMDB_CORRUPT || status == MEMDB_NOT_FOUND ||
+            (!status && size != in->blobs[i].size_bytes)) {
+            return memdb__fail(error, MEMDB_INVALID,
+                               "blob %u: the reference names no blob of %llu bytes", i,
+                               (unsigned long long)in->blobs[i].size_bytes);
+        }
+        if (status) {
+            return status;
+        }
+    }
+    return MEMDB_OK;
+}
+
 static memdb_status_t perform_put(put_t *put, memdb_error_t *error) {
     memdb_txn_t *txn = put->txn;
-    memdb_status_t status = resolve(put, error);
+    memdb_status_t status = check_blobs(put, error);
+    status = status ? status : resolve(put, error);
     status = status ? status : merge_fields(put, error);
     status = status ? status : derive_bag(put, error);
     status = status ? status : derive_row(put, error);

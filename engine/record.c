@@ -146,7 +146,8 @@ bool memdb__record_decode(const uint8_t *data, size_t size, memdb__record_t *rec
              i++) {
         }
     }
-    if (reader.bad || memdb__reader_left(&reader) || record.dimension > MEMDB_MAX_DIMENSION) {
+    if (reader.bad || memdb__reader_left(&reader) || record.fields >= MEMDB_FIELD_BLOBS << 1 ||
+        record.dimension > MEMDB_MAX_DIMENSION) {
         return false;
     }
     *record_out = record;

@@ -208,7 +208,7 @@ memdb_status_t memdb__directory_create(int directory, memdb_durability_t durabil
     status = status ? status : memdb__wal_create(directory, &options, error);
     status = status ? status : memdb__io_sync_all(directory, "the database's directory", error);
     if (status) {
-        return memdb__error_context(error, "create");
+        return memdb__error_context(error, status, "create");
     }
     uint8_t bytes[MEMDB__ROOT_BYTES];
     memdb__root_encode(&root, bytes);

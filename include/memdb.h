@@ -209,7 +209,8 @@ MEMDB_API memdb_status_t memdb_get_stats(memdb_t *db, memdb_stats_t *stats_out);
 /// Called for each damage that memdb_verify finds. `file` is relative to the database.
 typedef void (*memdb_verify_fn)(void *context, const char *file, uint64_t offset, const char *what);
 
-/// Read and check every byte that counts: root, catalog, segments, arena, log.
+/// Read and check every byte that counts: root, catalog, segments, arena, log. (Through a read-only
+/// handle: root, segments and arena.)
 ///
 /// Errors      MEMDB_CORRUPT  something is damaged; each finding went to `found`.
 MEMDB_API memdb_status_t memdb_verify(memdb_t *db, memdb_verify_fn found, void *context);

@@ -309,12 +309,13 @@ memdb_status_t memdb_recall(memdb_snapshot_t *snapshot, const memdb_query_t *que
         memdb__fail(&error, MEMDB_NOMEM, "recall: out of memory");
         return memdb__report(snapshot->db, error.status, &error);
     }
-    if (run(&recall, result, &tally, &error)) {
-        memdb__error_context(&error, "recall");
+    memdb_status_t status = run(&recall, result, &tally, &error);
+    if (status) {
+        memdb__error_context(&error, status, "recall");
         memdb_result_free(result);
-        return memdb__report(snapshot->db, error.status, &error);
+        return memdb__report(snapshot->db, status, &error);
     }
-    memdb_status_t status = result->count < recall.k ? explain(&recall, result, &tally) : MEMDB_OK;
+    status = result->count < recall.k ? explain(&recall, result, &tally) : MEMDB_OK;
     if (status) {
         memdb_result_free(result);
         return status;

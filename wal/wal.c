@@ -132,7 +132,7 @@ memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t
     if (status == MEMDB_OK && given_up != 0) {
         status = memdb__io_sync_all(wal->log.directory, "log", error);
     }
-    return status == MEMDB_OK ? status : memdb__error_context(error, "cut the log");
+    return status == MEMDB_OK ? status : memdb__error_context(error, status, "cut the log");
 }
 
 typedef struct tally {

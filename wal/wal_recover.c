@@ -38,7 +38,7 @@ memdb_status_t memdb__wal_create(int directory, const memdb__wal_options_t *opti
         }
     }
     memdb__wal_log_deinit(&log);
-    return status == MEMDB_OK ? status : memdb__error_context(error, "create the log");
+    return status == MEMDB_OK ? status : memdb__error_context(error, status, "create the log");
 }
 
 memdb_status_t memdb__wal_scan(int directory, const memdb__wal_options_t *options, uint64_t from,
@@ -280,7 +280,7 @@ memdb_status_t memdb__wal_recover(int directory, const memdb__wal_options_t *opt
     }
     if (status != MEMDB_OK) {
         memdb__wal_log_deinit(&log);
-        return memdb__error_context(error, "recover the log");
+        return memdb__error_context(error, status, "recover the log");
     }
     memdb__wal_header_t header;
     status = recover(&log, &walk, from, epoch_floor, rewrite, &header, error);
@@ -298,7 +298,7 @@ memdb_status_t memdb__wal_recover(int directory, const memdb__wal_options_t *opt
     }
     memdb__wal_walk_deinit(&walk);
     memdb__wal_log_deinit(&log);
-    return status == MEMDB_OK ? status : memdb__error_context(error, "recover the log");
+    return status == MEMDB_OK ? status : memdb__error_context(error, status, "recover the log");
 }
 
 memdb_status_t memdb__wal_repair(memdb__wal_t *wal, memdb_error_t *error) {
@@ -308,7 +308,7 @@ memdb_status_t memdb__wal_repair(memdb__wal_t *wal, memdb_error_t *error) {
     memdb__wal_walk_t walk;
     memdb_status_t status = memdb__wal_walk_run(&walk, &wal->log, written, NULL, NULL, error);
     if (status != MEMDB_OK) {
-        return memdb__error_context(error, "repair the log after a writer's death");
+        return memdb__error_context(error, status, "repair the log after a writer's death");
     }
     status = sync_live(&wal->log, &walk.list, written, error);
     if (status != MEMDB_OK) {
@@ -347,5 +347,5 @@ memdb_status_t memdb__wal_repair(memdb__wal_t *wal, memdb_error_t *error) {
     memdb__wal_walk_deinit(&walk);
     return status == MEMDB_OK
                ? status
-               : memdb__error_context(error, "repair the log after a writer's death");
+               : memdb__error_context(error, status, "repair the log after a writer's death");
 }

@@ -129,7 +129,7 @@ static memdb_status_t walk_chain(memdb__wal_walk_t *walk, memdb__frame_fn visit,
                 char name[MEMDB__WAL_NAME_BYTES];
                 memdb__wal_segment_name(walk->list.segments[next].header.epoch, name);
                 return stopped
-                           ? memdb__error_context(error, "log goes on in %s", name)
+                           ? memdb__error_context(error, status, "log goes on in %s", name)
                            : memdb__fail(error, MEMDB_CORRUPT,
                                          "%s ends at LSN %" PRIu64 ", but %s follows LSN %" PRIu64,
                                          walk->reader.segment.name, walk->end, name, limit);

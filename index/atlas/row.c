@@ -104,7 +104,7 @@ memdb_status_t memdb__coded_query_init(memdb__coded_query_t *query, memdb_metric
     memdb_status_t status =
         memdb__codes_encode(metric, vector, dimension, query->codes, &query->scale, error);
     if (status != MEMDB_OK)
-        return memdb__error_context(error, "query");
+        return memdb__error_context(error, status, "query");
     query->metric = metric;
     query->stride = memdb__row_stride(dimension);
     memset(query->codes + dimension, 0, query->stride - dimension);

@@ -110,11 +110,14 @@ static void test_io_read_past_the_end_is_corrupt(void **state) {
     memdb__io_unmap(NULL, 0);
 }
 
+#define NAMES_BYTES 64
+
 static memdb_status_t note_name(void *context, const char *name, memdb_error_t *error) {
     char *names = context;
     if (!strcmp(name, "stop"))
         return memdb__fail(error, MEMDB_CONFLICT, "stopped");
-    strcat(strcat(names, name), " ");
+    size_t size = strlen(names);
+    snprintf(names + size, NAMES_BYTES - size, "%s ", name);
     return MEMDB_OK;
 }
 
@@ -126,7 +129,7 @@ static void test_io_list_is_sorted_and_stops(void **state) {
     int fd;
     assert_int_equal(memdb__io_open(directory.fd, "list", O_RDONLY | O_DIRECTORY, &fd, &error),
                      MEMDB_OK);
-    char names[64] = "";
+    char names[NAMES_BYTES] = "";
     assert_int_equal(memdb__io_list(fd, note_name, names, &error), MEMDB_OK);
     assert_string_equal(names, "");
     test_directory_t list = {.fd = fd};

@@ -91,7 +91,7 @@ static void test_error_messages_gain_context_and_are_cut(void **state) {
     (void)state;
     memdb_error_t error = {0};
     assert_int_equal(memdb__fail(&error, MEMDB_CORRUPT, "page %d", 7), MEMDB_CORRUPT);
-    assert_int_equal(memdb__error_context(&error, "segment %d", 3), MEMDB_CORRUPT);
+    assert_int_equal(memdb__error_context(&error, MEMDB_CORRUPT, "segment %d", 3), MEMDB_CORRUPT);
     assert_string_equal(error.message, "segment 3: page 7");
     assert_int_equal(memdb__fail_errno(&error, ENOSPC, "a"), MEMDB_FULL);
     assert_string_equal(error.message, "a: No space left on device");
@@ -99,9 +99,9 @@ static void test_error_messages_gain_context_and_are_cut(void **state) {
     assert_int_equal(memdb__fail_errno(&error, EEXIST, "a"), MEMDB_EXISTS);
     assert_int_equal(memdb__fail_errno(NULL, ENOMEM, "a"), MEMDB_NOMEM);
     assert_int_equal(memdb__fail_errno(NULL, EBADF, "a"), MEMDB_IO);
-    assert_int_equal(memdb__error_context(NULL, "a"), MEMDB_IO);
+    assert_int_equal(memdb__error_context(NULL, MEMDB_CORRUPT, "a"), MEMDB_CORRUPT);
     for (int i = 0; i < 300; i++)
-        memdb__error_context(&error, "context %d", i);
+        memdb__error_context(&error, MEMDB_CORRUPT, "context %d", i);
     assert_int_equal(strlen(error.message), sizeof error.message - 1);
     assert_memory_equal(error.message, "context 299: context 298: ", 26);
 }

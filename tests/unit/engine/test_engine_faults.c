@@ -286,8 +286,13 @@ static void test_each_io_call_fails_once(void **state) {
                 count = calls;
             } else if (failed_call && outcome.errors == 0 && outcome.messages == 0) {
                 untold++; // allowed where nothing was lost, as for a file that is garbage
-                bool harmless =
-                    strcmp(failed_call, "unlink") == 0 || strcmp(failed_call, "fallocate") == 0;
+                // What cannot be read of the last control file only makes recovery write more.
+                bool witness =
+                    (strcmp(failed_call, "open") == 0 || strcmp(failed_call, "pread") == 0) &&
+                    (strcmp(failed_name, "control") == 0 ||
+                     strcmp(failed_name, "/proc/sys/kernel/random/boot_id") == 0);
+                bool harmless = witness || strcmp(failed_call, "unlink") == 0 ||
+                                strcmp(failed_call, "fallocate") == 0;
                 if (!harmless) {
                     faults++;
                     print_error("call %ld (%s %s) failed, and nobody was told\n", fail_at,
