@@ -31,10 +31,10 @@ static memdb_status_t conflict(memdb_error_t *error, uint8_t kind) {
                        what);
 }
 
-/// The newest version of a key that the transaction wrote or guards. A fold that rewrites the oldest
-/// tier (which then reaches above the snapshot) drops what was buried together with its tombstone: a
-/// thing that the snapshot saw live and that is nowhere now was buried meanwhile. A key alone tells
-/// nothing so: its entry may have been stale, and the record behind it decides.
+/// The newest version of a key that the transaction wrote or guards. A fold that rewrites the
+/// oldest tier (which then reaches above the snapshot) drops what was buried together with its
+/// tombstone: a thing that the snapshot saw live and that is nowhere now was buried meanwhile. A
+/// key alone tells nothing so: its entry may have been stale, and the record behind it decides.
 static memdb_status_t newest(const memdb__view_t *view, const memdb_txn_t *txn, const uint8_t *key,
                              size_t size, uint64_t *version_out, bool *tombstone_out,
                              memdb_error_t *error) {
@@ -61,6 +61,10 @@ static memdb_status_t validate(memdb_t *db, const memdb_txn_t *txn, memdb_error_
         atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
     uint64_t seen = txn->snapshot.sight.visible, version;
     bool tombstone;
+    // Relaxed: only changed under db->apply, which the leader holds.
+    if (atomic_load_explicit(&db->position, memory_order_relaxed) <= seen) {
+        return MEMDB_OK; // nobody committed meanwhile
+    }
     const memdb__node_t *node = memdb__run_seek(txn->run, NULL, 0, UINT64_MAX);
     for (; node; node = memdb__run_next(node, UINT64_MAX)) {
         memdb__entry_t entry;

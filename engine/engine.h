@@ -176,7 +176,11 @@ memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t spac
                                  memdb_space_info_t *info_out, memdb_error_t *error);
 memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name,
                                  memdb_space_t *space_out, memdb_error_t *error);
-/// id of a key in a live record; 0: none.
+/// The live memory that has a key. MEMDB_NOT_FOUND without a message.
+memdb_status_t memdb__read_by_key(const memdb__sight_t *sight, memdb_space_t space,
+                                  memdb_bytes_t key, uint64_t *id_out, memdb__record_t *record_out,
+                                  uint64_t *version_out, memdb_error_t *error);
+/// Its id; 0: none.
 memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t key,
                                uint64_t *id_out, memdb_error_t *error);
 /// A record as the public struct; blobs come from the snapshot's arena.

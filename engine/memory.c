@@ -33,6 +33,22 @@ static memdb_status_t get(memdb_snapshot_t *snapshot, memdb_space_t space, uint6
     return status ? status : memdb__lend_memory(snapshot, id, &record, version, memory_out, error);
 }
 
+static memdb_status_t get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space, memdb_bytes_t key,
+                                 memdb_memory_t *memory_out, memdb_error_t *error) {
+    memdb__record_t record;
+    memdb_space_info_t info;
+    uint64_t id = 0, version = 0;
+    memdb_status_t status = memdb__read_space(&snapshot->sight, space, &info, error);
+    status = status
+                 ? status
+                 : memdb__read_by_key(&snapshot->sight, space, key, &id, &record, &version, error);
+    if (status == MEMDB_NOT_FOUND) {
+        return memdb__fail(error, MEMDB_NOT_FOUND, "there is no memory with the key \"%.*s\"",
+                           (int)(key.size < 100 ? key.size : 100), key.data);
+    }
+    return status ? status : memdb__lend_memory(snapshot, id, &record, version, memory_out, error);
+}
+
 memdb_status_t memdb_get(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
                          memdb_memory_t *memory_out) {
     memdb_error_t error = {0};
@@ -47,18 +63,12 @@ memdb_status_t memdb_get(memdb_snapshot_t *snapshot, memdb_space_t space, uint64
 memdb_status_t memdb_get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space, memdb_bytes_t key,
                                 memdb_memory_t *memory_out) {
     memdb_error_t error = {0};
-    uint64_t id = 0;
     if (!snapshot || !memory_out) {
         return MEMDB_INVALID;
     }
     memdb_status_t status = memdb__usable(snapshot->db, &error);
     status = status ? status : memdb__check_text("key", key, MEMDB_MAX_KEY_BYTES, false, &error);
-    status = status ? status : memdb__find_key(&snapshot->sight, space, key, &id, &error);
-    if (!status && !id) {
-        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no memory with the key \"%.*s\"",
-                             (int)(key.size < 100 ? key.size : 100), key.data);
-    }
-    status = status ? status : get(snapshot, space, id, memory_out, &error);
+    status = status ? status : get_by_key(snapshot, space, key, memory_out, &error);
     return memdb__report(snapshot->db, status, &error);
 }
 

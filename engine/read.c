@@ -69,27 +69,39 @@ memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t name,
-                               uint64_t *id_out, memdb_error_t *error) {
+memdb_status_t memdb__read_by_key(const memdb__sight_t *sight, memdb_space_t space,
+                                  memdb_bytes_t name, uint64_t *id_out, memdb__record_t *record_out,
+                                  uint64_t *version_out, memdb_error_t *error) {
     memdb__key_t key;
     memdb__entry_t entry;
-    memdb__record_t record;
-    uint64_t version;
-    *id_out = 0;
     memdb__key_key(&key, space, name);
     memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, &entry, error);
     if (status || entry.tombstone) {
-        return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+        return status ? status : MEMDB_NOT_FOUND;
     }
     if (entry.value_size != 8) {
         return memdb__fail(error, MEMDB_CORRUPT, "the entry of a key is not well formed");
     }
     uint64_t id = memdb__get_u64(entry.value);
-    status = memdb__read_record(sight, id, &record, &version, error);
-    if (status == MEMDB_OK && record.space == space &&
-        memdb__compare(record.key.data, record.key.size, name.data, name.size) == 0) {
-        *id_out = id; // else the entry is stale: the memory was forgotten or has another key
+    status = memdb__read_record(sight, id, record_out, version_out, error);
+    if (status) {
+        return status;
     }
+    if (record_out->space != space ||
+        memdb__compare(record_out->key.data, record_out->key.size, name.data, name.size) != 0) {
+        return MEMDB_NOT_FOUND; // the entry is stale: the memory has another key by now
+    }
+    *id_out = id;
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t name,
+                               uint64_t *id_out, memdb_error_t *error) {
+    memdb__record_t record;
+    uint64_t version;
+    *id_out = 0;
+    memdb_status_t status =
+        memdb__read_by_key(sight, space, name, id_out, &record, &version, error);
     return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
 }
 
