@@ -98,10 +98,12 @@ void memdb__epoch_retire(memdb__epochs_t *epochs, memdb__retired_t *node, void *
 }
 
 size_t memdb__epoch_collect(memdb__epochs_t *epochs, size_t limit) {
-    uint64_t oldest = oldest_pinned(epochs);
     memdb__retired_t *dead = NULL;
     size_t count = 0;
     pthread_mutex_lock(&epochs->mutex);
+    // Under the mutex, so after everything in the list was unlinked: a reader that pins behind the
+    // scan cannot have it. A scan made before would not know the readers of what was retired since.
+    uint64_t oldest = oldest_pinned(epochs);
     for (memdb__retired_t **at = &epochs->retired; *at && count < limit;) {
         memdb__retired_t *node = *at;
         if (node->epoch < oldest) {

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <time.h>
 
 #include <cmocka.h>
 
@@ -100,6 +101,37 @@ static void test_epoch_slots_are_bounded_and_come_back(void **state) {
     memdb__epochs_deinit(&epochs);
 }
 
+static void *collect_all(void *context) {
+    memdb__epoch_collect(context, SIZE_MAX);
+    return NULL;
+}
+
+/// A collector that begins while nobody reads, and goes on after a reader came and after what that
+/// reader looks at was retired: the mutex of the list, held here, makes it wait in between. The
+/// nap only gives it the time to get there; nothing is expected of it.
+static void test_epoch_collector_that_was_delayed_sees_later_readers(void **state) {
+    (void)state;
+    memdb__epochs_t epochs;
+    memdb_error_t error;
+    pthread_t collector;
+    atomic_store(&freed, 0);
+    assert_int_equal(memdb__epochs_init(&epochs, &error), MEMDB_OK);
+    pthread_mutex_lock(&epochs.mutex);
+    assert_int_equal(pthread_create(&collector, NULL, collect_all, &epochs), 0);
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    uint32_t reader = memdb__epoch_pin(&epochs);
+    object_t *object = create(1);
+    object->retired = (memdb__retired_t){NULL, atomic_fetch_add(&epochs.global, 1), destroy, object};
+    epochs.retired = &object->retired; // as memdb__epoch_retire does under the mutex
+    pthread_mutex_unlock(&epochs.mutex);
+    pthread_join(collector, NULL);
+    assert_int_equal(atomic_load(&freed), 0);
+    assert_true(atomic_load(&object->state) == ALIVE);
+    memdb__epoch_unpin(&epochs, reader);
+    assert_int_equal(memdb__epoch_collect(&epochs, SIZE_MAX), 1);
+    memdb__epochs_deinit(&epochs);
+}
+
 typedef struct shared {
     memdb__epochs_t epochs;
     _Atomic(object_t *) current;
@@ -165,6 +197,7 @@ int main(void) {
         cmocka_unit_test(test_epoch_pinned_objects_live_until_unpinned),
         cmocka_unit_test(test_epoch_collect_keeps_to_its_limit_and_deinit_frees_the_rest),
         cmocka_unit_test(test_epoch_slots_are_bounded_and_come_back),
+        cmocka_unit_test(test_epoch_collector_that_was_delayed_sees_later_readers),
         cmocka_unit_test(test_epoch_threads_never_read_freed_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
