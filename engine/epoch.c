@@ -125,6 +125,11 @@ size_t memdb__epoch_collect(memdb__epochs_t *epochs, size_t limit) {
     return count;
 }
 
+bool memdb__epoch_pending(memdb__epochs_t *epochs) {
+    return atomic_load_explicit(&epochs->retired_count, memory_order_relaxed) !=
+           atomic_load_explicit(&epochs->freed_count, memory_order_relaxed); // a hint only
+}
+
 uint32_t memdb__epoch_readers(memdb__epochs_t *epochs, int64_t *oldest_out) {
     uint32_t readers = 0;
     int64_t oldest = MEMDB_TIME_NONE;

@@ -53,6 +53,8 @@ void memdb__epoch_retire(memdb__epochs_t *epochs, memdb__retired_t *node, void *
                          void (*destroy)(void *object));
 /// Free at most `limit` retired objects that no reader can see any more; returns how many.
 size_t memdb__epoch_collect(memdb__epochs_t *epochs, size_t limit);
+/// Whether anything retired is not freed yet: two loads.
+bool memdb__epoch_pending(memdb__epochs_t *epochs);
 /// Readers pinned now, and since when the oldest is (MEMDB_TIME_NONE: none).
 uint32_t memdb__epoch_readers(memdb__epochs_t *epochs, int64_t *oldest_out);
 

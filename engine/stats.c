@@ -14,7 +14,8 @@ static memdb_status_t add_size(void *context, const char *name, memdb_error_t *e
     (void)error;
     if (memdb__io()->stat_at(sum->directory, name, &about, 0) == 0 &&
         S_ISREG(about.st_mode)) { // it may be gone again
-        sum->bytes += (uint64_t)about.st_size;
+        // What it occupies: a log segment is a sparse file until it is used.
+        sum->bytes += (uint64_t)about.st_blocks * 512;
         sum->files++;
     }
     return MEMDB_OK;
@@ -95,8 +96,10 @@ static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_
     stats->merges = atomic_load_explicit(&db->merges, memory_order_relaxed);
     stats->views_retired = atomic_load_explicit(&db->epochs.retired_count, memory_order_relaxed);
     stats->views_reclaimed = atomic_load_explicit(&db->epochs.freed_count, memory_order_relaxed);
-    stats->snapshots =
-        memdb__epoch_readers(&db->epochs, &stats->oldest_snapshot_time) - 1; // without this one
+    stats->snapshots = memdb__epoch_readers(&db->epochs, &stats->oldest_snapshot_time) - 1;
+    if (stats->snapshots == 0) {
+        stats->oldest_snapshot_time = MEMDB_TIME_NONE;
+    } // without this one
     memdb_status_t status = memdb_space_list(snapshot, add_space, stats);
     status = status ? status : count_links(snapshot, &stats->links, error);
     status = status ? status : sum_directory(db, "log", &log_bytes, error);

@@ -50,6 +50,10 @@ void memdb_txn_abort(memdb_txn_t *txn) {
         txn->guards = next;
     }
     memdb__snapshot_deinit(&txn->snapshot);
+    // Writers give back what views held, a few at a time; readers never do.
+    if (memdb__epoch_pending(&txn->snapshot.db->epochs)) {
+        memdb__epoch_collect(&txn->snapshot.db->epochs, 4);
+    }
     memdb__run_release(txn->run);
     memdb__buffer_deinit(&txn->payload);
     memdb__buffer_deinit(&txn->record);

@@ -194,8 +194,9 @@ typedef struct memdb_stats {
     size_t size;
     uint64_t visible_lsn, durable_lsn, written_lsn, applied_lsn; ///< byte positions in the log
     uint64_t memories, spaces, links;
-    uint64_t log_bytes; ///< log above the base, to be replayed at the next opening
-    uint64_t segment_bytes, blob_bytes, catalog_bytes, file_bytes;
+    uint64_t log_bytes;     ///< log above the base, to be replayed at the next opening
+    uint64_t segment_bytes; ///< of the segments that are live
+    uint64_t blob_bytes, catalog_bytes, file_bytes; ///< what files occupy on the disk
     uint64_t segments, tiers, runs;
     uint64_t delta_bytes; ///< private memory of the delta of this process
     uint64_t commits, conflicts, batches, syncs, checkpoints, merges; ///< by this handle
