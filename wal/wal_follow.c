@@ -117,7 +117,7 @@ memdb_status_t memdb__wal_follow(memdb__wal_t *wal, uint64_t from, uint64_t to,
     memdb_status_t status = MEMDB_OK;
     while (position < to) {
         bool visited_failed = false;
-        uint64_t before = position, newest = wal->follow_newest;
+        uint64_t before = position, newest = newest_epoch(wal);
         status = follow_once(wal, &position, to, visit, context, &visited_failed, error);
         if (status == MEMDB_OK) {
             position = to;
@@ -133,6 +133,7 @@ memdb_status_t memdb__wal_follow(memdb__wal_t *wal, uint64_t from, uint64_t to,
             return memdb__fail(error, MEMDB_NOT_FOUND, "log: the cut has passed LSN %" PRIu64,
                                position);
         }
+        // The newest segment may have been left, cut and recycled in the midst of looking at it.
         if (position == before && newest == newest_epoch(wal)) {
             return status;
         }

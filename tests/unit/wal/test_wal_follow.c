@@ -184,6 +184,38 @@ static void test_wal_follow_finds_damage(void **state) {
     fixture_destroy(&f);
 }
 
+/// A segment in the middle of the chain is gone though the cut has not passed it. A follower that
+/// read only the one before it says so (and does not look for it for ever).
+static void test_wal_follow_tells_a_missing_segment(void **state) {
+    (void)state;
+    fixture_t f, slow;
+    seen_t seen = {0};
+    uint64_t position = 0, n = 0, end;
+    char second[32], path[128];
+    fixture_create(&f, 64 << 10);
+    fixture_open(&f, 0, false);
+    fixture_attach(&slow, &f);
+    memdb__frame_t first = append(&f, n++, true);
+    EXPECT_OK(&f, memdb__wal_follow(slow.wal, 0, first.end, see, &seen, &position, &f.error));
+    while (file_count(&f, ".log") < 3) { // the first is of the opening
+        append(&f, n++, true);
+    }
+    newest_name(&f, second);
+    while (file_count(&f, ".log") < 4) {
+        append(&f, n++, true);
+    }
+    snprintf(path, sizeof path, "%s/log/%s", f.path, second);
+    assert_int_equal(remove(path), 0);
+    for (int tries = 0; tries < 2; tries++) {
+        EXPECT(&slow, MEMDB_CORRUPT,
+               memdb__wal_follow(slow.wal, position, atomic_load(&f.control->written), see, &seen,
+                                 &end, &slow.error));
+        assert_non_null(strstr(slow.error.message, second));
+    }
+    fixture_close(&slow);
+    fixture_destroy(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wal_follow_reads_each_frame_as_it_comes),
@@ -191,6 +223,7 @@ int main(void) {
         cmocka_unit_test(test_wal_follow_hands_on_what_the_visitor_says),
         cmocka_unit_test(test_wal_cut_recycles_and_tells_followers_behind),
         cmocka_unit_test(test_wal_follow_finds_damage),
+        cmocka_unit_test(test_wal_follow_tells_a_missing_segment),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
