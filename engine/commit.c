@@ -127,6 +127,23 @@ static void fail_placed(memdb__request_t *from, const memdb_error_t *error) {
     }
 }
 
+/// memdb__wal_add writes a batch that the segment has no more room for; where that failed, only the
+/// request that asked for room was told. False: some request's frame is in no file.
+static bool fail_unwritten(memdb_t *db, memdb__request_t *first) {
+    // Relaxed: raised under the writer mutex, which is held.
+    uint64_t written = atomic_load_explicit(&db->control->written, memory_order_relaxed);
+    bool whole = true;
+    for (memdb__request_t *request = first; request; request = request->next) {
+        if (!request->status && request->end > written) {
+            request->status = memdb__fail(&request->error, MEMDB_IO,
+                                          "the log could not be written; close the database in "
+                                          "every process and open it again");
+            whole = false;
+        }
+    }
+    return whole;
+}
+
 static memdb__request_t *take_queue(memdb_t *db) {
     pthread_mutex_lock(&db->queue);
     memdb__request_t *first = db->first_request;
@@ -165,7 +182,8 @@ static memdb__request_t *write_batch(memdb_t *db) {
         fail_placed(unwritten, &error);
     }
     if (locked) {
-        if (!status) { // nothing lies between our last frame and the written LSN
+        if (!status && fail_unwritten(db, first)) {
+            // Nothing lies between our last frame and the written LSN.
             atomic_store_explicit(&db->position,
                                   atomic_load_explicit(&db->control->written, memory_order_relaxed),
                                   memory_order_release);

@@ -292,6 +292,11 @@ static memdb_status_t open_locked(memdb_t *db, memdb_error_t *error) {
         memdb__wal_options_t options = wal_options(db);
         status = memdb__wal_open(db->directory, &options, db->control, &db->wal, error);
     }
+    if (status) {
+        // Before the gate: who comes next must not take this failed opening for somebody who has
+        // the database open, and the control file of an earlier life for a living one.
+        memdb__lock_release(db->lock, MEMDB__LOCK_PRESENCE);
+    }
     memdb__lock_release(db->lock, MEMDB__LOCK_GATE);
     return status ? status
                   : memdb__blobs_open(db->directory, db->database_id, next_extent, db, false,
