@@ -55,12 +55,14 @@ static memdb_status_t read_frames(memdb__wal_walk_t *walk, uint64_t limit, memdb
 }
 
 /// The last segment ends without a whole frame at walk->end: tail or damage? `again_out`: it went
-/// on meanwhile.
-static memdb_status_t judge(memdb__wal_walk_t *walk, bool *again_out, memdb_error_t *error) {
+/// on meanwhile; `resume_out`: in this segment, where the reader stands (it still knows what its
+/// batch promised).
+static memdb_status_t judge(memdb__wal_walk_t *walk, bool *again_out, bool *resume_out,
+                            memdb_error_t *error) {
     memdb__wal_reader_t *r = &walk->reader;
     uint64_t torn_end = r->torn_end > r->position ? r->torn_end : 0, proof, written;
     bool marked = false;
-    *again_out = false;
+    *again_out = *resume_out = false;
     memdb_status_t status = memdb__wal_reader_search(r, &proof, &written, error);
     if (status == MEMDB_OK) {
         status = memdb__wal_segment_is_marked(r->log, &r->segment, &marked, error);
@@ -69,10 +71,14 @@ static memdb_status_t judge(memdb__wal_walk_t *walk, bool *again_out, memdb_erro
         return status;
     }
     if (proof != 0) {
+        // A second look, on a copy: the walk itself reads the frame.
         memdb__frame_t frame;
-        memdb__wal_reader_rewind(r);
-        status =
-            memdb__wal_reader_next(r, memdb__wal_header_limit(&r->segment.header), &frame, error);
+        memdb__wal_reader_t second = *r;
+        status = memdb__wal_reader_next(&second, memdb__wal_header_limit(&r->segment.header),
+                                        &frame, error);
+        r->buffer = second.buffer;
+        r->buffer_bytes = second.buffer_bytes;
+        r->buffered_bytes = 0;
         if (status == MEMDB_CORRUPT || status == MEMDB_DONE) {
             return memdb__fail(error, MEMDB_CORRUPT,
                                "%s at %" PRIu64 ": no whole frame at LSN %" PRIu64
@@ -80,7 +86,7 @@ static memdb_status_t judge(memdb__wal_walk_t *walk, bool *again_out, memdb_erro
                                r->segment.name, memdb__wal_segment_offset(&r->segment, r->next),
                                walk->end, proof);
         }
-        *again_out = status == MEMDB_OK;
+        *again_out = *resume_out = status == MEMDB_OK;
         return status;
     }
     if (marked) {
@@ -106,10 +112,12 @@ static memdb_status_t judge(memdb__wal_walk_t *walk, bool *again_out, memdb_erro
 
 static memdb_status_t walk_chain(memdb__wal_walk_t *walk, memdb__frame_fn visit, void *context,
                                  memdb_error_t *error) {
+    size_t index = 0;
+    bool resume = false;
     for (;;) {
-        size_t index;
-        memdb_status_t status = memdb__wal_list_find(&walk->list, walk->end, &index, error);
-        if (status == MEMDB_OK) {
+        memdb_status_t status =
+            resume ? MEMDB_OK : memdb__wal_list_find(&walk->list, walk->end, &index, error);
+        if (status == MEMDB_OK && !resume) {
             status = enter(walk, index, error);
         }
         if (status != MEMDB_OK) {
@@ -134,9 +142,10 @@ static memdb_status_t walk_chain(memdb__wal_walk_t *walk, memdb__frame_fn visit,
                                          "%s ends at LSN %" PRIu64 ", but %s follows LSN %" PRIu64,
                                          walk->reader.segment.name, walk->end, name, limit);
             }
+            resume = false;
             continue;
         }
-        status = judge(walk, &again, error);
+        status = judge(walk, &again, &resume, error);
         if (status != MEMDB_OK || !again) {
             return status;
         }
