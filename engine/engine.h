@@ -180,9 +180,6 @@ memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name
 memdb_status_t memdb__read_by_key(const memdb__sight_t *sight, memdb_space_t space,
                                   memdb_bytes_t key, uint64_t *id_out, memdb__record_t *record_out,
                                   uint64_t *version_out, memdb_error_t *error);
-/// Its id; 0: none.
-memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t key,
-                               uint64_t *id_out, memdb_error_t *error);
 /// A record as the public struct; blobs come from the snapshot's arena.
 memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id,
                                   const memdb__record_t *record, uint64_t version,

@@ -105,8 +105,9 @@ static memdb_status_t resolve(put_t *put, memdb_error_t *error) {
     const memdb_memory_t *in = put->in;
     uint64_t keyed = 0;
     if ((in->fields & MEMDB_FIELD_KEY) && in->key.size) {
-        memdb_status_t status = memdb__find_key(sight, put->space.space, in->key, &keyed, error);
-        if (status) {
+        memdb_status_t status = memdb__read_by_key(sight, put->space.space, in->key, &keyed,
+                                                   &put->old, &put->old_version, error);
+        if (status && status != MEMDB_NOT_FOUND) {
             return status;
         }
     }
@@ -118,6 +119,9 @@ static memdb_status_t resolve(put_t *put, memdb_error_t *error) {
     if (!put->id) {
         put->is_new = true;
         return lease_id(put->txn->snapshot.db, &put->id);
+    }
+    if (keyed) {
+        return MEMDB_OK; // its record was read along
     }
     memdb_status_t status = memdb__read_record(sight, put->id, &put->old, &put->old_version, error);
     if (status == MEMDB_NOT_FOUND || (!status && put->old.space != put->space.space)) {

@@ -95,16 +95,6 @@ memdb_status_t memdb__read_by_key(const memdb__sight_t *sight, memdb_space_t spa
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__find_key(const memdb__sight_t *sight, memdb_space_t space, memdb_bytes_t name,
-                               uint64_t *id_out, memdb_error_t *error) {
-    memdb__record_t record;
-    uint64_t version;
-    *id_out = 0;
-    memdb_status_t status =
-        memdb__read_by_key(sight, space, name, id_out, &record, &version, error);
-    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
-}
-
 static memdb_status_t lend_blobs(memdb_snapshot_t *snapshot, const memdb__record_t *record,
                                  memdb_memory_t *memory, memdb_error_t *error) {
     memdb_blob_t *blobs =
