@@ -340,12 +340,31 @@ static void test_handles_open_and_close_beside_writers(void **state) {
     assert_string_equal(get_text(fixture->db, space, "key59"), "key59");
 }
 
+static void test_close_waits_for_the_handles_own_checkpoint(void **state) {
+    fixture_t *fixture = *state;
+    // Each commit is above the limit that asks the background thread for a checkpoint.
+    memdb_options_t options = {.size = sizeof options,
+                               .flags = MEMDB_OPEN_CREATE,
+                               .durability = MEMDB_DURABILITY_OS,
+                               .checkpoint_log_bytes = 1};
+    for (int i = 0; i < 30; i++) {
+        memdb_t *db;
+        assert_int_equal(memdb_open(fixture->path, &options, &db, NULL), MEMDB_OK);
+        memdb_space_t space = space_of(db, "main");
+        put_text(db, space, "key", "text");
+        put_text(db, space, "key", "another");
+        assert_int_equal(memdb_close(db), MEMDB_OK);
+    }
+    assert_string_equal(get_text(fixture->db, space_of(fixture->db, "main"), "key"), "another");
+}
+
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_threads_on_one_handle),
         TEST(test_threads_on_two_handles),
         TEST(test_handles_open_and_close_beside_writers),
+        TEST(test_close_waits_for_the_handles_own_checkpoint),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
