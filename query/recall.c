@@ -188,6 +188,18 @@ static memdb_status_t search_space(memdb__recall_t *recall, memdb_result_t *resu
     if (status) {
         return status;
     }
+    // Only what is asked of: a run builds its lists when they are first needed (rule 13).
+    if (recall->words && !recall->word_sources) {
+        status = memdb__snapshot_words(recall->snapshot, &recall->word_sources,
+                                       &recall->word_source_count, error);
+    }
+    if (!status && recall->vector && !recall->vector_sources) {
+        status = memdb__snapshot_vectors(recall->snapshot, &recall->vector_sources,
+                                         &recall->vector_source_count, error);
+    }
+    if (status) {
+        return status;
+    }
     tally->words = tally->words || recall->use_words;
     tally->vector = tally->vector || recall->vector;
     tally->demands = tally->demands || recall->gate.matcher;
@@ -280,11 +292,6 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
         recall->capacity = MEMDB__RECALL_CANDIDATES; // coverage, fusion and trace reorder them
     }
     set_weights(recall);
-    status = memdb__snapshot_words(recall->snapshot, &recall->word_sources,
-                                   &recall->word_source_count, error);
-    status = status ? status
-                    : memdb__snapshot_vectors(recall->snapshot, &recall->vector_sources,
-                                              &recall->vector_source_count, error);
     for (size_t i = 0; !status && i < query->space_count; i++) {
         if (!named_before(query, i)) {
             status = recall_space(recall, query->spaces[i], result, tally, error);
