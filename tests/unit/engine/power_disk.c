@@ -4,7 +4,7 @@
 // is gone, so a file loses its number here when it is unlinked or replaced, and when a file outside
 // of the database turns up with it; what a durable entry still names stays as it was at that
 // moment.
-#include "power_disk.h"
+#include "tests/unit/engine/power_disk.h"
 
 #include "tests/lib/database.h"
 

@@ -5,8 +5,8 @@
 // before it, and every one that was acknowledged at full, with all before it, is there; verify is
 // content, and the database goes on. Not covered: a cut in LMDB's own commit, whose writes the seam
 // does not see. The same seed replays the run (MEMDB_SEED).
-#include "power_disk.h"
 #include "tests/lib/database.h"
+#include "tests/unit/engine/power_disk.h"
 
 #include <inttypes.h>
 #include <stdio.h>
