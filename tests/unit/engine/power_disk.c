@@ -352,8 +352,7 @@ void power_disk_watch(const char *path, void (*hook)(void *context), void *conte
     memdb__io_install(&table);
 }
 
-void power_disk_forget(void) {
-    memdb__io_install(NULL);
+static void forget_nodes(void) {
     while (disk.nodes) {
         node_t *node = disk.nodes;
         disk.nodes = node->next;
@@ -366,6 +365,11 @@ void power_disk_forget(void) {
         free(node->moves);
         free(node);
     }
+}
+
+void power_disk_forget(void) {
+    memdb__io_install(NULL);
+    forget_nodes();
 }
 
 void power_disk_lie(power_lie_t lie) {
@@ -437,6 +441,43 @@ static void copy_folder(const char *from, const char *to) {
         }
     }
     closedir(folder);
+}
+
+static void adopt_bytes(node_t *node, const char *path, size_t size) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    require(fd >= 0, path);
+    resize(&node->bytes, &node->size, size);
+    require(size == 0 || pread(fd, node->bytes, size, 0) == (ssize_t)size, path);
+    close(fd);
+}
+
+static node_t *adopt_node(const char *path) {
+    struct stat about;
+    require(stat(path, &about) == 0, path);
+    node_t *node = add_node(&about);
+    if (!node->directory) {
+        adopt_bytes(node, path, (size_t)about.st_size);
+        return node;
+    }
+    DIR *folder = opendir(path);
+    require(folder, path);
+    for (struct dirent *at; (at = readdir(folder));) {
+        char inner[700];
+        snprintf(inner, sizeof inner, "%s/%s", path, at->d_name);
+        if (at->d_name[0] != '.') {
+            entry_t entry = {.node = adopt_node(inner)};
+            snprintf(entry.name, sizeof entry.name, "%.63s", at->d_name);
+            apply_move(&node->entries, &node->entry_count, &entry);
+        }
+    }
+    closedir(folder);
+    return node;
+}
+
+void power_disk_adopt(const char *path) {
+    forget_nodes();
+    snprintf(disk.path, sizeof disk.path, "%s", path);
+    disk.root = adopt_node(path);
 }
 
 static void build_node(const node_t *node, const char *path) {

@@ -29,6 +29,9 @@ void power_disk_lie(power_lie_t lie);
 void power_disk_forget(void);
 /// The directory that a power cut now could leave, at the new directory `path`.
 void power_disk_build(const char *path);
+/// The power came back: go on with the directory at `path`, all of which the disk has. The database
+/// that was watched must be closed.
+void power_disk_adopt(const char *path);
 /// While the table is installed the kernel names another boot for each number; 0 at first.
 void power_disk_boot(unsigned number);
 

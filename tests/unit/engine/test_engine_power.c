@@ -16,7 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STATES 150
+#define STATES 150        // cuts of a run
+#define STATES_LYING 2000 // at most, until a planted fault is found
 #define MOST_TEXT 20000
 #define QUEUE 16
 
@@ -31,10 +32,11 @@ typedef struct run {
     char path[256];
     memdb_t *db;
     memdb_space_t space;
-    bool cuts; // the database is there: cut from now on
-    int promised, attempted;
-    int states, losses;   // checked; in which something was wrong
-    state_t queue[QUEUE]; // built inside of a call, checked after it
+    unsigned boot, lives; // power cuts that the run itself went through
+    bool cuts;            // the database is there: cut from now on
+    int promised, attempted, transactions;
+    int most, states, losses; // checked; in which something was wrong
+    state_t queue[QUEUE];     // built inside of a call, checked after it
     int queued;
     char first_loss[700];
 } run_t;
@@ -166,7 +168,7 @@ static bool count_transactions(memdb_t *db, const state_t *state, memdb_space_t 
     if (status) {
         right = wrong(finding, db, status, "space", 0);
     }
-    for (int number = 0; number < state->attempted && right; number++) {
+    for (int number = 0; number < state->attempted + QUEUE && right; number++) {
         int found;
         status = read_transaction(snapshot, *space, number, &found);
         if (status) {
@@ -175,7 +177,7 @@ static bool count_transactions(memdb_t *db, const state_t *state, memdb_space_t 
             right = wrong(finding, db, status, "half of transaction", number);
         } else if (found == 0 && number < state->promised) {
             right = wrong(finding, db, status, "loss of transaction", number);
-        } else if (found != 0 && ended) {
+        } else if (found != 0 && (ended || number >= state->attempted)) {
             right = wrong(finding, db, status, "a gap before transaction", number);
         }
         ended |= found == 0;
@@ -235,7 +237,7 @@ static bool check_state(const state_t *state, finding_t *finding) {
 // ------------------------------------------------------------------------------ cuts
 
 static void cut(run_t *run) {
-    if (!run->cuts || run->queued == QUEUE || run->states + run->queued >= STATES) {
+    if (!run->cuts || run->queued == QUEUE || run->states + run->queued >= run->most) {
         return;
     }
     state_t *state = &run->queue[run->queued];
@@ -254,12 +256,11 @@ static void perhaps_cut(void *context) {
 
 /// Outside of all calls, since openings take locks of the process.
 static void check_queue(run_t *run) {
-    static unsigned boot;
     bool cuts = run->cuts;
     run->cuts = false;
     for (int i = 0; i < run->queued; i++) {
         finding_t finding = {{0}};
-        power_disk_boot(++boot);
+        power_disk_boot(UINT32_MAX - run->boot); // another one than the run's
         if (!check_state(&run->queue[i], &finding) && run->losses++ == 0) {
             snprintf(run->first_loss, sizeof run->first_loss, "cut %d: %.650s", run->states,
                      finding.what);
@@ -267,7 +268,7 @@ static void check_queue(run_t *run) {
         remove_tree(run->queue[i].path);
         run->states++;
     }
-    power_disk_boot(0);
+    power_disk_boot(run->boot);
     run->queued = 0;
     run->cuts = cuts;
 }
@@ -289,6 +290,7 @@ static void step(run_t *run) {
                                                 MEMDB_DURABILITY_OS, MEMDB_DURABILITY_NONE};
     memdb_durability_t level = levels[power_random(4)];
     int number = run->attempted++;
+    run->transactions++;
     must(run->db, put_transaction(run->db, run->space, number, level));
     if (level == MEMDB_DURABILITY_FULL) {
         run->promised = number + 1; // with all before it
@@ -298,10 +300,35 @@ static void step(run_t *run) {
     }
 }
 
+/// The run itself loses its power, and goes on with what is left; the opening may be cut again.
+/// What is found after it stays.
+static void lose_power(run_t *run, memdb_durability_t durability) {
+    char path[256];
+    int count = 0;
+    finding_t finding = {{0}};
+    snprintf(path, sizeof path, "%s/life%u", root, ++run->lives);
+    power_disk_build(path);
+    run->cuts = false;
+    must(run->db, memdb_close(run->db));
+    remove_tree(run->path);
+    snprintf(run->path, sizeof run->path, "%s", path);
+    power_disk_adopt(path);
+    power_disk_boot(++run->boot);
+    run->cuts = true;
+    open_run(run, durability);
+    check_queue(run);
+    state_t now = {.promised = run->promised, .attempted = run->attempted};
+    if (!count_transactions(run->db, &now, &run->space, &count, &finding) && run->losses++ == 0) {
+        snprintf(run->first_loss, sizeof run->first_loss, "life %u: %.650s", run->lives,
+                 finding.what);
+    }
+    run->promised = run->attempted = count;
+}
+
 /// Transactions, checkpoints and reopenings until enough cuts are checked, or one shows a loss.
 static void run_cuts(run_t *run, power_lie_t lie, memdb_durability_t durability) {
     const char *parent = getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp";
-    *run = (run_t){0};
+    *run = (run_t){.most = lie == POWER_HONEST ? STATES : STATES_LYING};
     snprintf(root, sizeof root, "%s/memdb-power-XXXXXX", parent);
     assert_non_null(mkdtemp(root));
     snprintf(run->path, sizeof run->path, "%s/db", root);
@@ -311,7 +338,7 @@ static void run_cuts(run_t *run, power_lie_t lie, memdb_durability_t durability)
     must(run->db, memdb_sync(run->db));
     power_disk_lie(lie);
     run->cuts = true;
-    while (run->states < STATES && run->losses == 0) {
+    while (run->states < run->most && run->losses == 0) {
         step(run);
         check_queue(run);
         if (power_random(12) == 0) {
@@ -324,6 +351,9 @@ static void run_cuts(run_t *run, power_lie_t lie, memdb_durability_t durability)
             must(run->db, memdb_close(run->db));
             open_run(run, durability);
             check_queue(run);
+        }
+        if (lie == POWER_HONEST && run->losses == 0 && power_random(15) == 0) {
+            lose_power(run, durability);
         }
     }
     must(run->db, memdb_close(run->db));
@@ -340,8 +370,8 @@ static void test_power_cuts_lose_nothing_acknowledged_at_full(void **state) {
         if (run.losses) {
             fail_msg("%s", run.first_loss);
         }
-        printf("%d cuts over %d transactions in a database of level %s\n", run.states,
-               run.attempted, i ? "os" : "full");
+        printf("%d cuts over %d transactions and %u lives in a database of level %s\n", run.states,
+               run.transactions, run.lives + 1, i ? "os" : "full");
     }
 }
 
