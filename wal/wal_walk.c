@@ -126,8 +126,18 @@ static memdb_status_t walk_chain(memdb__wal_walk_t *walk, memdb__frame_fn visit,
         const memdb__wal_header_t *header = &walk->list.segments[index].header;
         size_t next = memdb__wal_list_next(&walk->list, index);
         bool last = next == walk->list.count, stopped = false, again = false;
-        uint64_t limit =
-            last ? memdb__wal_header_limit(header) : walk->list.segments[next].header.previous_end;
+        uint64_t limit = memdb__wal_header_limit(header);
+        if (!last) {
+            uint64_t follows = walk->list.segments[next].header.previous_end;
+            if (follows > limit) { // no frame lies in a segment's last block: its mark is there
+                return memdb__fail(error, MEMDB_CORRUPT,
+                                   "%016" PRIx64 ".log follows LSN %" PRIu64 ", but %016" PRIx64
+                                   ".log ends at %" PRIu64,
+                                   walk->list.segments[next].header.epoch, follows, header->epoch,
+                                   limit);
+            }
+            limit = follows;
+        }
         status = read_frames(walk, limit, visit, context, &stopped, error);
         if (status != MEMDB_DONE && !stopped) {
             return status;

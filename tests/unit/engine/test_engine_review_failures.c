@@ -47,7 +47,8 @@ static int restore(void **state) {
 
 // ------------------------------------------------------------------------------ a failed write
 
-static _Atomic int phase; // 1: hold the next write of the log; 2: it waits; 3: go on, the next fails
+static _Atomic int
+    phase; // 1: hold the next write of the log; 2: it waits; 3: go on, the next fails
 
 static ssize_t held_write(int fd, const void *buffer, size_t size, off_t offset) {
     if (!descriptor_is(fd, ".log")) {
@@ -104,7 +105,8 @@ static memdb__request_t *start(pthread_t *thread, put_t *put, const memdb__reque
 static void test_commits_whose_batch_was_not_written_are_told(void **state) {
     fixture_t *fixture = *state;
     fixture_close(fixture);
-    strcat(fixture->path, "-os"); // a new database, whose durability is `os`
+    size_t size = strlen(fixture->path); // a new database, whose durability is `os`
+    snprintf(fixture->path + size, sizeof fixture->path - size, "-os");
     fixture_open(fixture, (memdb_options_t){.no_background = true,
                                             .durability = MEMDB_DURABILITY_OS,
                                             .checkpoint_log_bytes = 512u << 20});
