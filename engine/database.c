@@ -259,7 +259,14 @@ static memdb_status_t open_read_only(memdb_t *db, memdb_error_t *error) {
     if (status) {
         return status;
     }
-    status = read_base_and_log(db, error);
+    // Nor an opening that recovers: it unlinks dead segments of the log, and makes LMDB's lock file
+    // anew. The gate is taken last here, for a checkpoint may take long and openings should not
+    // wait for it; who holds the gate never waits for a checkpoint.
+    status = memdb__lock_acquire(db->lock, MEMDB__LOCK_GATE, MEMDB__LOCK_SHARED, true, error);
+    if (!status) {
+        status = read_base_and_log(db, error);
+        memdb__lock_release(db->lock, MEMDB__LOCK_GATE);
+    }
     memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);
     return status ? status
                   : memdb__blobs_open(db->directory, db->database_id, NULL, NULL, true, &db->blobs,

@@ -200,8 +200,8 @@ memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot,
 memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot,
                                        memdb__vector_source_t **sources_out, size_t *count_out,
                                        memdb_error_t *error);
-/// The visible version for searches in lists: everything, for a transaction; else the snapshot's
-/// LSN.
+/// The visible version for searches in lists: the snapshot's LSN. (A transaction's own list is a
+/// source that counts whole.)
 uint64_t memdb__snapshot_visible(const memdb_snapshot_t *snapshot);
 
 /// Context of the live callbacks below. Damage met on the way is kept in `error` and ends in "not

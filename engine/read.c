@@ -147,7 +147,7 @@ memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id,
 // ------------------------------------------------------------------------------ for recall
 
 uint64_t memdb__snapshot_visible(const memdb_snapshot_t *snapshot) {
-    return snapshot->sight.own ? UINT64_MAX : snapshot->sight.visible;
+    return snapshot->sight.visible;
 }
 
 memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot,
@@ -169,7 +169,7 @@ memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot,
             memdb__run_words(sight->view->runs[i], sight->visible, &sources[count++].list, error);
     }
     if (!status && sight->own) {
-        sources[count] = (memdb__words_source_t){0};
+        sources[count] = (memdb__words_source_t){.whole = true};
         status =
             memdb__run_words((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list, error);
     }
@@ -197,7 +197,7 @@ memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot,
             memdb__run_vectors(sight->view->runs[i], sight->visible, &sources[count++].list, error);
     }
     if (!status && sight->own) {
-        sources[count] = (memdb__vector_source_t){0};
+        sources[count] = (memdb__vector_source_t){.whole = true};
         status = memdb__run_vectors((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list,
                                     error);
     }

@@ -59,10 +59,12 @@ memdb_status_t memdb__vector_segment_verify(memdb__vector_segment_t *segment, me
 typedef bool (*memdb__row_live_fn)(void *context, memdb_space_t space, uint64_t id,
                                    uint64_t version);
 
-/// One source; exactly one of the pointers is set.
+/// One source; exactly one of the pointers is set. A list counts only up to the query's `visible`
+/// version, or `whole` (the own writes of a transaction).
 typedef struct memdb__vector_source {
     memdb__vector_list_t *list;
     memdb__vector_segment_t *segment;
+    bool whole;
 } memdb__vector_source_t;
 
 /// Write one segment from lists and segments (oldest first): live rows of live spaces, by space,

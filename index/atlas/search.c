@@ -132,6 +132,12 @@ static memdb_status_t find_part(const memdb__vector_search_t *search,
     return MEMDB_OK;
 }
 
+/// The version up to which a list counts.
+static uint64_t visible_in(const memdb__vector_search_t *search,
+                           const memdb__vector_source_t *source) {
+    return source->whole ? UINT64_MAX : search->visible;
+}
+
 static memdb_status_t scan_source(scan_t *scan, const memdb__vector_source_t *source,
                                   memdb_error_t *error) {
     part_t part = {0};
@@ -142,7 +148,7 @@ static memdb_status_t scan_source(scan_t *scan, const memdb__vector_source_t *so
         if (status == MEMDB_OK)
             scan_rows(scan, &rows);
     } else if (status == MEMDB_OK && part.listed) {
-        size_t count = memdb__list_space_count(part.listed, scan->search->visible);
+        size_t count = memdb__list_space_count(part.listed, visible_in(scan->search, source));
         for (size_t row = 0; row < count; row += rows.count) {
             rows = memdb__list_space_rows(part.listed, row, count);
             scan_rows(scan, &rows);
@@ -162,7 +168,8 @@ static memdb_status_t count_rows(const memdb__vector_search_t *search, size_t *c
         if (status != MEMDB_OK)
             return status;
         if (part.listed)
-            count += memdb__list_space_count(part.listed, search->visible);
+            count += memdb__list_space_count(part.listed,
+                                             visible_in(search, &search->sources[i]));
         if (part.kept)
             count += (size_t)part.kept->count;
     }
@@ -218,7 +225,7 @@ static memdb_status_t find_row(const memdb__vector_search_t *search, uint64_t id
         }
         if (status != MEMDB_OK)
             return status;
-        if (part.listed && version <= search->visible &&
+        if (part.listed && version <= visible_in(search, source) &&
             memdb__list_space_find(part.listed, id, version, row_out))
             return MEMDB_OK;
     }

@@ -80,10 +80,11 @@ memdb_status_t memdb__words_segment_verify(memdb__words_segment_t *segment, memd
 typedef bool (*memdb__live_fn)(void *context, memdb_space_t space, uint64_t id, uint64_t version);
 
 /// One source of words; exactly one of the pointers is set. A list counts only up to the query's
-/// `visible` version.
+/// `visible` version, or `whole` (the own writes of a transaction).
 typedef struct memdb__words_source {
     memdb__words_list_t *list;
     memdb__words_segment_t *segment;
+    bool whole;
 } memdb__words_source_t;
 
 /// Write one segment from lists and segments (oldest first): documents that are live; per space and

@@ -82,7 +82,8 @@ static memdb_status_t find_spaces(memdb__search_t *search, memdb_error_t *error)
                                            .segment = asked->sources[i].segment};
         bool found;
         if (source->list) {
-            memdb__list_view(source->list, asked->space, asked->visible, &source->view);
+            memdb__list_view(source->list, asked->space,
+                             asked->sources[i].whole ? UINT64_MAX : asked->visible, &source->view);
             found = source->view.space != NULL;
             source->documents = source->view.documents;
             search->net_documents = add_wrapping(search->net_documents, source->view.net_documents);

@@ -216,7 +216,8 @@ memdb_status_t memdb__words_totals(const memdb__words_search_t *asked,
         const memdb__words_source_t *source = &asked->sources[i];
         if (source->list) {
             memdb__list_view_t view;
-            memdb__list_view(source->list, asked->space, asked->visible, &view);
+            memdb__list_view(source->list, asked->space,
+                             source->whole ? UINT64_MAX : asked->visible, &view);
             documents += view.net_documents;
             tokens += view.net_tokens;
             continue;

@@ -115,8 +115,8 @@ static void merge(world_t *world) {
     memdb__words_source_t sources[SOURCES_LIMIT];
     uint64_t last = 0;
     for (size_t i = from; i < end; i++) {
-        sources[i - from] =
-            (memdb__words_source_t){world->sources[i].list, world->sources[i].segment};
+        sources[i - from] = (memdb__words_source_t){.list = world->sources[i].list,
+                                                    .segment = world->sources[i].segment};
         last = world->sources[i].last > last ? world->sources[i].last : last;
     }
     memdb_error_t error;
@@ -193,7 +193,8 @@ static void ask(world_t *world) {
     uint64_t span = world->version - world->folded + 1, documents, tokens;
     world->asked_at = world->folded + random_next(&world->seed) % span;
     for (size_t i = 0; i < world->source_count; i++) {
-        sources[i] = (memdb__words_source_t){world->sources[i].list, world->sources[i].segment};
+        sources[i] = (memdb__words_source_t){.list = world->sources[i].list,
+                                             .segment = world->sources[i].segment};
     }
     const memdb__words_parameters_t tuned = {1.6, 0.3, 1.25};
     const memdb__words_parameters_t *given = random_next(&world->seed) % 2 ? &tuned : NULL;
