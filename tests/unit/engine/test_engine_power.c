@@ -1,10 +1,11 @@
 // Power cuts, simulated behind the I/O seam (power_disk.h): at random moments, in the midst of
 // commits, checkpoints, openings and between them, build the directory that a power cut could
-// leave, and open it under another boot. Transaction n puts the keys "n.0".."n.2" (1 to 3 memories,
-// by n). In what is found there each transaction is whole or absent, none is there without all
-// before it, and every one that was acknowledged at full, with all before it, is there; verify is
-// content, and the database goes on. Not covered: a cut in LMDB's own commit, whose writes the seam
-// does not see. The same seed replays the run (MEMDB_SEED).
+// leave, and open it under another boot; now and then the run itself goes on with one. Transaction
+// n puts the keys "cn.0".."cn.2" (1 to 3 memories, by n). In what is found after a cut each
+// transaction is whole or absent, none is there without all before it, and every one that was
+// acknowledged at full, with all before it, is there; verify is content, and the database goes on.
+// Not covered: a cut in LMDB's own commit, whose writes the seam does not see. The same seed
+// replays the run (MEMDB_SEED).
 #include "tests/lib/database.h"
 #include "tests/unit/engine/power_disk.h"
 
