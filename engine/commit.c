@@ -7,10 +7,13 @@
 // mutex, syncs if anybody asked for it, and wakes the others. Whoever came meanwhile is led by the
 // next in line. Applying before the write is safe: nobody sees an LSN that is not written (or
 // durable), and a failed write fails the database.
+#include "base/io.h"
 #include "engine/engine.h"
 
 #include <errno.h>
 #include <time.h>
+
+#define GATHER_NS 500000 // no leader waits longer for others
 
 // ------------------------------------------------------------------------------ conflicts
 
@@ -144,16 +147,32 @@ static bool fail_unwritten(memdb_t *db, memdb__request_t *first) {
     return whole;
 }
 
-static memdb__request_t *take_queue(memdb_t *db) {
+/// Take all requests that wait.
+static memdb__request_t *take_queue(memdb_t *db, uint32_t *count_out) {
     pthread_mutex_lock(&db->queue);
     memdb__request_t *first = db->first_request;
+    *count_out = db->queued;
     db->first_request = db->last_request = NULL;
+    db->queued = 0;
     pthread_mutex_unlock(&db->queue);
     return first;
 }
 
+/// Write what has a place. Where all of it must be durable, it is written through.
+static memdb_status_t write_placed(memdb_t *db, const memdb__request_t *first,
+                                   memdb_error_t *error) {
+    while (first && first->durability == MEMDB_DURABILITY_FULL) {
+        first = first->next;
+    }
+    uint64_t began = memdb__monotonic_ns();
+    memdb_status_t status =
+        first ? memdb__wal_write(db->wal, error) : memdb__wal_write_through(db->wal, error);
+    db->last_write_ns = memdb__monotonic_ns() - began;
+    return status;
+}
+
 /// Under the writer mutex: check, place, apply and write all requests that wait.
-static memdb__request_t *write_batch(memdb_t *db) {
+static memdb__request_t *write_batch(memdb_t *db, uint32_t *count_out) {
     memdb_error_t error = {0};
     memdb_status_t status = memdb__wal_lock(db->wal, &error);
     bool locked = status == MEMDB_OK;
@@ -162,7 +181,7 @@ static memdb__request_t *write_batch(memdb_t *db) {
         uint64_t written = atomic_load_explicit(&db->control->written, memory_order_acquire);
         status = memdb__follow_locked(db, written, &error);
     }
-    memdb__request_t *first = take_queue(db), *unwritten = first;
+    memdb__request_t *first = take_queue(db, count_out), *unwritten = first;
     for (memdb__request_t *request = first; request; request = request->next) {
         if (status) {
             request->status = status;
@@ -178,7 +197,7 @@ static memdb__request_t *write_batch(memdb_t *db) {
             unwritten = request->next;
         }
     }
-    if (locked && !status && (status = memdb__wal_write(db->wal, &error))) {
+    if (locked && !status && (status = write_placed(db, unwritten, &error))) {
         fail_placed(unwritten, &error);
     }
     if (locked) {
@@ -194,10 +213,10 @@ static memdb__request_t *write_batch(memdb_t *db) {
     return first;
 }
 
-/// Sync as far as any request of the batch needs it.
-static void sync_batch(memdb_t *db, memdb__request_t *first) {
+/// How far the log must be synced before the batch may be told.
+static uint64_t needed_sync(memdb_t *db, const memdb__request_t *first, uint64_t *end_out) {
     uint64_t needed = 0, end = 0;
-    for (memdb__request_t *request = first; request; request = request->next) {
+    for (const memdb__request_t *request = first; request; request = request->next) {
         if (!request->status && request->durability == MEMDB_DURABILITY_FULL &&
             request->end > needed) {
             needed = request->end;
@@ -207,27 +226,60 @@ static void sync_batch(memdb_t *db, memdb__request_t *first) {
                      : needed; // rule 6: what it met becomes durable before it is told
         end = !request->status && request->end > end ? request->end : end;
     }
-    memdb_error_t error = {0};
     bool lesser = end > needed && db->database_durability == MEMDB_DURABILITY_FULL;
     if (lesser && db->options.no_background) {
         needed = end; // nobody else would keep the bound of rule 6
     }
+    *end_out = end;
+    return needed;
+}
+
+/// Sync as far as any request of the batch needs it.
+static void sync_batch(memdb_t *db, memdb__request_t *first) {
+    uint64_t end, needed = needed_sync(db, first, &end);
+    memdb_error_t error = {0};
+    uint64_t began = memdb__monotonic_ns();
     if (needed && memdb__wal_sync(db->wal, needed, &error)) {
         fail_placed(first, &error);
         return;
     }
+    db->last_write_ns = needed ? db->last_write_ns + memdb__monotonic_ns() - began : 0;
     if (end) {
         memdb__raise(&db->acknowledged, end);
     }
-    if (lesser && !db->options.no_background) {
+    if (end > needed && db->database_durability == MEMDB_DURABILITY_FULL) {
         memdb__background_sync(db);
     }
 }
 
+/// Wait, a fraction of what a sync costs, for those who will probably commit too.
+static void gather(memdb_t *db) {
+    uint64_t wait_ns = db->last_write_ns / 2;
+    wait_ns = wait_ns < GATHER_NS ? wait_ns : GATHER_NS;
+    pthread_mutex_lock(&db->queue);
+    if (db->queued < db->expected && wait_ns) {
+        struct timespec deadline;
+        clock_gettime(CLOCK_MONOTONIC, &deadline);
+        deadline.tv_nsec += (long)wait_ns;
+        deadline.tv_sec += deadline.tv_nsec / 1000000000;
+        deadline.tv_nsec %= 1000000000;
+        db->gathering = true;
+        while (db->queued < db->expected &&
+               pthread_cond_timedwait(&db->gathered, &db->queue, &deadline) != ETIMEDOUT) {
+        }
+        db->gathering = false;
+    }
+    pthread_mutex_unlock(&db->queue);
+}
+
 static void lead(memdb_t *db) {
-    memdb__request_t *first = write_batch(db);
+    uint32_t count;
+    gather(db);
+    memdb__request_t *first = write_batch(db, &count);
     sync_batch(db, first);
     pthread_mutex_lock(&db->queue);
+    // Whoever waits now is not among those who are told below.
+    db->expected = count + db->queued;
     if (db->first_request) {
         sem_post(&db->first_request->wake); // the next leader: not done, so it leads
     } else {
@@ -260,6 +312,9 @@ memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error
         db->first_request = request;
     }
     db->last_request = request;
+    if (++db->queued >= db->expected && db->gathering) {
+        pthread_cond_signal(&db->gathered);
+    }
     bool leads = !db->leading;
     db->leading = true;
     pthread_mutex_unlock(&db->queue);

@@ -338,6 +338,7 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&db->thread_wake, &attributes);
     pthread_cond_init(&db->thread_done, &attributes);
+    pthread_cond_init(&db->gathered, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -368,6 +369,7 @@ static void destroy(memdb_t *db) {
     if (!forked) {
         pthread_cond_destroy(&db->thread_wake);
         pthread_cond_destroy(&db->thread_done);
+        pthread_cond_destroy(&db->gathered);
     }
     memdb__free(db->path);
     memdb__free(db);

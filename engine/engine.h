@@ -76,7 +76,11 @@ struct memdb {
     // Committing.
     pthread_mutex_t queue;
     memdb__request_t *first_request, *last_request;
-    bool leading; // some thread is the leader
+    uint32_t queued;         // requests in the queue
+    bool leading, gathering; // some thread is the leader; it waits for more requests
+    pthread_cond_t gathered; // as many as expected are there
+    uint32_t expected;       // requests that the next batch will probably have
+    uint64_t last_write_ns;  // how long the last write and sync took; the leader's
     pthread_mutex_t lease;
     uint64_t lease_next, lease_end;
 

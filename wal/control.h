@@ -37,6 +37,7 @@ typedef struct memdb__control {
     _Atomic uint64_t next_epoch;           // never used before
     _Atomic int64_t last_commit_time;      // microseconds
     _Atomic uint64_t repair_needed;        // not 0: a writer died, and the log was not ended yet
+    _Atomic uint64_t last_writer;          // number of the handle that wrote the last batch
 
     // Holder of the sync mutex.
     _Alignas(64) _Atomic uint64_t durable; // LSN: all below survives power loss
@@ -49,6 +50,7 @@ typedef struct memdb__control {
     _Atomic uint64_t next_segment_id;      // of segment and extent files
     _Alignas(64) _Atomic uint64_t next_id; // of memories; leased in ranges
     _Atomic uint64_t next_space;           // of spaces
+    _Atomic uint64_t next_writer;          // of handles: nothing but their inequality counts
 
     _Alignas(64) _Atomic uint64_t failed; // not 0: a write or a sync failed; the status
 } memdb__control_t;

@@ -23,6 +23,10 @@ memdb_status_t memdb__wal_open(int directory, const memdb__wal_options_t *option
     }
     wal->control = control;
     wal->writer.segment.fd = -1;
+    wal->writer.through = -1;
+    // Relaxed: unique is all it needs. From 1: a new control file names no writer.
+    wal->writer.number =
+        1 + atomic_fetch_add_explicit(&control->next_writer, 1, memory_order_relaxed);
     wal->synced.fd = -1;
     memdb__wal_reader_init(&wal->follow, &wal->log);
     if (options->backend == MEMDB_IO_URING) {

@@ -122,6 +122,11 @@ size_t memdb__wal_batch_bytes(const memdb__wal_t *wal);
 /// Write the batch (pwrite or io_uring) and raise control->written to its end. An empty batch does
 /// nothing. A failure sets control->failed; it is never retried.
 memdb_status_t memdb__wal_write(memdb__wal_t *wal, memdb_error_t *error);
+/// The same, and durable by the same write (O_DIRECT|O_DSYNC): one trip to the device instead of
+/// two, but nobody can join it. For a writer that nobody writes beside: it falls back to a plain
+/// write where the batch before was another handle's, something below is not durable yet, or the
+/// file system cannot. The caller syncs as always, which finds nothing to do after a write through.
+memdb_status_t memdb__wal_write_through(memdb__wal_t *wal, memdb_error_t *error);
 
 // --- any thread, no lock held
 

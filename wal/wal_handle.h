@@ -16,6 +16,10 @@ typedef struct memdb__wal_writer {
     size_t used; // 0: no frame yet
     uint32_t frames;
     int64_t last_commit_time;
+    uint64_t number;     // of this handle, in control->last_writer
+    uint32_t streak;     // batches since another handle wrote one
+    int through;         // the segment once more, O_DIRECT|O_DSYNC; -1: not open
+    bool cannot_through; // the file system refuses O_DIRECT
 } memdb__wal_writer_t;
 
 struct memdb__wal {

@@ -11,10 +11,12 @@
 #include "wal/wal_handle.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
 #define KEPT_BATCH_BYTES (8u << 20) // a larger batch buffer is given back after its write
+#define STREAK_ALONE 2              // batches in a row after which a writer is taken to be alone
 
 memdb_status_t memdb__wal_fail_database(memdb__control_t *control, memdb_status_t status) {
     uint64_t none = 0;
@@ -36,22 +38,31 @@ memdb_status_t memdb__wal_check_failed(const memdb__control_t *control, memdb_er
                        memdb_status_name((memdb_status_t)failed));
 }
 
+static void close_segment(memdb__wal_writer_t *w) {
+    memdb__io_close(w->through);
+    w->through = -1;
+    memdb__wal_segment_close(&w->segment);
+}
+
 void memdb__wal_writer_deinit(memdb__wal_t *wal) {
-    memdb__wal_segment_close(&wal->writer.segment);
+    close_segment(&wal->writer);
     memdb__free(wal->writer.allocation);
 }
 
 memdb_status_t memdb__wal_writer_attach(memdb__wal_t *wal, memdb_error_t *error) {
     memdb__wal_writer_t *w = &wal->writer;
-    // Relaxed: all three are written under the writer mutex, which is held.
+    // Relaxed: all of these are written under the writer mutex, which is held.
     uint64_t epoch = atomic_load_explicit(&wal->control->segment_epoch, memory_order_relaxed);
     uint64_t written = atomic_load_explicit(&wal->control->written, memory_order_relaxed);
     w->last_commit_time =
         atomic_load_explicit(&wal->control->last_commit_time, memory_order_relaxed);
     w->used = 0;
     w->frames = 0;
+    if (atomic_load_explicit(&wal->control->last_writer, memory_order_relaxed) != w->number) {
+        w->streak = 0;
+    }
     if (w->segment.fd < 0 || w->segment.header.epoch != epoch) {
-        memdb__wal_segment_close(&w->segment);
+        close_segment(w);
         memdb_status_t status = memdb__wal_segment_open(&wal->log, epoch, true, &w->segment, error);
         if (status != MEMDB_OK) {
             return status == MEMDB_NOT_FOUND
@@ -165,7 +176,7 @@ static memdb_status_t switch_segment(memdb__wal_t *wal, uint64_t bytes, memdb_er
     if (status != MEMDB_OK) {
         return memdb__wal_fail_database(control, status);
     }
-    memdb__wal_segment_close(&w->segment);
+    close_segment(w);
     w->segment = fresh;
     // Release: who sees the new epoch (acquire, in sync and follow) finds all older segments synced
     // and the new file named.
@@ -230,7 +241,9 @@ memdb_status_t memdb__wal_add(memdb__wal_t *wal, const void *payload, size_t siz
     return MEMDB_OK;
 }
 
-/// Write the batch's blocks where they belong.
+// ------------------------------------------------------------------------------ writing
+
+/// Write the batch's blocks where they belong, into the page cache.
 static memdb_status_t write_blocks(memdb__wal_t *wal, size_t size, memdb_error_t *error) {
     memdb__wal_writer_t *w = &wal->writer;
     uint64_t offset = memdb__wal_segment_offset(&w->segment, w->lsn);
@@ -242,29 +255,106 @@ static memdb_status_t write_blocks(memdb__wal_t *wal, size_t size, memdb_error_t
                               w->segment.name, error);
 }
 
-memdb_status_t memdb__wal_write(memdb__wal_t *wal, memdb_error_t *error) {
+/// Whether a write through makes everything up to the batch's end durable, and hinders nobody.
+static bool can_write_through(memdb__wal_t *wal) {
     memdb__wal_writer_t *w = &wal->writer;
-    memdb__control_t *control = wal->control;
-    if (w->used == 0) {
+    if (w->cannot_through || w->streak < STREAK_ALONE ||
+        // Acquire: pairs with memdb__raise after a sync. Only what lies in the page cache alone
+        // could be missing below the batch.
+        atomic_load_explicit(&wal->control->durable, memory_order_acquire) < w->previous_end) {
+        return false;
+    }
+    if (w->through < 0) {
+        do {
+            w->through = memdb__io()->open_at(wal->log.directory, w->segment.name,
+                                              O_WRONLY | O_DIRECT | O_DSYNC | O_CLOEXEC, 0);
+        } while (w->through < 0 && errno == EINTR);
+        w->cannot_through = w->through < 0 && errno == EINVAL;
+        if (w->through < 0 && !w->cannot_through) {
+            memdb__wal_tell(&wal->log, MEMDB_IO, "%s: cannot open for direct writes: %s",
+                            w->segment.name, strerror(errno));
+        }
+    }
+    return w->through >= 0;
+}
+
+/// Write the batch's blocks to the device. Some file systems take O_DIRECT at opening and refuse
+/// the write: `written_out` false, and nothing was written.
+static memdb_status_t write_blocks_through(memdb__wal_t *wal, size_t size, bool *written_out,
+                                           memdb_error_t *error) {
+    memdb__wal_writer_t *w = &wal->writer;
+    uint64_t offset = memdb__wal_segment_offset(&w->segment, w->lsn);
+    ssize_t put;
+    do {
+        put = memdb__io()->pwrite(w->through, w->buffer, size, (off_t)offset);
+    } while (put < 0 && errno == EINTR);
+    w->cannot_through = put < 0 && errno == EINVAL;
+    *written_out = !w->cannot_through;
+    if (w->cannot_through || put == (ssize_t)size) {
         return MEMDB_OK;
     }
+    if (put <= 0) {
+        return memdb__fail_errno(error, put < 0 ? errno : EIO,
+                                 "%s: cannot write %zu bytes at %" PRIu64, w->segment.name, size,
+                                 offset);
+    }
+    return memdb__io_write(w->through, w->buffer + put, size - (size_t)put, offset + (uint64_t)put,
+                           w->segment.name, error);
+}
+
+/// Give the batch its header and its zeros; returns its size in whole blocks.
+static size_t close_batch(memdb__wal_t *wal) {
+    memdb__wal_writer_t *w = &wal->writer;
     memdb__wal_batch_t batch = {
         .frames = w->frames,
         .epoch = w->segment.header.epoch,
         .lsn = w->lsn,
         .bytes = w->used,
         // Relaxed: any value that it had is true for ever.
-        .durable = atomic_load_explicit(&control->durable, memory_order_relaxed),
+        .durable = atomic_load_explicit(&wal->control->durable, memory_order_relaxed),
         .previous_end = w->previous_end,
     };
     memdb__wal_batch_encode(&batch, wal->log.salt, w->buffer);
     size_t whole = (size_t)memdb__wal_block_up(w->used);
     memset(w->buffer + w->used, 0, whole - w->used);
-    memdb_status_t status = memdb__wal_check_failed(control, error);
+    return whole;
+}
+
+/// The batch is written: what others may read, and where the next one goes.
+static void publish_batch(memdb__wal_t *wal, uint64_t end, size_t whole, bool through) {
+    memdb__wal_writer_t *w = &wal->writer;
+    memdb__control_t *control = wal->control;
+    w->previous_end = end;
+    w->lsn = memdb__wal_block_up(end);
+    w->streak++;
+    // Relaxed: under the writer mutex.
+    atomic_store_explicit(&control->last_writer, w->number, memory_order_relaxed);
+    memdb__raise(&control->written, end);
+    if (through) {
+        memdb__raise(&control->durable, end); // after written, which is never below it
+        atomic_fetch_add_explicit(&wal->syncs, 1, memory_order_relaxed);
+    }
+    atomic_fetch_add_explicit(&wal->batches, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&wal->bytes, whole, memory_order_relaxed);
+}
+
+static memdb_status_t write_batch(memdb__wal_t *wal, bool through, memdb_error_t *error) {
+    memdb__wal_writer_t *w = &wal->writer;
+    if (w->used == 0) {
+        return MEMDB_OK;
+    }
+    size_t whole = close_batch(wal);
+    memdb_status_t status = memdb__wal_check_failed(wal->control, error);
     if (status == MEMDB_OK) {
-        status = write_blocks(wal, whole, error);
+        through = through && can_write_through(wal);
+        if (through) {
+            status = write_blocks_through(wal, whole, &through, error);
+        }
+        if (!through) {
+            status = write_blocks(wal, whole, error);
+        }
         if (status != MEMDB_OK) {
-            memdb__wal_fail_database(control, status);
+            memdb__wal_fail_database(wal->control, status);
         }
     }
     uint64_t end = w->lsn + w->used;
@@ -275,13 +365,16 @@ memdb_status_t memdb__wal_write(memdb__wal_t *wal, memdb_error_t *error) {
         w->allocation = w->buffer = NULL;
         w->capacity = 0;
     }
-    if (status != MEMDB_OK) {
-        return status;
+    if (status == MEMDB_OK) {
+        publish_batch(wal, end, whole, through);
     }
-    w->previous_end = end;
-    w->lsn = memdb__wal_block_up(end);
-    memdb__raise(&control->written, end);
-    atomic_fetch_add_explicit(&wal->batches, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&wal->bytes, whole, memory_order_relaxed);
-    return MEMDB_OK;
+    return status;
+}
+
+memdb_status_t memdb__wal_write(memdb__wal_t *wal, memdb_error_t *error) {
+    return write_batch(wal, false, error);
+}
+
+memdb_status_t memdb__wal_write_through(memdb__wal_t *wal, memdb_error_t *error) {
+    return write_batch(wal, true, error);
 }

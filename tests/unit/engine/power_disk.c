@@ -248,7 +248,12 @@ static ssize_t write_at(int fd, const void *buffer, size_t size, off_t offset) {
     node_t *node = find_open(fd);
     before(node);
     ssize_t put = memdb__io_real.pwrite(fd, buffer, size, offset);
-    if (node && put > 0) {
+    if (node && put > 0 && (fcntl(fd, F_GETFL) & O_DSYNC) && disk.lie != POWER_LIES_ABOUT_DATA) {
+        // On the disk when the call returns, whatever else of the file is not.
+        change_t change = {.kind = CHANGE_WRITE, .offset = (size_t)offset, .size = (size_t)put};
+        change.bytes = (uint8_t *)(uintptr_t)buffer;
+        apply_change(&node->bytes, &node->size, &change, 0);
+    } else if (node && put > 0) {
         add_change(node, CHANGE_WRITE, (size_t)offset, (size_t)put, buffer);
     }
     return put;

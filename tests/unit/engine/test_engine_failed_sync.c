@@ -13,13 +13,23 @@
 
 static int fails; // so many syncs of data from now on fail
 
-static int sync_that_fails(int fd) {
+static bool fails_now(void) {
     if (fails > 0) {
         fails--;
         errno = EIO;
-        return -1;
+        return true;
     }
-    return memdb__io_real.sync_data(fd);
+    return false;
+}
+
+static int sync_that_fails(int fd) {
+    return fails_now() ? -1 : memdb__io_real.sync_data(fd);
+}
+
+/// A write that is its own sync: the page cache, or the disk, may have it all the same.
+static ssize_t write_that_fails(int fd, const void *buffer, size_t size, off_t offset) {
+    ssize_t put = memdb__io_real.pwrite(fd, buffer, size, offset);
+    return (fcntl(fd, F_GETFL) & O_DSYNC) && fails_now() ? -1 : put;
 }
 
 static bool had_failed(const char *path) {
@@ -75,6 +85,7 @@ static int install(void **state) {
     static memdb__io_table_t table;
     table = memdb__io_real;
     table.sync_data = sync_that_fails;
+    table.pwrite = write_that_fails;
     fails = 0;
     memdb__io_install(&table);
     return fixture_setup(state);

@@ -42,6 +42,8 @@ static void do_append(model_t *m, uint64_t *random) {
             written++;
         }
         m->count = written;
+    } else if (next_random(random) % 2) {
+        EXPECT_OK(f, memdb__wal_write_through(f->wal, &f->error));
     } else {
         EXPECT_OK(f, memdb__wal_write(f->wal, &f->error));
     }

@@ -60,7 +60,8 @@ static void child_append(fixture_t *child, uint64_t first, uint64_t count, uint6
                 _exit(5);
             }
         }
-        if (memdb__wal_write(child->wal, &child->error) != MEMDB_OK) {
+        if ((n % 3 ? memdb__wal_write_through(child->wal, &child->error)
+                   : memdb__wal_write(child->wal, &child->error)) != MEMDB_OK) {
             _exit(6);
         }
         atomic_store(&told->written, n);

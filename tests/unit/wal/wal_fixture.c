@@ -212,6 +212,7 @@ static bool meets(unsigned call) {
 static ssize_t faulty_pwrite(int fd, const void *buffer, size_t size, off_t offset) {
     if (meets(CALL_PWRITE)) {
         if (fault.kind == FAULT_HALF_KILL) {
+            fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_DIRECT); // which takes whole blocks only
             ssize_t part = pwrite(fd, buffer, size / 2 + 1, offset);
             raise(part > 0 ? SIGKILL : SIGABRT);
         }
