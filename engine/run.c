@@ -45,6 +45,8 @@ memdb__run_t *memdb__run_create(uint64_t first_lsn) {
     run->random = first_lsn * 2 + 0x9E3779B97F4A7C15;
     run->last_waiting = run->words_at = run->vectors_at = &run->first_waiting;
     pthread_mutex_init(&run->build, NULL);
+    pthread_mutex_init(&run->ordering, NULL);
+    pthread_mutex_init(&run->linking, NULL);
     run->head = create_node(run, NULL, 0, MAX_HEIGHT);
     if (!run->head) {
         memdb__run_release(run);
@@ -67,6 +69,8 @@ void memdb__run_release(memdb__run_t *run) {
     memdb__words_list_destroy(atomic_load_explicit(&run->words, memory_order_relaxed));
     memdb__vector_list_destroy(atomic_load_explicit(&run->vectors, memory_order_relaxed));
     pthread_mutex_destroy(&run->build);
+    pthread_mutex_destroy(&run->ordering);
+    pthread_mutex_destroy(&run->linking);
     memdb__arena_deinit(&run->arena);
     memdb__free(run);
 }
@@ -143,12 +147,11 @@ static memdb__finger_t *finger_of(memdb__run_t *run, uint8_t kind) {
 
 /// Move a finger, whose node lies before the key, forward to the key; right for the lowest `height`
 /// levels and all below the first one that reaches it. False: the place is far.
-static bool move_finger(memdb__finger_t *finger, const memdb__key_t *key, uint64_t version,
+static bool move_finger(memdb__finger_t *finger, const uint8_t *key, size_t size, uint64_t version,
                         uint32_t height) {
     uint32_t top = 0;
     memdb__node_t *next, *node = NULL;
-    while ((next = next_of(finger->before[top], top)) &&
-           compare(key->bytes, key->size, version, next) > 0) {
+    while ((next = next_of(finger->before[top], top)) && compare(key, size, version, next) > 0) {
         if (++top == FINGER_LEVELS) {
             return false;
         }
@@ -156,7 +159,7 @@ static bool move_finger(memdb__finger_t *finger, const memdb__key_t *key, uint64
     top = top + 1 < height ? height - 1 : top;
     for (uint32_t level = top + 1; level-- > 0;) {
         memdb__node_t *at = node ? node : finger->before[level];
-        while ((next = next_of(at, level)) && compare(key->bytes, key->size, version, next) > 0) {
+        while ((next = next_of(at, level)) && compare(key, size, version, next) > 0) {
             at = node = next;
         }
         finger->before[level] = at;
@@ -165,45 +168,50 @@ static bool move_finger(memdb__finger_t *finger, const memdb__key_t *key, uint64
 }
 
 /// The node in front of the key on each of the lowest `height` levels, in `before` or in a finger.
-static memdb__node_t **find_place(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
-                                  uint32_t height, memdb__node_t **before) {
-    memdb__finger_t *finger = finger_of(run, key->bytes[0]);
-    if (finger && finger->before[0] &&
-        compare(key->bytes, key->size, version, finger->before[0]) > 0 &&
-        move_finger(finger, key, version, height)) {
+static memdb__node_t **find_place(memdb__run_t *run, const uint8_t *key, size_t size,
+                                  uint64_t version, uint32_t height, memdb__node_t **before) {
+    memdb__finger_t *finger = finger_of(run, key[0]);
+    if (finger && finger->before[0] && compare(key, size, version, finger->before[0]) > 0 &&
+        move_finger(finger, key, size, version, height)) {
         return finger->before;
     }
     before = finger ? finger->before : before;
-    search(run, key->bytes, key->size, version, before);
+    search(run, key, size, version, before);
     return before;
 }
 
-/// Insert a version of a key. `value` stays where it is (arena, or static).
-bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
-                       const uint8_t *value, size_t value_size, bool tombstone) {
+void memdb__run_link(memdb__run_t *run, memdb__node_t *node) {
     memdb__node_t *places[MAX_HEIGHT];
-    uint32_t height = random_height(run);
-    bool hashed = memdb__run_hash_holds(key->bytes, key->size);
-    if (hashed && !memdb__run_hash_reserve(run)) {
-        return false;
-    }
-    memdb__node_t *node = create_node(run, key->bytes, key->size, height);
-    if (!node) {
-        return false;
-    }
-    memdb__node_t **before = find_place(run, key, version, height, places);
-    node->version = version;
-    node->value = value;
-    node->value_size = (uint32_t)value_size;
-    node->tombstone = tombstone;
-    for (uint32_t level = 0; level < height; level++) {
+    memdb__node_t **before =
+        find_place(run, memdb__node_key(node), node->key_size, node->version, node->height, places);
+    for (uint32_t level = 0; level < node->height; level++) {
         atomic_store_explicit(&node->next[level], next_of(before[level], level),
                               memory_order_relaxed); // not linked yet
         atomic_store_explicit(&before[level]->next[level], node,
                               memory_order_release); // pairs with next_of
         before[level] = node;
     }
-    run->node_count++;
+}
+
+bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
+                       const uint8_t *value, size_t value_size, bool tombstone) {
+    bool hashed = memdb__run_hash_holds(key->bytes, key->size);
+    if (hashed && !memdb__run_hash_reserve(run)) {
+        return false;
+    }
+    memdb__node_t *node = create_node(run, key->bytes, key->size, random_height(run));
+    if (!node) {
+        return false;
+    }
+    node->version = version;
+    node->value = value;
+    node->value_size = (uint32_t)value_size;
+    node->tombstone = tombstone;
+    if (key->bytes[0] == MEMDB__KEY_KEY) {
+        memdb__run_loosen(run, node);
+    } else {
+        memdb__run_link(run, node);
+    }
     if (hashed) {
         memdb__run_hash_add(run, node);
     }
@@ -226,6 +234,7 @@ bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint6
             return node != NULL;
         }
     }
+    memdb__run_order(run, key, size);
     node = search(run, key, size, visible, NULL);
     if (!node || memdb__compare(key, size, memdb__node_key(node), node->key_size) != 0) {
         return false;
@@ -236,6 +245,7 @@ bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint6
 
 const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, size_t size,
                                      uint64_t visible) {
+    memdb__run_order(run, key, size);
     const memdb__node_t *node = search(run, key, size, UINT64_MAX, NULL);
     while (node && node->version > visible) {
         node = next_of(node, 0);
@@ -256,6 +266,7 @@ const memdb__node_t *memdb__run_next(const memdb__node_t *node, uint64_t visible
 const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key, size_t size,
                                        uint64_t visible) {
     memdb__node_t *before[MAX_HEIGHT];
+    memdb__run_order(run, key, size);
     for (;;) {
         search(run, key, size, UINT64_MAX, before);
         const memdb__node_t *node = before[0];

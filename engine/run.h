@@ -48,7 +48,8 @@ bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint6
 const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, size_t size,
                                      uint64_t visible);
 const memdb__node_t *memdb__run_next(const memdb__node_t *node, uint64_t visible);
-/// The greatest key below `key` with a visible version.
+/// The greatest key below `key` with a visible version. From a key of another kind on, keys of
+/// memories need not be found.
 const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key, size_t size,
                                        uint64_t visible);
 void memdb__node_entry(const memdb__node_t *node, memdb__entry_t *entry_out);

@@ -252,15 +252,18 @@ memdb_status_t memdb__run_apply(memdb__run_t *run, const uint8_t *payload, size_
     memdb__reader_t reader = memdb__reader(payload, size);
     memdb__operation_t operation;
     uint64_t version = base + first;
-    while (memdb__operation_decode(&reader, &operation)) {
-        memdb_status_t status = apply_operation(run, &operation, base, version, error);
-        if (status) {
-            return status;
-        }
-        if (operation.kind == MEMDB__OPERATION_SEAL && sealed_out) {
+    memdb_status_t status = MEMDB_OK;
+    pthread_mutex_lock(&run->linking);
+    while (!status && memdb__operation_decode(&reader, &operation)) {
+        status = apply_operation(run, &operation, base, version, error);
+        if (!status && operation.kind == MEMDB__OPERATION_SEAL && sealed_out) {
             *sealed_out = true;
         }
         version++;
+    }
+    pthread_mutex_unlock(&run->linking);
+    if (status) {
+        return status;
     }
     if (reader.bad) {
         return malformed(error, "payload");

@@ -7,11 +7,11 @@
 // full is copied into one of twice the size; readers that have the old one find in it all that they
 // may see, since whoever may see a later node has seen the new table first (through the position
 // that was published after both). Old tables stay in the run's arena: together they are as large as
-// the last. A run of few keys has no table.
+// the last.
 #include "base/checksum.h"
 #include "engine/run_internal.h"
 
-#define FIRST_SLOTS 128
+#define FIRST_SLOTS 16
 
 struct memdb__run_hash {
     uint32_t mask, used;
@@ -90,30 +90,13 @@ static memdb__run_hash_t *grow(memdb__run_t *run, const memdb__run_hash_t *old) 
     return table;
 }
 
-/// A first table, with all that the run holds so far.
-static memdb__run_hash_t *begin(memdb__run_t *run) {
-    memdb__run_hash_t *table = create_table(run, FIRST_SLOTS);
-    const memdb__node_t *node = table ? memdb__run_seek(run, NULL, 0, UINT64_MAX) : NULL;
-    for (; node; node = memdb__run_next(node, UINT64_MAX)) {
-        memdb__node_t *there;
-        const uint8_t *key = memdb__node_key(node);
-        if (memdb__run_hash_holds(key, node->key_size)) {
-            uint32_t tag = tag_of(key, node->key_size);
-            store(table, slot_of(table, tag, key, node->key_size, &there), tag,
-                  (memdb__node_t *)node);
-            table->used++;
-        }
-    }
-    return table;
-}
-
 bool memdb__run_hash_reserve(memdb__run_t *run) {
     // Relaxed: only changed under the lock that the caller holds.
     memdb__run_hash_t *table = atomic_load_explicit(&run->hash, memory_order_relaxed);
-    if (table ? table->used < table->mask / 2 : run->node_count < FIRST_SLOTS / 4) {
+    if (table && table->used < table->mask / 2) {
         return true;
     }
-    table = table ? grow(run, table) : begin(run);
+    table = table ? grow(run, table) : create_table(run, FIRST_SLOTS);
     if (table) {
         // Release: pairs with memdb__run_hash_find; the table's content is there.
         atomic_store_explicit(&run->hash, table, memory_order_release);

@@ -1,6 +1,6 @@
-// What the files of a run share: run.c (the skip list), run_hash.c (single keys), run_apply.c
-// (applying operations, counters) and run_lists.c (words and vectors that wait until a query needs
-// them).
+// What the files of a run share: run.c (the skip list), run_hash.c (single keys), run_order.c (keys
+// that wait until somebody walks in order), run_apply.c (applying operations, counters) and
+// run_lists.c (words and vectors that wait until a query needs them).
 #ifndef MEMDB_ENGINE_RUN_INTERNAL_H
 #define MEMDB_ENGINE_RUN_INTERNAL_H
 
@@ -55,9 +55,12 @@ struct memdb__run {
     memdb__arena_t arena;
     memdb__node_t *head;
     uint64_t random;
-    uint64_t node_count;
     memdb__finger_t fingers[MEMDB__RUN_FINGERS];
-    _Atomic(memdb__run_hash_t *) hash; // NULL: few keys so far
+    _Atomic(memdb__run_hash_t *) hash; // NULL: no key so far
+    _Atomic(memdb__node_t *) loose;    // nodes of keys that are not in the list yet, newest first
+    _Atomic uint64_t loose_count;      // those, and those that are being linked
+    pthread_mutex_t ordering;          // one thread at a time links loose nodes
+    pthread_mutex_t linking;           // one thread at a time changes the list
     _Atomic uint64_t applied_version;  // all waiting entries up to it are linked
     _Atomic(memdb__counter_t *) counters[MEMDB__COUNTER_BUCKETS];
     memdb__waiting_t first_waiting, *last_waiting;
@@ -74,17 +77,25 @@ static inline const uint8_t *memdb__node_key(const memdb__node_t *node) {
 
 /// Whether keys like this one are in the hash.
 bool memdb__run_hash_holds(const void *key, size_t size);
-/// Make room for one more key. False: out of memory.
+/// Make room for one more key. False: out of memory. The first call makes the table, before any key
+/// is in the run.
 bool memdb__run_hash_reserve(memdb__run_t *run);
 /// Take in the newest version of a key that memdb__run_hash_holds and that is linked already.
 void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node);
-/// The newest node of a key, NULL for none. False: ask the list.
+/// The newest node of a key, NULL for none. False: such keys are in the list alone.
 bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size,
                           const memdb__node_t **node_out);
 
-/// Insert a version of a key into the skip list. `value` stays where it is (arena, or static).
-/// False: out of memory.
+/// Insert a version of a key. `value` stays where it is (arena, or static). The caller holds
+/// `linking`. False: out of memory.
 bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
                        const uint8_t *value, size_t value_size, bool tombstone);
+/// Link a node where it belongs. The caller holds `linking`.
+void memdb__run_link(memdb__run_t *run, memdb__node_t *node);
+
+/// Keep a node for later: it is found through the hash alone.
+void memdb__run_loosen(memdb__run_t *run, memdb__node_t *node);
+/// Link all loose nodes, if a walk from `key` on, or a search for it, may meet one.
+void memdb__run_order(const memdb__run_t *run, const void *key, size_t size);
 
 #endif
