@@ -112,6 +112,8 @@ typedef struct cli_put {
 memdb_status_t cli_put_init(const cli_json_t *request, cli_put_t *put, memdb_error_t *error);
 void cli_put_deinit(cli_put_t *put);
 extern const cli_field_t cli_put_fields[];
+/// Names of memdb_tokenizer_kind_t, in its order; NULL at the end.
+extern const char *const cli_tokenizers[];
 
 memdb_status_t cli_run_put(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_get(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);

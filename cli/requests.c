@@ -46,7 +46,7 @@ static const char *const durabilities[] = {"none", "os", "full", NULL};
 static const char *const modes[] = {"auto", "words", "vector", NULL};
 static const char *const directions[] = {"out", "in", "both", NULL};
 static const char *const metrics[] = {"cosine", "dot", "l2", NULL};
-static const char *const tokenizers[] = {"english", "plain", NULL};
+const char *const cli_tokenizers[] = {"english", "plain", "none", NULL};
 
 const cli_field_t cli_put_fields[] = {
     SPACE,
@@ -126,7 +126,7 @@ static const cli_field_t create_space_fields[] = {
     REQUIRED("name", CLI_FIELD_NAME, 1, MEMDB_MAX_NAME_BYTES),
     COUNT("dimension", 1, MEMDB_MAX_DIMENSION),
     {"metric", CLI_FIELD_CHOICE, false, 0, 0, metrics},
-    {"tokenizer", CLI_FIELD_CHOICE, false, 0, 0, tokenizers},
+    {"tokenizer", CLI_FIELD_CHOICE, false, 0, 0, cli_tokenizers},
     DURABILITY,
     END};
 static const cli_field_t drop_space_fields[] = {

@@ -66,8 +66,11 @@ static memdb_status_t write_space(cli_session_t *session, const cli_json_t *requ
         .size = sizeof options, .dimension = (uint32_t)cli_get_integer(request, "dimension", 0)};
     if (metric.size && metric.data[0] != 'c')
         options.metric = metric.data[0] == 'd' ? MEMDB_METRIC_DOT : MEMDB_METRIC_L2;
-    if (cli_get_bytes(request, "tokenizer").size == strlen("plain"))
-        options.tokenizer = MEMDB_TOKENIZER_PLAIN;
+    memdb_bytes_t tokenizer = cli_get_bytes(request, "tokenizer");
+    for (int i = 0; tokenizer.size && cli_tokenizers[i]; i++)
+        if (tokenizer.size == strlen(cli_tokenizers[i]) &&
+            memcmp(tokenizer.data, cli_tokenizers[i], tokenizer.size) == 0)
+            options.tokenizer = (memdb_tokenizer_kind_t)i;
     memdb_status_t status = cli_write_begin(session, cli_get_durability(request), &write, error);
     if (status != MEMDB_OK)
         return status;
@@ -99,7 +102,7 @@ static bool add_space(void *context, const memdb_space_info_t *info) {
     cli_json_set(space, "metric",
                  cli_json_new_text(metrics[info->metric <= MEMDB_METRIC_L2 ? info->metric : 0]));
     cli_json_set(space, "tokenizer",
-                 cli_json_new_text(info->tokenizer == MEMDB_TOKENIZER_PLAIN ? "plain" : "english"));
+                 cli_json_new_text(cli_tokenizers[info->tokenizer]));
     cli_set_unsigned(space, "memories", info->memories);
     cli_set_unsigned(space, "bytes", info->text_bytes);
     cli_json_append(context, space);

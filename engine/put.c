@@ -82,6 +82,7 @@ typedef struct put {
     uint64_t old_version;
     memdb__record_t record; // what will be
     memdb__operation_t operation;
+    bool text_changed;
     float *embedded; // a vector from the space's embedder
 } put_t;
 
@@ -217,6 +218,7 @@ static memdb_status_t derive_bag(put_t *put, memdb_error_t *error) {
     if (!put->is_new && same(put->old.text, record->text) && same(put->old.actor, record->actor)) {
         return MEMDB_OK;
     }
+    put->text_changed = true;
     memdb_status_t status = MEMDB_OK;
     if (had) {
         status = encode_bag(put, &put->old, &txn->old_bag, error);
@@ -224,7 +226,7 @@ static memdb_status_t derive_bag(put_t *put, memdb_error_t *error) {
         operation->flags |= MEMDB__PUT_OLD_BAG;
     }
     record->text_version = 0;
-    if (!status && record->text.size) {
+    if (!status && record->text.size && put->space.tokenizer != MEMDB_TOKENIZER_NONE) {
         status = encode_bag(put, record, &txn->bag, error);
         operation->bag = bytes_of(&txn->bag);
         operation->flags |= MEMDB__PUT_BAG;
@@ -245,7 +247,7 @@ static memdb_status_t choose_vector(put_t *put, const float **vector_out, uint32
         *dimension_out = in->dimension;
         return MEMDB_OK;
     }
-    if (!(put->operation.flags & MEMDB__PUT_BAG) ||
+    if (!put->text_changed || !put->record.text.size ||
         !memdb__embedder_of(put->txn->snapshot.db, put->space.name, &embedder)) {
         return MEMDB_OK;
     }

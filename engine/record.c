@@ -199,7 +199,7 @@ bool memdb__space_decode(const uint8_t *data, size_t size, memdb_space_info_t *i
     info_out->metric = (memdb_metric_t)metric;
     info_out->tokenizer = (memdb_tokenizer_kind_t)tokenizer;
     return !reader.bad && memdb__reader_left(&reader) == 0 && metric <= MEMDB_METRIC_L2 &&
-           tokenizer <= MEMDB_TOKENIZER_PLAIN && info_out->dimension <= MEMDB_MAX_DIMENSION;
+           tokenizer <= MEMDB_TOKENIZER_NONE && info_out->dimension <= MEMDB_MAX_DIMENSION;
 }
 
 static void encode_put(memdb__buffer_t *out, const memdb__operation_t *operation) {

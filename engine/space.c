@@ -26,7 +26,7 @@ static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name,
     if (options) {
         if (options->size < sizeof *options || options->dimension > MEMDB_MAX_DIMENSION ||
             (uint32_t)options->metric > MEMDB_METRIC_L2 ||
-            (uint32_t)options->tokenizer > MEMDB_TOKENIZER_PLAIN) {
+            (uint32_t)options->tokenizer > MEMDB_TOKENIZER_NONE) {
             return memdb__fail(error, MEMDB_INVALID,
                                "space: dimension %u (at most %d), metric %d, tokenizer %d",
                                options->dimension, MEMDB_MAX_DIMENSION, (int)options->metric,

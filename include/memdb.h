@@ -277,7 +277,8 @@ typedef uint32_t memdb_space_t; ///< never 0, never reused
 typedef enum memdb_tokenizer_kind {
     MEMDB_TOKENIZER_ENGLISH =
         0,                    ///< case and accents folded, English stems, CJK unigrams and bigrams
-    MEMDB_TOKENIZER_PLAIN = 1 ///< the same without stemming
+    MEMDB_TOKENIZER_PLAIN = 1, ///< the same without stemming
+    MEMDB_TOKENIZER_NONE = 2   ///< texts are stored, and not found by words
 } memdb_tokenizer_kind_t;
 
 typedef struct memdb_space_options {

@@ -167,6 +167,15 @@ class Json(shell_case.ShellCase):
         self.refused(answers[6], "MEMDB_NOT_FOUND", "v")
         self.refused(answers[7], "MEMDB_NOT_FOUND", "v")
 
+    def test_space_without_words_stores_texts_and_finds_none_by_words(self):
+        answers = self.ask({"op": "create_space", "name": "raw", "tokenizer": "none"}, put("a", space="raw", text="plain words"), {"op": "spaces"},
+                           {"op": "get", "space": "raw", "key": "a"}, {"op": "recall", "space": "raw", "text": "plain words"}, {"op": "verify"})
+        self.assertEqual(answers[2]["spaces"][0]["tokenizer"], "none")
+        self.assertEqual(answers[3]["memory"]["text"], "plain words")
+        self.assertEqual(answers[4]["hits"], [])
+        self.assertIn("fewer", answers[4])
+        self.assertTrue(answers[5]["ok"])
+
     def test_database_operations_answer_their_figures(self):
         copy = self.path("copy")
         answers = self.ask(put("a"), {"op": "checkpoint"}, {"op": "verify"}, {"op": "stats"}, {"op": "backup", "to": copy}, {"op": "backup", "to": copy})
