@@ -51,6 +51,7 @@ typedef struct memdb__control {
     _Alignas(64) _Atomic uint64_t next_id; // of memories; leased in ranges
     _Atomic uint64_t next_space;           // of spaces
     _Atomic uint64_t next_writer;          // of handles: nothing but their inequality counts
+    _Atomic uint64_t contended_ns;         // monotonic clock: somebody last waited for `writer`
 
     _Alignas(64) _Atomic uint64_t failed; // not 0: a write or a sync failed; the status
 } memdb__control_t;

@@ -16,7 +16,10 @@
 #include <string.h>
 
 #define KEPT_BATCH_BYTES (8u << 20) // a larger batch buffer is given back after its write
-#define STREAK_ALONE 2              // batches in a row after which a writer is taken to be alone
+// A writer is taken to be alone after so many batches in a row, unless somebody waited for the
+// mutex so short a time ago.
+#define STREAK_ALONE 2
+#define CONTENTION_NS 5000000u
 
 memdb_status_t memdb__wal_fail_database(memdb__control_t *control, memdb_status_t status) {
     uint64_t none = 0;
@@ -79,7 +82,12 @@ memdb_status_t memdb__wal_writer_attach(memdb__wal_t *wal, memdb_error_t *error)
 
 memdb_status_t memdb__wal_lock(memdb__wal_t *wal, memdb_error_t *error) {
     memdb__control_t *control = wal->control;
-    int result = pthread_mutex_lock(&control->writer);
+    int result = pthread_mutex_trylock(&control->writer);
+    if (result == EBUSY) {
+        // Relaxed: a hint for who holds it; a stale one costs a little speed.
+        atomic_store_explicit(&control->contended_ns, memdb__monotonic_ns(), memory_order_relaxed);
+        result = pthread_mutex_lock(&control->writer);
+    }
     if (result == EOWNERDEAD) {
         // Noted first: if the repair fails for want of memory or space, the next owner does it.
         // Relaxed: read and written under the writer mutex.
@@ -258,7 +266,10 @@ static memdb_status_t write_blocks(memdb__wal_t *wal, size_t size, memdb_error_t
 /// Whether a write through makes everything up to the batch's end durable, and hinders nobody.
 static bool can_write_through(memdb__wal_t *wal) {
     memdb__wal_writer_t *w = &wal->writer;
+    // Relaxed: a hint.
+    uint64_t contended = atomic_load_explicit(&wal->control->contended_ns, memory_order_relaxed);
     if (w->cannot_through || w->streak < STREAK_ALONE ||
+        (contended != 0 && memdb__monotonic_ns() - contended < CONTENTION_NS) ||
         // Acquire: pairs with memdb__raise after a sync. Only what lies in the page cache alone
         // could be missing below the batch.
         atomic_load_explicit(&wal->control->durable, memory_order_acquire) < w->previous_end) {
@@ -271,8 +282,9 @@ static bool can_write_through(memdb__wal_t *wal) {
         } while (w->through < 0 && errno == EINTR);
         w->cannot_through = w->through < 0 && errno == EINVAL;
         if (w->through < 0 && !w->cannot_through) {
-            memdb__wal_tell(&wal->log, MEMDB_IO, "%s: cannot open for direct writes: %s",
-                            w->segment.name, strerror(errno));
+            memdb_error_t error = {0};
+            memdb__fail_errno(&error, errno, "%s: cannot open for direct writes", w->segment.name);
+            memdb__wal_tell(&wal->log, error.status, "%s", error.message);
         }
     }
     return w->through >= 0;
