@@ -6,7 +6,11 @@
 // transaction. Each store gets a fresh folder for each round; the stores take turns within a round,
 // and the middle one of the rounds (by commits a second) is printed, with memdb's rate over it.
 //
-// usage: commit [--seconds S] [--rounds N] [--threads N,N,...] [--level full|os|none] [--at FOLDER]
+// After the rows of threads in one process come rows of processes with one thread each ("p"); a
+// store that one process has for itself has none.
+//
+// usage: commit [--seconds S] [--rounds N] [--threads N,N,...] [--processes N,N,...]
+//               [--level full|os|none] [--at FOLDER]
 #include "bench/stores.h"
 
 #include <fcntl.h>
@@ -15,6 +19,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define MOST_THREADS 64
@@ -26,13 +32,13 @@
 
 typedef struct setup {
     double seconds;
-    unsigned rounds, counts[8], count_count;
+    unsigned rounds, counts[8], count_count, processes[8], process_count;
     const char *at;
     bool levels[STORE_LEVELS];
 } setup_t;
 
 typedef struct figures {
-    double rate, p50, p99;
+    double rate, p50, p99, p999;
 } figures_t;
 
 typedef struct worker {
@@ -73,40 +79,102 @@ static figures_t summarise(worker_t *workers, unsigned threads, double start) {
     }
     const bench_times_t *times = &workers[0].times;
     return (figures_t){(double)times->count / (last - start), bench_times_at(times, 0.5),
-                       bench_times_at(times, 0.99)};
+                       bench_times_at(times, 0.99), bench_times_at(times, 0.999)};
+}
+
+/// What the threads, or the processes, of one measurement share.
+typedef struct stage {
+    pthread_barrier_t start;
+    _Atomic bool stop;
+    worker_t workers[MOST_THREADS];
+} stage_t;
+
+static stage_t *stage_make(const store_api_t *api, store_level_t level, unsigned workers) {
+    stage_t *stage =
+        mmap(NULL, sizeof *stage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    pthread_barrierattr_t attributes;
+    if (stage == MAP_FAILED)
+        bench_stop("out of memory", "");
+    pthread_barrierattr_init(&attributes);
+    pthread_barrierattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    pthread_barrier_init(&stage->start, &attributes, workers + 1);
+    for (unsigned i = 0; i < workers; i++)
+        stage->workers[i] = (worker_t){.api = api,
+                                       .number = i,
+                                       .batch = level == STORE_FULL ? 1 : BATCH,
+                                       .start = &stage->start,
+                                       .stop = &stage->stop};
+    return stage;
+}
+
+static double run_stage(const setup_t *setup, stage_t *stage) {
+    pthread_barrier_wait(&stage->start);
+    double began = bench_seconds();
+    usleep((useconds_t)(setup->seconds * 1e6));
+    atomic_store_explicit(&stage->stop, true, memory_order_relaxed);
+    return began;
+}
+
+static figures_t measure_threads(const setup_t *setup, const store_api_t *api, const char *path,
+                                 store_level_t level, unsigned threads) {
+    pthread_t ids[MOST_THREADS];
+    store_options_t options = {.level = level};
+    void *store = api->open(path, &options);
+    stage_t *stage = stage_make(api, level, threads);
+    for (unsigned i = 0; i < threads; i++) {
+        stage->workers[i].store = store;
+        if (pthread_create(&ids[i], NULL, work, &stage->workers[i]))
+            bench_stop("cannot start a thread", "");
+    }
+    double began = run_stage(setup, stage);
+    for (unsigned i = 0; i < threads; i++)
+        pthread_join(ids[i], NULL);
+    figures_t figures = summarise(stage->workers, threads, began);
+    api->close(store);
+    munmap(stage, sizeof *stage);
+    return figures;
+}
+
+static void work_alone(const store_api_t *api, const char *path, store_level_t level,
+                       worker_t *worker) {
+    store_options_t options = {.level = level};
+    worker->store = api->open(path, &options);
+    work(worker);
+    api->close(worker->store);
+}
+
+static figures_t measure_processes(const setup_t *setup, const store_api_t *api, const char *path,
+                                   store_level_t level, unsigned processes) {
+    store_options_t options = {.level = level};
+    api->close(api->open(path, &options)); // made before anybody races to make it
+    stage_t *stage = stage_make(api, level, processes);
+    fflush(stdout);
+    for (unsigned i = 0; i < processes; i++) {
+        pid_t child = fork();
+        if (child < 0)
+            bench_stop("cannot start a process", "");
+        if (child == 0) {
+            work_alone(api, path, level, &stage->workers[i]);
+            _exit(0);
+        }
+    }
+    double began = run_stage(setup, stage);
+    for (unsigned i = 0; i < processes; i++) {
+        int status;
+        if (wait(&status) < 0 || status != 0)
+            bench_stop("a process failed", api->name);
+    }
+    figures_t figures = summarise(stage->workers, processes, began);
+    munmap(stage, sizeof *stage);
+    return figures;
 }
 
 static figures_t measure(const setup_t *setup, const store_api_t *api, store_level_t level,
-                         unsigned threads) {
+                         unsigned workers, bool processes) {
     char path[1024];
-    pthread_t ids[MOST_THREADS];
-    pthread_barrier_t start;
-    _Atomic bool stop = false;
-    store_options_t options = {.level = level};
     bench_folder_make(setup->at, "commit", path, sizeof path);
-    void *store = api->open(path, &options);
-    worker_t *workers = bench_allocate(threads * sizeof *workers);
-    pthread_barrier_init(&start, NULL, threads + 1);
-    for (unsigned i = 0; i < threads; i++) {
-        workers[i] = (worker_t){.api = api,
-                                .store = store,
-                                .number = i,
-                                .batch = level == STORE_FULL ? 1 : BATCH,
-                                .start = &start,
-                                .stop = &stop};
-        if (pthread_create(&ids[i], NULL, work, &workers[i]))
-            bench_stop("cannot start a thread", "");
-    }
-    pthread_barrier_wait(&start);
-    double began = bench_seconds();
-    usleep((useconds_t)(setup->seconds * 1e6));
-    atomic_store_explicit(&stop, true, memory_order_relaxed);
-    for (unsigned i = 0; i < threads; i++)
-        pthread_join(ids[i], NULL);
-    figures_t figures = summarise(workers, threads, began);
-    pthread_barrier_destroy(&start);
-    free(workers);
-    api->close(store);
+    figures_t figures = processes ? measure_processes(setup, api, path, level, workers)
+                                  : measure_threads(setup, api, path, level, workers);
     bench_folder_remove(path);
     return figures;
 }
@@ -136,7 +204,7 @@ static figures_t measure_raw(const setup_t *setup) {
         now = bench_seconds();
     }
     figures_t figures = {(double)times->count / (now - start), bench_times_at(times, 0.5),
-                         bench_times_at(times, 0.99)};
+                         bench_times_at(times, 0.99), bench_times_at(times, 0.999)};
     close(file);
     free(times);
     free(block);
@@ -154,45 +222,50 @@ static figures_t middle(figures_t *rounds, unsigned count) {
     return rounds[count / 2];
 }
 
-static void print_row(unsigned threads, const char *name, figures_t figures, double ours) {
+static void print_row(unsigned workers, bool processes, const char *name, figures_t figures,
+                      double ours) {
     char rate[32], ratio[32] = "";
     snprintf(rate, sizeof rate, "%.0f", figures.rate);
     if (ours > 0)
         snprintf(ratio, sizeof ratio, "%.2f", ours / figures.rate);
-    printf("  %7u  %-8s %11s %9.0f %9.0f  %s\n", threads, name, rate, figures.p50, figures.p99,
-           ratio);
+    printf("  %6u%c  %-8s %11s %9.0f %9.0f %9.0f  %s\n", workers, processes ? 'p' : ' ', name, rate,
+           figures.p50, figures.p99, figures.p999, ratio);
 }
 
-static void compare(const setup_t *setup, store_level_t level, unsigned threads) {
+static void compare(const setup_t *setup, store_level_t level, unsigned workers, bool processes) {
     figures_t rounds[MOST_STORES][MOST_ROUNDS], raw[MOST_ROUNDS];
-    bool with_raw = level == STORE_FULL && threads == setup->counts[0];
+    bool with_raw = level == STORE_FULL && !processes && workers == setup->counts[0];
     for (unsigned round = 0; round < setup->rounds; round++) {
         for (size_t i = 0; stores[i]; i++)
-            rounds[i][round] = measure(setup, stores[i], level, threads);
+            if (!processes || !stores[i]->one_process)
+                rounds[i][round] = measure(setup, stores[i], level, workers, processes);
         if (with_raw)
             raw[round] = measure_raw(setup);
     }
     double ours = 0;
     for (size_t i = 0; stores[i]; i++) {
+        if (processes && stores[i]->one_process)
+            continue;
         figures_t figures = middle(rounds[i], setup->rounds);
-        print_row(threads, stores[i]->name, figures, ours);
+        print_row(workers, processes, stores[i]->name, figures, ours);
         ours = i ? ours : figures.rate;
     }
     if (with_raw)
-        print_row(1, "(device)", middle(raw, setup->rounds), ours);
+        print_row(1, false, "(device)", middle(raw, setup->rounds), ours);
     fflush(stdout);
 }
 
-static void parse_counts(setup_t *setup, const char *text) {
-    setup->count_count = 0;
-    while (*text && setup->count_count < sizeof setup->counts / sizeof *setup->counts) {
+static unsigned parse_counts(unsigned counts[8], const char *text) {
+    unsigned count = 0;
+    while (*text && count < 8) {
         char *after;
         unsigned long threads = strtoul(text, &after, 10);
         if (after == text || !threads || threads > MOST_THREADS)
-            bench_stop("not a list of thread counts", text);
-        setup->counts[setup->count_count++] = (unsigned)threads;
+            bench_stop("not a list of counts", text);
+        counts[count++] = (unsigned)threads;
         text = *after == ',' ? after + 1 : after;
     }
+    return count;
 }
 
 static void parse_levels(setup_t *setup, const char *name, const char *const *names) {
@@ -211,6 +284,8 @@ int main(int count, char **arguments) {
                      .rounds = 3,
                      .counts = {1, 4, 16},
                      .count_count = 3,
+                     .processes = {1, 2, 4},
+                     .process_count = 3,
                      .levels = {true, true, true}};
     for (int i = 1; i + 1 < count; i += 2) {
         const char *name = arguments[i], *value = arguments[i + 1];
@@ -219,7 +294,9 @@ int main(int count, char **arguments) {
         else if (strcmp(name, "--rounds") == 0)
             setup.rounds = (unsigned)strtoul(value, NULL, 10);
         else if (strcmp(name, "--threads") == 0)
-            parse_counts(&setup, value);
+            setup.count_count = parse_counts(setup.counts, value);
+        else if (strcmp(name, "--processes") == 0)
+            setup.process_count = parse_counts(setup.processes, value);
         else if (strcmp(name, "--level") == 0)
             parse_levels(&setup, value, names);
         else if (strcmp(name, "--at") == 0)
@@ -237,9 +314,11 @@ int main(int count, char **arguments) {
         printf("\nlevel %s, %d record(s) a commit, middle of %u rounds of %.1f s\n", names[level],
                level == STORE_FULL ? 1 : BATCH, setup.rounds, setup.seconds);
         stores_describe((store_level_t)level);
-        printf("  threads  store        commits/s    p50 us    p99 us  memdb / it\n");
+        printf("  workers  store        commits/s    p50 us    p99 us  p99.9 us  memdb / it\n");
         for (unsigned i = 0; i < setup.count_count; i++)
-            compare(&setup, (store_level_t)level, setup.counts[i]);
+            compare(&setup, (store_level_t)level, setup.counts[i], false);
+        for (unsigned i = 0; i < setup.process_count; i++)
+            compare(&setup, (store_level_t)level, setup.processes[i], true);
     }
     return 0;
 }

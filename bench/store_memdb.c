@@ -1,4 +1,5 @@
-// memdb behind the benchmarks' interface: one put with a key and a text a record, no vector.
+// memdb behind the benchmarks' interface: one put with a key and a text a record, no vector; with
+// and without words.
 #include "bench/stores.h"
 #include "include/memdb.h"
 
@@ -18,7 +19,19 @@ static void check(store_t *store, const char *what, memdb_status_t status) {
     }
 }
 
-static void *open_store(const char *path, const store_options_t *options) {
+static memdb_space_t create_space(store_t *store, memdb_bytes_t name,
+                                  memdb_tokenizer_kind_t tokenizer) {
+    memdb_txn_t *txn;
+    memdb_space_t space;
+    memdb_space_options_t options = {.size = sizeof options, .tokenizer = tokenizer};
+    check(store, "begin", memdb_txn_begin(store->db, &txn));
+    check(store, "space", memdb_space_create(txn, name, &options, &space));
+    check(store, "commit", memdb_txn_commit(txn, store->durability, NULL));
+    return space;
+}
+
+static void *open_with(const char *path, const store_options_t *options,
+                       memdb_tokenizer_kind_t tokenizer) {
     static const memdb_durability_t durabilities[STORE_LEVELS] = {
         MEMDB_DURABILITY_FULL, MEMDB_DURABILITY_OS, MEMDB_DURABILITY_NONE};
     store_t *store = bench_allocate(sizeof *store);
@@ -35,14 +48,19 @@ static void *open_store(const char *path, const store_options_t *options) {
     check(store, "snapshot", memdb_snapshot_begin(store->db, NULL, &snapshot));
     memdb_status_t status = memdb_space_find(snapshot, name, &store->space);
     memdb_snapshot_end(snapshot);
-    if (status == MEMDB_NOT_FOUND) {
-        memdb_txn_t *txn;
-        check(store, "begin", memdb_txn_begin(store->db, &txn));
-        check(store, "space", memdb_space_ensure(txn, name, &store->space));
-        check(store, "commit", memdb_txn_commit(txn, store->durability, NULL));
-    } else
+    if (status == MEMDB_NOT_FOUND)
+        store->space = create_space(store, name, tokenizer);
+    else
         check(store, "space", status);
     return store;
+}
+
+static void *open_store(const char *path, const store_options_t *options) {
+    return open_with(path, options, MEMDB_TOKENIZER_NONE);
+}
+
+static void *open_store_words(const char *path, const store_options_t *options) {
+    return open_with(path, options, MEMDB_TOKENIZER_ENGLISH);
 }
 
 static void close_store(void *context) {
@@ -100,15 +118,11 @@ static uint64_t log_bytes(void *context) {
     return stats.log_bytes;
 }
 
-const store_api_t store_memdb = {
-    .name = "memdb",
-    .settings = {"durability full", "durability os", "durability none"},
-    .version = memdb_version,
-    .open = open_store,
-    .close = close_store,
-    .begin = begin,
-    .end = end,
-    .put = put,
-    .get = get,
-    .log_bytes = log_bytes,
-};
+#define MEMDB_STORE(shown, opener)                                                                 \
+    {                                                                                              \
+        .name = shown, .settings = {"durability full", "durability os", "durability none"},        \
+        .version = memdb_version, .open = opener, .close = close_store, .begin = begin,            \
+        .end = end, .put = put, .get = get, .log_bytes = log_bytes                                 \
+    }
+const store_api_t store_memdb = MEMDB_STORE("memdb", open_store);
+const store_api_t store_memdb_words = MEMDB_STORE("memdb+w", open_store_words);

@@ -107,6 +107,7 @@ static uint64_t log_bytes(void *context) {
 
 const store_api_t store_rocksdb = {
     .name = "RocksDB",
+    .one_process = true,
     .settings = {"sync=true", "sync=false", "disableWAL"},
     .version = version,
     .open = open_store,

@@ -3,7 +3,10 @@
 
 #include <stdio.h>
 
-const store_api_t *const stores[] = {&store_memdb, &store_sqlite, &store_lmdb,
+const store_api_t *const stores[] = {&store_memdb,
+                                     &store_memdb_words,
+                                     &store_sqlite,
+                                     &store_lmdb,
 #ifdef MEMDB_WITH_ROCKSDB
                                      &store_rocksdb,
 #endif

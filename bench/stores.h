@@ -1,9 +1,10 @@
-// Four stores behind one small interface, so that commit.c, contention.c and recovery.c ask all of
-// them for the same: memdb through its public API, and SQLite, LMDB and RocksDB as peers.
+// Five stores behind one small interface, so that commit.c, contention.c and recovery.c ask all of
+// them for the same: memdb through its public API, twice, and SQLite, LMDB and RocksDB as peers.
 //
-// A record is a key of 16 hex digits and a text of 240 bytes, made from its number; memdb also
-// tokenises the text. A store is one database; a session is what one thread has of it. Whatever
-// goes wrong ends the program with the store's own message.
+// A record is a key of 16 hex digits and a text of 240 bytes, made from its number. `memdb` keeps
+// the record as its peers do, in a space without words; `memdb+w` also makes the text findable by
+// its words, which none of the peers does here. A store is one database; a session is what one
+// thread has of it. Whatever goes wrong ends the program with the store's own message.
 #ifndef MEMDB_BENCH_STORES_H
 #define MEMDB_BENCH_STORES_H
 
@@ -23,6 +24,7 @@ typedef struct store_options {
 
 typedef struct store_api {
     const char *name;
+    bool one_process;                   ///< a second process cannot open it
     const char *settings[STORE_LEVELS]; ///< how each level is had
     const char *(*version)(void);
     /// Open, or create, in the folder `path`, which exists.
@@ -40,7 +42,7 @@ typedef struct store_api {
 
 /// Those that this program was built with; memdb is the first. NULL at the end.
 extern const store_api_t *const stores[];
-extern const store_api_t store_memdb, store_sqlite, store_lmdb, store_rocksdb;
+extern const store_api_t store_memdb, store_memdb_words, store_sqlite, store_lmdb, store_rocksdb;
 
 /// One line a store: version, and how the level is had.
 void stores_describe(store_level_t level);
