@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +78,37 @@ static void test_open_refuses_what_is_no_database(void **state) {
     snprintf(path, sizeof path, "%s-empty/notes.txt", fixture->path);
     memdb_status_t status = try_open(path, MEMDB_OPEN_CREATE); // a file, not a directory
     assert_true(status == MEMDB_IO || status == MEMDB_NOT_DATABASE);
+}
+
+static long file_system; // 0: what it is
+
+/// Stands in for the C library's, so that a directory can lie on any file system.
+int fstatfs(int fd, struct statfs *out) {
+    int result = (int)syscall(SYS_fstatfs, fd, out);
+    if (result == 0 && file_system) {
+        out->f_type = file_system;
+    }
+    return result;
+}
+
+static void test_a_network_file_system_is_refused_and_named(void **state) {
+    fixture_t *fixture = *state;
+    fixture_close(fixture);
+    const struct {
+        long magic;
+        const char *name;
+    } systems[] = {{0x6969, "NFS"}, {0xFF534D42, "CIFS"}, {0x01021997, "9P"}, {0x65735546, "FUSE"}};
+    for (size_t i = 0; i < sizeof systems / sizeof systems[0]; i++) {
+        memdb_options_t options = {.size = sizeof options, .flags = MEMDB_OPEN_CREATE};
+        memdb_t *db = NULL;
+        memdb_error_t error = {0};
+        file_system = systems[i].magic;
+        memdb_status_t status = memdb_open(fixture->path, &options, &db, &error);
+        file_system = 0;
+        assert_int_equal(status, MEMDB_UNSUPPORTED);
+        assert_non_null(strstr(error.message, systems[i].name));
+    }
+    assert_int_equal(try_open(fixture->path, 0), MEMDB_OK);
 }
 
 static void test_open_refuses_options_that_are_not_valid(void **state) {
@@ -370,6 +403,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_open_refuses_what_is_no_database),
+        TEST(test_a_network_file_system_is_refused_and_named),
         TEST(test_open_refuses_options_that_are_not_valid),
         TEST(test_a_root_of_another_version_or_a_damaged_one_is_told),
         TEST(test_a_lost_root_is_damage_after_a_checkpoint_too),
