@@ -1,7 +1,10 @@
-// The background thread of a handle: checkpoints when asked, the bounded sync of lesser commits
-// (rule 6), and reclaiming.
+// The background threads of a handle. One folds: checkpoints when asked. One keeps the log: space
+// ahead of its end, and the bounded sync of lesser commits (rule 6), which must not wait for a
+// checkpoint to end.
 //
-// It sleeps until somebody wakes it; only a due sync gives it a deadline.
+// Each is made when it is first needed, so that a short-lived process pays for none, and sleeps
+// until somebody wakes it; only a due sync has a deadline. All they share with others is guarded by
+// db->thread_mutex.
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -16,83 +19,123 @@ static struct timespec after_ms(uint32_t ms) {
     return at;
 }
 
-/// Sync what lesser commits left, at the latest MEMDB__LESSER_SYNC_MS after the first of them.
-static void sync_lesser(memdb_t *db) {
+/// Run a piece of work without the mutex; a failure is told.
+static void unlocked(memdb_t *db, const char *what,
+                     memdb_status_t (*work)(memdb_t *db, memdb_error_t *error)) {
     memdb_error_t error = {0};
-    // Before the sync: a commit that comes now asks again.
-    atomic_store_explicit(
-        &db->sync_due, false,
-        memory_order_release); // pairs with the exchange in memdb__background_sync
-    if (memdb__wal_sync(db->wal, atomic_load_explicit(&db->control->written, memory_order_acquire),
-                        &error)) {
-        memdb__tell(db, error.status, "sync: %s", error.message);
+    pthread_mutex_unlock(&db->thread_mutex);
+    if (work(db, &error)) {
+        memdb__tell(db, error.status, "%s%s", what, error.message);
     }
+    pthread_mutex_lock(&db->thread_mutex);
 }
 
-static void run_checkpoint(memdb_t *db) {
-    memdb_error_t error = {0};
-    if (memdb__log_above_base(db) >= db->options.checkpoint_log_bytes &&
-        memdb__checkpoint(db, &error)) {
-        memdb__tell(db, error.status, "%s", error.message);
-    }
+// ------------------------------------------------------------------------------ the folding thread
+
+static memdb_status_t run_checkpoint(memdb_t *db, memdb_error_t *error) {
+    return memdb__log_above_base(db) >= db->options.checkpoint_log_bytes
+               ? memdb__checkpoint(db, error)
+               : MEMDB_OK;
 }
 
-static void *background(void *context) {
+static void *fold_in_background(void *context) {
     memdb_t *db = context;
-    struct timespec sync_at = after_ms(MEMDB__LESSER_SYNC_MS);
     pthread_mutex_lock(&db->thread_mutex);
     while (!db->thread_stop) {
         if (db->thread_checkpoint) {
             db->thread_checkpoint = false;
-            pthread_mutex_unlock(&db->thread_mutex);
-            run_checkpoint(db);
-            pthread_mutex_lock(&db->thread_mutex);
+            unlocked(db, "", run_checkpoint);
             pthread_cond_broadcast(&db->thread_done);
-            continue;
-        }
-        if (!atomic_load_explicit(&db->sync_due, memory_order_acquire)) {
-            pthread_cond_wait(&db->thread_wake, &db->thread_mutex);
-            sync_at = after_ms(MEMDB__LESSER_SYNC_MS);
-            continue;
-        }
-        if (pthread_cond_timedwait(&db->thread_wake, &db->thread_mutex, &sync_at) == ETIMEDOUT) {
-            pthread_mutex_unlock(&db->thread_mutex);
-            sync_lesser(db);
-            memdb__epoch_collect(&db->epochs, 64);
-            pthread_mutex_lock(&db->thread_mutex);
+        } else {
+            pthread_cond_wait(&db->fold_thread.wake, &db->thread_mutex);
         }
     }
     pthread_mutex_unlock(&db->thread_mutex);
     return NULL;
 }
 
-/// See that the thread runs; the caller holds thread_mutex. It is made when it is first needed, so
-/// that a short-lived process never pays for it. False: the system refuses a thread.
-static bool is_running(memdb_t *db) {
-    if (!db->has_thread && !db->thread_stop) {
-        int failure = pthread_create(&db->thread, NULL, background, db);
-        db->has_thread = failure == 0;
+// ------------------------------------------------------------------------------ the log's thread
+
+static memdb_status_t prepare_space(memdb_t *db, memdb_error_t *error) {
+    return memdb__wal_prepare_space(db->wal, error);
+}
+
+/// Sync what lesser commits left, at the latest MEMDB__LESSER_SYNC_MS after the first of them.
+static memdb_status_t sync_lesser(memdb_t *db, memdb_error_t *error) {
+    // Before the sync: a commit that comes now asks again. Release: pairs with the exchange in
+    // memdb__background_sync.
+    atomic_store_explicit(&db->sync_due, false, memory_order_release);
+    memdb_status_t status = memdb__wal_sync(
+        db->wal, atomic_load_explicit(&db->control->written, memory_order_acquire), error);
+    memdb__epoch_collect(&db->epochs, 64);
+    return status;
+}
+
+static void *keep_log(void *context) {
+    memdb_t *db = context;
+    struct timespec sync_at = after_ms(MEMDB__LESSER_SYNC_MS);
+    bool due = false;
+    pthread_mutex_lock(&db->thread_mutex);
+    while (!db->thread_stop) {
+        if (db->thread_space) {
+            db->thread_space = false;
+            unlocked(db, "log: ", prepare_space);
+        }
+        // Acquire: pairs with the exchange in memdb__background_sync.
+        bool was_due = due;
+        due = atomic_load_explicit(&db->sync_due, memory_order_acquire);
+        if (due && !was_due) {
+            sync_at = after_ms(MEMDB__LESSER_SYNC_MS);
+        }
+        if (db->thread_stop || db->thread_space) {
+            continue;
+        }
+        if (!due) {
+            pthread_cond_wait(&db->log_thread.wake, &db->thread_mutex);
+        } else if (pthread_cond_timedwait(&db->log_thread.wake, &db->thread_mutex, &sync_at) ==
+                   ETIMEDOUT) {
+            unlocked(db, "sync: ", sync_lesser);
+            due = false;
+        }
+    }
+    pthread_mutex_unlock(&db->thread_mutex);
+    return NULL;
+}
+
+// ------------------------------------------------------------------------------ for the others
+
+/// See that a thread runs; the caller holds thread_mutex. False: the system refuses a thread.
+static bool is_running(memdb_t *db, memdb__thread_t *thread, void *(*run)(void *context)) {
+    if (!thread->runs && !db->thread_stop) {
+        int failure = pthread_create(&thread->id, NULL, run, db);
+        thread->runs = failure == 0;
         if (failure) {
             memdb_error_t error = {0};
             memdb__fail_errno(&error, failure, "no background thread");
             memdb__tell(db, error.status, "%s", error.message);
         }
     }
-    return db->has_thread;
+    return thread->runs;
 }
 
 void memdb__background_stop(memdb_t *db) {
+    memdb__thread_t *threads[] = {&db->fold_thread, &db->log_thread};
     pthread_mutex_lock(&db->thread_mutex);
-    bool runs = db->has_thread;
     db->thread_stop = true;
-    pthread_cond_signal(&db->thread_wake);
-    pthread_mutex_unlock(&db->thread_mutex);
-    if (runs) {
-        pthread_join(db->thread, NULL);
+    for (size_t i = 0; i < 2; i++) {
+        pthread_cond_signal(&threads[i]->wake);
     }
-    if (atomic_load_explicit(&db->sync_due,
-                             memory_order_acquire)) { // pairs with the exchange below
-        sync_lesser(db);
+    pthread_mutex_unlock(&db->thread_mutex);
+    for (size_t i = 0; i < 2; i++) {
+        if (threads[i]->runs) { // set before thread_stop, or never
+            pthread_join(threads[i]->id, NULL);
+        }
+    }
+    // Acquire: pairs with the exchange below.
+    if (atomic_load_explicit(&db->sync_due, memory_order_acquire)) {
+        pthread_mutex_lock(&db->thread_mutex);
+        unlocked(db, "sync: ", sync_lesser);
+        pthread_mutex_unlock(&db->thread_mutex);
     }
 }
 
@@ -101,9 +144,21 @@ void memdb__background_checkpoint(memdb_t *db) {
         return;
     }
     pthread_mutex_lock(&db->thread_mutex);
-    if (!db->thread_checkpoint && is_running(db)) {
+    if (!db->thread_checkpoint && is_running(db, &db->fold_thread, fold_in_background)) {
         db->thread_checkpoint = true;
-        pthread_cond_signal(&db->thread_wake);
+        pthread_cond_signal(&db->fold_thread.wake);
+    }
+    pthread_mutex_unlock(&db->thread_mutex);
+}
+
+void memdb__background_space(memdb_t *db) {
+    if (db->options.no_background || !memdb__wal_wants_space(db->wal)) {
+        return;
+    }
+    pthread_mutex_lock(&db->thread_mutex);
+    if (!db->thread_space && is_running(db, &db->log_thread, keep_log)) {
+        db->thread_space = true;
+        pthread_cond_signal(&db->log_thread.wake);
     }
     pthread_mutex_unlock(&db->thread_mutex);
 }
@@ -115,10 +170,10 @@ void memdb__background_sync(memdb_t *db) {
         return;
     }
     pthread_mutex_lock(&db->thread_mutex);
-    bool runs = is_running(db);
-    pthread_cond_signal(&db->thread_wake);
-    pthread_mutex_unlock(&db->thread_mutex);
-    if (!runs) {
-        sync_lesser(db); // nobody else will
+    if (is_running(db, &db->log_thread, keep_log)) {
+        pthread_cond_signal(&db->log_thread.wake);
+    } else {
+        unlocked(db, "sync: ", sync_lesser); // nobody else will
     }
+    pthread_mutex_unlock(&db->thread_mutex);
 }

@@ -286,6 +286,7 @@ static void lead(memdb_t *db) {
         db->leading = false;
     }
     pthread_mutex_unlock(&db->queue);
+    memdb__background_space(db);
     for (memdb__request_t *request = first, *next; request; request = next) {
         next = request->next; // gone once its thread runs
         request->done = true;

@@ -336,7 +336,8 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&db->thread_wake, &attributes);
+    pthread_cond_init(&db->fold_thread.wake, &attributes);
+    pthread_cond_init(&db->log_thread.wake, &attributes);
     pthread_cond_init(&db->thread_done, &attributes);
     pthread_cond_init(&db->gathered, &attributes);
     pthread_condattr_destroy(&attributes);
@@ -367,7 +368,8 @@ static void destroy(memdb_t *db) {
     memdb__io_close(db->lock); // ends presence; in a child the parent's descriptor keeps it
     memdb__io_close(db->directory);
     if (!forked) {
-        pthread_cond_destroy(&db->thread_wake);
+        pthread_cond_destroy(&db->fold_thread.wake);
+        pthread_cond_destroy(&db->log_thread.wake);
         pthread_cond_destroy(&db->thread_done);
         pthread_cond_destroy(&db->gathered);
     }

@@ -48,6 +48,13 @@ typedef struct memdb__embedder {
     void *context;
 } memdb__embedder_t;
 
+/// A background thread.
+typedef struct memdb__thread {
+    pthread_t id;
+    bool runs;
+    pthread_cond_t wake;
+} memdb__thread_t;
+
 struct memdb {
     struct memdb *next_handle; // of this process; see database.c
 
@@ -84,12 +91,11 @@ struct memdb {
     pthread_mutex_t lease;
     uint64_t lease_next, lease_end;
 
-    // The background thread.
-    pthread_t thread;
-    bool has_thread;
+    // The background threads.
+    memdb__thread_t fold_thread, log_thread;
     pthread_mutex_t thread_mutex;
-    pthread_cond_t thread_wake, thread_done; // done: a checkpoint ended
-    bool thread_stop, thread_checkpoint;
+    pthread_cond_t thread_done; // a checkpoint ended
+    bool thread_stop, thread_checkpoint, thread_space;
     _Atomic bool sync_due;
     pthread_mutex_t fold; // one checkpoint at a time in this handle
 
@@ -255,6 +261,8 @@ uint64_t memdb__log_above_base(memdb_t *db);
 void memdb__background_stop(memdb_t *db);
 /// Ask the background thread for a checkpoint; does not wait.
 void memdb__background_checkpoint(memdb_t *db);
+/// Ask it to prepare space for the log, if that is getting short.
+void memdb__background_space(memdb_t *db);
 /// Ask it for a sync within MEMDB__LESSER_SYNC_MS.
 void memdb__background_sync(memdb_t *db);
 

@@ -130,6 +130,14 @@ memdb_status_t memdb__wal_write_through(memdb__wal_t *wal, memdb_error_t *error)
 
 // --- any thread, no lock held
 
+/// Whether the newest segment's prepared space, zeros that were written and synced before use, is
+/// getting short.
+bool memdb__wal_wants_space(memdb__wal_t *wal);
+/// Prepare more of it, a little at a time, so that no append has to: those that come meanwhile wait
+/// for one part at the most. Without it memdb__wal_add prepares a whole step when it needs one.
+/// Errors  MEMDB_FULL  no space now; appends go on while there is some.
+memdb_status_t memdb__wal_prepare_space(memdb__wal_t *wal, memdb_error_t *error);
+
 /// Make everything up to `lsn` durable: returns at once when control->durable is there; else takes
 /// the sync mutex, syncs the newest segment (older ones are synced when they are left), and raises
 /// control->durable to what was written before. A failure sets control->failed.

@@ -34,6 +34,8 @@ struct memdb__wal {
     uint64_t follow_newest;     // segment epoch when follow_limit was found
     uint64_t follow_limit; // LSN at which the followed segment ends; UINT64_MAX: it is the newest
 
+    _Atomic bool wants_space; // written by the holder of the writer mutex; a hint
+
     // Counters for stats: relaxed, since nothing depends on their order.
     _Atomic uint64_t batches, syncs, bytes;
 };

@@ -276,6 +276,12 @@ static bool allocate_range(memdb__wal_segment_t *segment, uint64_t end, memdb_st
     return true;
 }
 
+memdb_status_t memdb__wal_segment_extend(memdb__wal_segment_t *segment, uint64_t end,
+                                         memdb_error_t *error) {
+    memdb_status_t status = memdb__io_size(segment->fd, &segment->filled, segment->name, error);
+    return status == MEMDB_OK ? write_zeros(segment, end, error) : status;
+}
+
 memdb_status_t memdb__wal_segment_fill(memdb__wal_segment_t *segment, uint64_t end,
                                        bool *failed_out, memdb_error_t *error) {
     *failed_out = false;

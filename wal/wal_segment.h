@@ -9,7 +9,8 @@
 #define MEMDB__WAL_RECYCLE_SLOTS 2 // old segments kept for reuse
 #define MEMDB__WAL_FIRST_FILL_BYTES                                                                \
     (1u << 20) // zeros in a new segment: small, so that opening is quick
-#define MEMDB__WAL_FILL_STEP_BYTES (4u << 20) // zeros ahead of the write position, a step
+#define MEMDB__WAL_FILL_STEP_BYTES (4u << 20)   // zeros ahead of the write position, a step
+#define MEMDB__WAL_FILL_PART_BYTES (256u << 10) // of those, under one hold of the writer mutex
 
 /// What every function on the log's files needs to know.
 typedef struct memdb__wal_log {
@@ -76,6 +77,10 @@ memdb_status_t memdb__wal_segment_is_marked(const memdb__wal_log_t *log,
 /// (MEMDB_FULL).
 memdb_status_t memdb__wal_segment_fill(memdb__wal_segment_t *segment, uint64_t end,
                                        bool *failed_out, memdb_error_t *error);
+/// Write zeros up to the offset `end`, where the file has none yet, without a sync. The caller
+/// holds the writer mutex, and the segment is the newest.
+memdb_status_t memdb__wal_segment_extend(memdb__wal_segment_t *segment, uint64_t end,
+                                         memdb_error_t *error);
 
 /// The headers of all segment files, by rising epoch. `live`: some LSN is its own; else a later
 /// segment began at or before it.

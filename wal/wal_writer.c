@@ -332,6 +332,16 @@ static size_t close_batch(memdb__wal_t *wal) {
     return whole;
 }
 
+/// Bytes of zeros that lie ahead of the next batch; as many as may ever be wanted at the end of the
+/// segment.
+static uint64_t prepared(const memdb__wal_writer_t *w) {
+    uint64_t most = MEMDB__WAL_BLOCK_BYTES + w->segment.header.capacity;
+    uint64_t at = memdb__wal_segment_offset(&w->segment, w->lsn);
+    return w->segment.filled >= most ? UINT64_MAX
+           : w->segment.filled > at  ? w->segment.filled - at
+                                     : 0;
+}
+
 /// The batch is written: what others may read, and where the next one goes.
 static void publish_batch(memdb__wal_t *wal, uint64_t end, size_t whole, bool through) {
     memdb__wal_writer_t *w = &wal->writer;
@@ -339,6 +349,8 @@ static void publish_batch(memdb__wal_t *wal, uint64_t end, size_t whole, bool th
     w->previous_end = end;
     w->lsn = memdb__wal_block_up(end);
     w->streak++;
+    atomic_store_explicit(&wal->wants_space, prepared(w) < MEMDB__WAL_FILL_STEP_BYTES / 2,
+                          memory_order_relaxed); // a hint
     // Relaxed: under the writer mutex.
     atomic_store_explicit(&control->last_writer, w->number, memory_order_relaxed);
     memdb__raise(&control->written, end);

@@ -1,6 +1,6 @@
 // Goal: a batch that is written through is durable without a sync, and only a writer that nobody
-// writes beside writes through. Method: an I/O table that counts syncs and direct writes, two
-// handles, and a file system that refuses.
+// writes beside writes through; space that was prepared spares the appends. Method: an I/O table
+// that counts syncs and direct writes, two handles, and a file system that refuses.
 #include "base/io.h"
 #include "tests/unit/wal/wal_fixture.h"
 
@@ -154,6 +154,43 @@ static void test_wal_file_system_without_direct_writes_is_synced(void **state) {
     }
 }
 
+static off_t newest_size(fixture_t *f) {
+    char name[32];
+    struct stat about;
+    newest_name(f, name);
+    assert_int_equal(fstatat(f->log, name, &about, 0), 0);
+    return about.st_size;
+}
+
+static void test_wal_prepared_space_spares_appends(void **state) {
+    (void)state;
+    fixture_t f;
+    fixture_create(&f, 16 << 20);
+    fixture_open(&f, 0, false);
+    append_through(&f, 0);
+    assert_true(memdb__wal_wants_space(f.wal)); // a new segment has little
+    EXPECT_OK(&f, memdb__wal_prepare_space(f.wal, &f.error));
+    assert_false(memdb__wal_wants_space(f.wal));
+    off_t prepared = newest_size(&f);
+    assert_true(prepared >= 4 << 20);
+    uint64_t n = 1;
+    while (!memdb__wal_wants_space(f.wal)) {
+        append_through(&f, n++);
+        assert_true(direct + syncs == 1); // the batch, and nothing else
+    }
+    assert_int_equal(newest_size(&f), prepared);
+    assert_true(n > 200);
+    // To the segment's end, and over it.
+    while (atomic_load(&f.control->segment_epoch) < 4) {
+        append_through(&f, n++);
+        EXPECT_OK(&f, memdb__wal_prepare_space(f.wal, &f.error));
+    }
+    fixture_close(&f);
+    fixture_open(&f, 0, false);
+    assert_int_equal(f.recovery.frames, n);
+    fixture_destroy(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_wal_lone_writer_writes_through_without_a_sync, install,
@@ -164,6 +201,7 @@ int main(void) {
                                         install, restore),
         cmocka_unit_test_setup_teardown(test_wal_file_system_without_direct_writes_is_synced,
                                         install, restore),
+        cmocka_unit_test_setup_teardown(test_wal_prepared_space_spares_appends, install, restore),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
