@@ -144,6 +144,14 @@ memdb_status_t cli_run_stats(cli_session_t *session, const cli_json_t *request, 
     cli_json_set(answer, "oldest_snapshot_time", cli_time_json(stats.oldest_snapshot_time));
     cli_set_unsigned(answer, "views_retired", stats.views_retired);
     cli_set_unsigned(answer, "views_reclaimed", stats.views_reclaimed);
+#define SET_FIGURE(name) cli_set_unsigned(answer, #name, stats.name);
+    SET_FIGURE(log_limit_bytes)
+    SET_FIGURE(delta_limit_bytes)
+    SET_FIGURE(stalls)
+    SET_FIGURE(stalled_us)
+    SET_FIGURE(payload_bytes)
+    SET_FIGURE(log_bytes_written)
+    SET_FIGURE(segment_bytes_written)
     return MEMDB_OK;
 }
 

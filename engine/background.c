@@ -33,9 +33,7 @@ static void unlocked(memdb_t *db, const char *what,
 // ------------------------------------------------------------------------------ the folding thread
 
 static memdb_status_t run_checkpoint(memdb_t *db, memdb_error_t *error) {
-    return memdb__log_above_base(db) >= db->options.checkpoint_log_bytes
-               ? memdb__checkpoint(db, error)
-               : MEMDB_OK;
+    return memdb__wants_checkpoint(db) ? memdb__checkpoint(db, error) : MEMDB_OK;
 }
 
 static void *fold_in_background(void *context) {

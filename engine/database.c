@@ -16,6 +16,7 @@
 
 #define DEFAULT_CHECKPOINT_BYTES (32u << 20)
 #define DEFAULT_LOG_LIMIT (1u << 30)
+#define DEFAULT_DELTA_LIMIT (1u << 30)
 #define DEFAULT_BUSY_MS 10000
 
 // ------------------------------------------------------------------------------ opening
@@ -323,6 +324,8 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     if (db->options.checkpoint_log_bytes > db->options.log_limit_bytes) {
         db->options.checkpoint_log_bytes = db->options.log_limit_bytes; // a limit is kept to
     }
+    db->options.delta_limit_bytes =
+        db->options.delta_limit_bytes ? db->options.delta_limit_bytes : DEFAULT_DELTA_LIMIT;
     db->options.busy_timeout_ms =
         db->options.busy_timeout_ms ? db->options.busy_timeout_ms : DEFAULT_BUSY_MS;
     db->directory = db->segments = db->lock = -1;

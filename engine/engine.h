@@ -104,7 +104,9 @@ struct memdb {
     pthread_mutex_t error_mutex;
     memdb_error_t error;
     _Atomic uint64_t naming; // transactions that stored blobs and have not ended
+    // Figures.
     _Atomic uint64_t commits, conflicts, checkpoints, merges;
+    _Atomic uint64_t stalls, stalled_us, payload_bytes, segment_bytes_written;
 };
 
 struct memdb_snapshot {
@@ -250,13 +252,15 @@ memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool 
 
 /// Run a request through the group commit; its status.
 memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error_t *error);
-/// Wait while the log above the base is at its limit.
+/// Wait while log or delta are at their limit.
 memdb_status_t memdb__throttle(memdb_t *db, memdb_error_t *error);
 
 /// Fold what is durable and sealed into a new base. force: seal and fold whatever there is.
 memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error);
 /// Bytes of log above the base.
 uint64_t memdb__log_above_base(memdb_t *db);
+/// Whether log or delta have grown so far that a checkpoint should begin.
+bool memdb__wants_checkpoint(memdb_t *db);
 
 void memdb__background_stop(memdb_t *db);
 /// Ask the background thread for a checkpoint; does not wait.

@@ -199,6 +199,8 @@ static memdb_status_t write_tier(memdb__fold_t *fold, memdb_error_t *error) {
     }
     status =
         status ? status : memdb__io_sync_all(fold->db->segments, "the directory segments", error);
+    atomic_fetch_add_explicit(&fold->db->segment_bytes_written, tier_bytes(&fold->tier),
+                              memory_order_relaxed); // a figure
     if (status) {
         unlink_tier(fold->db, &fold->tier);
     }

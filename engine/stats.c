@@ -77,6 +77,9 @@ static void fill_from_control(memdb_t *db, memdb_stats_t *stats) {
     memdb__wal_stats(db->wal, &wal);
     stats->batches = wal.batches;
     stats->syncs = wal.syncs;
+    stats->log_bytes_written = wal.bytes;
+    stats->log_limit_bytes = db->options.log_limit_bytes;
+    stats->delta_limit_bytes = db->options.delta_limit_bytes;
     stats->durable_lsn =
         atomic_load_explicit(&db->control->durable, memory_order_relaxed); // figures, one by one
     stats->written_lsn = atomic_load_explicit(&db->control->written, memory_order_relaxed);
@@ -94,6 +97,11 @@ static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_
     stats->conflicts = atomic_load_explicit(&db->conflicts, memory_order_relaxed);
     stats->checkpoints = atomic_load_explicit(&db->checkpoints, memory_order_relaxed);
     stats->merges = atomic_load_explicit(&db->merges, memory_order_relaxed);
+    stats->stalls = atomic_load_explicit(&db->stalls, memory_order_relaxed);
+    stats->stalled_us = atomic_load_explicit(&db->stalled_us, memory_order_relaxed);
+    stats->payload_bytes = atomic_load_explicit(&db->payload_bytes, memory_order_relaxed);
+    stats->segment_bytes_written =
+        atomic_load_explicit(&db->segment_bytes_written, memory_order_relaxed);
     stats->views_retired = atomic_load_explicit(&db->epochs.retired_count, memory_order_relaxed);
     stats->views_reclaimed = atomic_load_explicit(&db->epochs.freed_count, memory_order_relaxed);
     stats->snapshots = memdb__epoch_readers(&db->epochs, &stats->oldest_snapshot_time) - 1;

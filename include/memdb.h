@@ -149,7 +149,9 @@ typedef struct memdb_options {
     uint64_t checkpoint_log_bytes; ///< log above the base that starts a checkpoint; default 32 MiB
     uint64_t log_limit_bytes;      ///< log above the base at which writers wait; default 1 GiB
     uint32_t busy_timeout_ms;      ///< how long they wait before MEMDB_BUSY; default 10,000
-    bool no_background; ///< no background thread: the caller runs memdb_checkpoint itself
+    bool no_background;         ///< no background threads: the caller runs memdb_checkpoint itself
+    uint64_t delta_limit_bytes; ///< memory of this handle's delta at which its writers wait; half
+                                ///< of it starts a checkpoint; default 1 GiB
 } memdb_options_t;
 
 /// Why an open failed: there is no handle yet to ask.
@@ -203,6 +205,11 @@ typedef struct memdb_stats {
     uint64_t snapshots;                                               ///< open now, this handle
     int64_t oldest_snapshot_time;                                     ///< or MEMDB_TIME_NONE
     uint64_t views_retired, views_reclaimed;                          ///< epoch-based reclamation
+    uint64_t log_limit_bytes, delta_limit_bytes; ///< where writers of this handle wait
+    uint64_t stalls, stalled_us;                 ///< commits that waited there, and how long in all
+    /// What this handle committed, and what it wrote for that: the sum of the last two over the
+    /// first is its write amplification.
+    uint64_t payload_bytes, log_bytes_written, segment_bytes_written;
 } memdb_stats_t;
 
 MEMDB_API memdb_status_t memdb_get_stats(memdb_t *db, memdb_stats_t *stats_out);
@@ -264,7 +271,7 @@ MEMDB_API memdb_snapshot_t *memdb_txn_snapshot(memdb_txn_t *txn);
 /// Blocks      at most one group commit (a write, and a sync for full); under back-pressure up to
 /// busy_timeout_ms. Durability  as asked, once MEMDB_OK returns. Errors      MEMDB_CONFLICT  a
 /// thing that it writes was changed since its snapshot; nothing written; retry.
-///             MEMDB_BUSY      the log is at its limit; nothing written.
+///             MEMDB_BUSY      the log or the delta is at its limit; nothing written.
 ///             MEMDB_IO        outcome unknown until reopen; the database is failed.
 MEMDB_API memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability,
                                           uint64_t *lsn_out);
@@ -276,7 +283,7 @@ typedef uint32_t memdb_space_t; ///< never 0, never reused
 
 typedef enum memdb_tokenizer_kind {
     MEMDB_TOKENIZER_ENGLISH =
-        0,                    ///< case and accents folded, English stems, CJK unigrams and bigrams
+        0,                     ///< case and accents folded, English stems, CJK unigrams and bigrams
     MEMDB_TOKENIZER_PLAIN = 1, ///< the same without stemming
     MEMDB_TOKENIZER_NONE = 2   ///< texts are stored, and not found by words
 } memdb_tokenizer_kind_t;

@@ -383,6 +383,35 @@ static void test_a_log_at_its_limit_is_busy_until_a_checkpoint(void **state) {
     assert_int_equal(stats.memories, commits + 1);
 }
 
+static void test_a_delta_at_its_limit_is_busy_until_a_checkpoint(void **state) {
+    fixture_t *fixture = *state;
+    memdb_status_t status;
+    memdb_stats_t stats;
+    fixture_close(fixture);
+    fixture_open(fixture, (memdb_options_t){.no_background = true,
+                                            .delta_limit_bytes = 300000,
+                                            .busy_timeout_ms = 30});
+    memdb_space_t space = space_of(fixture->db, "main");
+    int commits = 0;
+    while ((status = put_kilobytes(fixture->db, space)) == MEMDB_OK && commits < 1000) {
+        commits++;
+    }
+    assert_int_equal(status, MEMDB_BUSY);
+    must(fixture->db, memdb_get_stats(fixture->db, &stats));
+    assert_true(stats.delta_bytes >= stats.delta_limit_bytes);
+    assert_int_equal(stats.stalls, 1);
+    assert_true(stats.stalled_us >= 30000);
+    must(fixture->db, memdb_checkpoint(fixture->db));
+    must(fixture->db, put_kilobytes(fixture->db, space));
+    must(fixture->db, memdb_get_stats(fixture->db, &stats));
+    assert_int_equal(stats.memories, commits + 1);
+    assert_true(stats.delta_bytes < stats.delta_limit_bytes);
+    // What was committed went to the log once, in whole blocks, and to a segment once.
+    assert_true(stats.log_bytes_written >= stats.payload_bytes && stats.payload_bytes > 0);
+    assert_true(stats.segment_bytes_written > 0 &&
+                stats.segment_bytes_written < 10 * stats.payload_bytes);
+}
+
 /// With the background thread the writers wait, and go on.
 static void test_a_log_at_its_limit_is_folded_in_the_background(void **state) {
     fixture_t *fixture = *state;
@@ -413,6 +442,7 @@ int main(void) {
         TEST(test_read_only_opens_beside_checkpoints),
         TEST(test_close_waits_for_nobody_and_says_busy),
         TEST(test_a_log_at_its_limit_is_busy_until_a_checkpoint),
+        TEST(test_a_delta_at_its_limit_is_busy_until_a_checkpoint),
         TEST(test_a_log_at_its_limit_is_folded_in_the_background),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
