@@ -171,45 +171,65 @@ static memdb_status_t write_placed(memdb_t *db, const memdb__request_t *first,
     return status;
 }
 
-/// Under the writer mutex: check, place, apply and write all requests that wait.
-static memdb__request_t *write_batch(memdb_t *db, uint32_t *count_out) {
-    memdb_error_t error = {0};
-    memdb_status_t status = memdb__wal_lock(db->wal, &error);
-    bool locked = status == MEMDB_OK;
+/// Check, place and apply all requests of `first`; the caller holds the writer mutex. What grows
+/// too large is written on the way; `unwritten_out` is the first request that was not.
+static memdb_status_t place_batch(memdb_t *db, memdb__request_t *first,
+                                  memdb__request_t **unwritten_out, memdb_error_t *error) {
     pthread_mutex_lock(&db->apply);
-    if (!status) {
-        uint64_t written = atomic_load_explicit(&db->control->written, memory_order_acquire);
-        status = memdb__follow_locked(db, written, &error);
-    }
-    memdb__request_t *first = take_queue(db, count_out), *unwritten = first;
+    uint64_t written = atomic_load_explicit(&db->control->written, memory_order_acquire);
+    memdb_status_t status = memdb__follow_locked(db, written, error);
+    memdb__request_t *unwritten = first;
     for (memdb__request_t *request = first; request; request = request->next) {
         if (status) {
             request->status = status;
-            request->error = error;
+            request->error = *error;
             continue;
         }
         add_request(db, request);
         if (memdb__wal_batch_bytes(db->wal) > MEMDB__BATCH_BYTES && request->next) {
-            status = memdb__wal_write(db->wal, &error);
+            status = memdb__wal_write(db->wal, error);
             if (status) {
-                fail_placed(unwritten, &error);
+                fail_placed(unwritten, error);
             }
             unwritten = request->next;
         }
     }
-    if (locked && !status && (status = write_placed(db, unwritten, &error))) {
+    pthread_mutex_unlock(&db->apply);
+    *unwritten_out = unwritten;
+    return status;
+}
+
+/// The delta reaches to the end of what is written: nothing lies between it and our last frame.
+static void reach_written(memdb_t *db) {
+    pthread_mutex_lock(&db->apply);
+    // Relaxed: raised under the writer mutex, which is held. Release: as in memdb__apply_frame.
+    atomic_store_explicit(&db->position,
+                          atomic_load_explicit(&db->control->written, memory_order_relaxed),
+                          memory_order_release);
+    pthread_mutex_unlock(&db->apply);
+}
+
+/// Under the writer mutex: check, place, apply and write all requests that wait. The disk is
+/// written without db->apply, so that readers who adopt a base do not wait for it.
+static memdb__request_t *write_batch(memdb_t *db, uint32_t *count_out) {
+    memdb_error_t error = {0};
+    memdb_status_t status = memdb__wal_lock(db->wal, &error);
+    memdb__request_t *first = take_queue(db, count_out), *unwritten;
+    if (status) {
+        for (memdb__request_t *request = first; request; request = request->next) {
+            request->status = status;
+            request->error = error;
+        }
+        return first;
+    }
+    status = place_batch(db, first, &unwritten, &error);
+    if (!status && (status = write_placed(db, unwritten, &error))) {
         fail_placed(unwritten, &error);
     }
-    if (locked) {
-        if (!status && fail_unwritten(db, first)) {
-            // Nothing lies between our last frame and the written LSN.
-            atomic_store_explicit(&db->position,
-                                  atomic_load_explicit(&db->control->written, memory_order_relaxed),
-                                  memory_order_release);
-        }
-        memdb__wal_unlock(db->wal);
+    if (!status && fail_unwritten(db, first)) {
+        reach_written(db);
     }
-    pthread_mutex_unlock(&db->apply);
+    memdb__wal_unlock(db->wal);
     return first;
 }
 
@@ -336,83 +356,4 @@ memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error
         atomic_fetch_add_explicit(&db->payload_bytes, request->size, memory_order_relaxed);
     }
     return request->status;
-}
-
-// ------------------------------------------------------------------------------ back-pressure
-
-uint64_t memdb__log_above_base(memdb_t *db) {
-    uint64_t applied =
-        atomic_load_explicit(&db->control->applied, memory_order_relaxed); // a figure
-    uint64_t written = atomic_load_explicit(&db->control->written, memory_order_relaxed);
-    return written > applied ? written - applied : 0;
-}
-
-/// Memory of the delta. What old snapshots still hold is not in it: no checkpoint gives that back.
-static uint64_t delta_bytes(memdb_t *db) {
-    uint64_t bytes = 0;
-    uint32_t slot = memdb__epoch_pin(&db->epochs);
-    if (slot == MEMDB__EPOCH_NONE) {
-        return 0; // so many readers: the next commit looks again
-    }
-    // seq_cst: after the pin (see epoch.h).
-    memdb__view_t *view = atomic_load_explicit(&db->view, memory_order_seq_cst);
-    for (size_t i = 0; i < view->run_count; i++) {
-        bytes += memdb__run_bytes(view->runs[i]);
-    }
-    memdb__epoch_unpin(&db->epochs, slot);
-    return bytes;
-}
-
-bool memdb__wants_checkpoint(memdb_t *db) {
-    return memdb__log_above_base(db) >= db->options.checkpoint_log_bytes ||
-           delta_bytes(db) >= db->options.delta_limit_bytes / 2;
-}
-
-static bool at_limit(memdb_t *db) {
-    return memdb__log_above_base(db) >= db->options.log_limit_bytes ||
-           delta_bytes(db) >= db->options.delta_limit_bytes;
-}
-
-/// Wait for checkpoints, until there is room or the deadline has passed.
-static void wait_for_room(memdb_t *db) {
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += db->options.busy_timeout_ms / 1000;
-    deadline.tv_nsec += (long)(db->options.busy_timeout_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
-    int waited = 0;
-    uint64_t began = memdb__monotonic_ns();
-    pthread_mutex_lock(&db->thread_mutex);
-    while (waited != ETIMEDOUT && at_limit(db)) {
-        waited = pthread_cond_timedwait(&db->thread_done, &db->thread_mutex, &deadline);
-    }
-    pthread_mutex_unlock(&db->thread_mutex);
-    atomic_fetch_add_explicit(&db->stalls, 1, memory_order_relaxed); // figures only
-    atomic_fetch_add_explicit(&db->stalled_us, (memdb__monotonic_ns() - began) / 1000,
-                              memory_order_relaxed);
-}
-
-memdb_status_t memdb__throttle(memdb_t *db, memdb_error_t *error) {
-    if (!memdb__wants_checkpoint(db)) {
-        return MEMDB_OK;
-    }
-    memdb__background_checkpoint(db);
-    if (!at_limit(db)) {
-        return MEMDB_OK;
-    }
-    wait_for_room(db);
-    if (!at_limit(db)) {
-        return MEMDB_OK;
-    }
-    bool log = memdb__log_above_base(db) >= db->options.log_limit_bytes;
-    return memdb__fail(
-        error, MEMDB_BUSY,
-        "the %s is at its limit of %llu bytes, and no checkpoint made room within %u ms; retry "
-        "later",
-        log ? "log" : "delta in memory",
-        (unsigned long long)(log ? db->options.log_limit_bytes : db->options.delta_limit_bytes),
-        db->options.busy_timeout_ms);
 }

@@ -4,6 +4,7 @@
 // and the base of segments that the catalog names. Files of the folder:
 //   database.c open and close      follow.c   applying the log, adopting a base, publishing views
 //   commit.c   group commit        txn.c      transactions and their private run
+//   throttle.c back-pressure       background.c  checkpoints and the log's space and syncs
 //   snapshot.c snapshots           read.c     records, spaces, keys, sources of recall
 //   put.c      put, forget         memory.c   get            handle.c  forks, errors
 //   space.c    spaces, embedders   cursor.c   cursors and traces       link.c  links

@@ -1,0 +1,84 @@
+// Back-pressure: writers start checkpoints, and wait for them, boundedly, at the limits of the log
+// above the base and of the delta in memory.
+#include "base/io.h"
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <time.h>
+
+uint64_t memdb__log_above_base(memdb_t *db) {
+    uint64_t applied =
+        atomic_load_explicit(&db->control->applied, memory_order_relaxed); // a figure
+    uint64_t written = atomic_load_explicit(&db->control->written, memory_order_relaxed);
+    return written > applied ? written - applied : 0;
+}
+
+/// Memory of the delta. What old snapshots still hold is not in it: no checkpoint gives that back.
+static uint64_t delta_bytes(memdb_t *db) {
+    uint64_t bytes = 0;
+    uint32_t slot = memdb__epoch_pin(&db->epochs);
+    if (slot == MEMDB__EPOCH_NONE) {
+        return 0; // so many readers: the next commit looks again
+    }
+    // seq_cst: after the pin (see epoch.h).
+    memdb__view_t *view = atomic_load_explicit(&db->view, memory_order_seq_cst);
+    for (size_t i = 0; i < view->run_count; i++) {
+        bytes += memdb__run_bytes(view->runs[i]);
+    }
+    memdb__epoch_unpin(&db->epochs, slot);
+    return bytes;
+}
+
+bool memdb__wants_checkpoint(memdb_t *db) {
+    return memdb__log_above_base(db) >= db->options.checkpoint_log_bytes ||
+           delta_bytes(db) >= db->options.delta_limit_bytes / 2;
+}
+
+static bool at_limit(memdb_t *db) {
+    return memdb__log_above_base(db) >= db->options.log_limit_bytes ||
+           delta_bytes(db) >= db->options.delta_limit_bytes;
+}
+
+/// Wait for checkpoints, until there is room or the deadline has passed.
+static void wait_for_room(memdb_t *db) {
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += db->options.busy_timeout_ms / 1000;
+    deadline.tv_nsec += (long)(db->options.busy_timeout_ms % 1000) * 1000000;
+    if (deadline.tv_nsec >= 1000000000) {
+        deadline.tv_sec++;
+        deadline.tv_nsec -= 1000000000;
+    }
+    int waited = 0;
+    uint64_t began = memdb__monotonic_ns();
+    pthread_mutex_lock(&db->thread_mutex);
+    while (waited != ETIMEDOUT && at_limit(db)) {
+        waited = pthread_cond_timedwait(&db->thread_done, &db->thread_mutex, &deadline);
+    }
+    pthread_mutex_unlock(&db->thread_mutex);
+    atomic_fetch_add_explicit(&db->stalls, 1, memory_order_relaxed); // figures only
+    atomic_fetch_add_explicit(&db->stalled_us, (memdb__monotonic_ns() - began) / 1000,
+                              memory_order_relaxed);
+}
+
+memdb_status_t memdb__throttle(memdb_t *db, memdb_error_t *error) {
+    if (!memdb__wants_checkpoint(db)) {
+        return MEMDB_OK;
+    }
+    memdb__background_checkpoint(db);
+    if (!at_limit(db)) {
+        return MEMDB_OK;
+    }
+    wait_for_room(db);
+    if (!at_limit(db)) {
+        return MEMDB_OK;
+    }
+    bool log = memdb__log_above_base(db) >= db->options.log_limit_bytes;
+    return memdb__fail(
+        error, MEMDB_BUSY,
+        "the %s is at its limit of %llu bytes, and no checkpoint made room within %u ms; retry "
+        "later",
+        log ? "log" : "delta in memory",
+        (unsigned long long)(log ? db->options.log_limit_bytes : db->options.delta_limit_bytes),
+        db->options.busy_timeout_ms);
+}
