@@ -58,7 +58,9 @@ static memdb_status_t open_directory(memdb_t *db, const char *path, memdb_error_
         status = memdb__io_open(db->directory, "lock", O_RDONLY, &db->lock,
                                 error); // no locks there: see open_read_only
     }
-    return status;
+    return status == MEMDB_NOT_FOUND // only a reader does not make it
+               ? memdb__fail(error, MEMDB_CORRUPT, "lock at 0: the file is missing")
+               : status;
 }
 
 /// What the visitor of recovery remembers besides applying.
@@ -180,14 +182,18 @@ static memdb_status_t open_catalog(memdb_t *db, bool alone, memdb__manifest_t *m
     return status ? status : memdb__catalog_read(db->catalog, manifest, error);
 }
 
+static memdb_status_t headless(memdb_error_t *error) {
+    return memdb__fail(error, MEMDB_CORRUPT,
+                       "root at 0: the file is missing, and the database is not empty");
+}
+
 /// Root, segments, catalog, base, log, control: under the gate.
 static memdb_status_t open_files(memdb_t *db, bool alone, memdb_error_t *error) {
     memdb__root_t root;
     memdb__directory_state_t state;
     memdb_status_t status = memdb__directory_look(db->directory, &state, error);
     if (!status && state == MEMDB__DIRECTORY_HEADLESS) {
-        return memdb__fail(error, MEMDB_CORRUPT,
-                           "root at 0: the file is missing, and the database is not empty");
+        return headless(error);
     }
     if (!status && state == MEMDB__DIRECTORY_EMPTY && alone) {
         status = memdb__directory_create(db->directory, db->options.durability, error);
@@ -231,6 +237,9 @@ static memdb_status_t read_base_and_log(memdb_t *db, memdb_error_t *error) {
     uint64_t end = 0;
     memdb_status_t status = open_catalog(db, false, &manifest, error);
     status = status ? status : memdb__adopt_locked(db, &manifest, error);
+    if (status == MEMDB_NOT_FOUND) { // no checkpoint runs: the catalog names what is not there
+        status = error->status = MEMDB_CORRUPT;
+    }
     status = status ? status
                     : memdb__wal_scan(db->directory, &options, manifest.applied_lsn,
                                       memdb__apply_frame, db, &end, error);
@@ -243,7 +252,12 @@ static memdb_status_t read_base_and_log(memdb_t *db, memdb_error_t *error) {
 /// A read-only handle: everything as it is now, once, without a shared word.
 static memdb_status_t open_read_only(memdb_t *db, memdb_error_t *error) {
     memdb__root_t root;
-    memdb_status_t status = memdb__root_read(db->directory, &root, error);
+    memdb__directory_state_t state;
+    memdb_status_t status = memdb__directory_look(db->directory, &state, error);
+    if (!status && state == MEMDB__DIRECTORY_HEADLESS) {
+        return headless(error);
+    }
+    status = status ? status : memdb__root_read(db->directory, &root, error);
     if (status) {
         return status == MEMDB_NOT_FOUND
                    ? memdb__fail(error, MEMDB_NOT_DATABASE, "the directory has no root file")
