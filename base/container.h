@@ -78,6 +78,12 @@ memdb_status_t memdb__container_check(memdb__container_t *container, const void 
 /// MEMDB_CORRUPT then.
 memdb_status_t memdb__container_verify(memdb__container_t *container, memdb_verify_fn found,
                                        void *context, memdb_error_t *error);
+/// The same for `count` pages from `first` on alone, without the parts that are no pages: for threads
+/// that share the work.
+memdb_status_t memdb__container_verify_pages(memdb__container_t *container, uint64_t first,
+                                             uint64_t count, memdb_verify_fn found, void *context,
+                                             memdb_error_t *error);
+uint64_t memdb__container_pages(const memdb__container_t *container);
 /// Where in the file a byte of the mapping lies, for messages.
 uint64_t memdb__container_offset(const memdb__container_t *container, const void *at);
 uint64_t memdb__container_file_size(const memdb__container_t *container);

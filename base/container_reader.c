@@ -239,17 +239,11 @@ static uint64_t find_dirty_gap(const memdb__container_t *container) {
     return 0;
 }
 
-memdb_status_t memdb__container_verify(memdb__container_t *container, memdb_verify_fn found,
-                                       void *context, memdb_error_t *error) {
-    memdb__container_footer_t footer;
-    memdb_error_t first = {0}, *told = error ? error : &first;
+memdb_status_t memdb__container_verify_pages(memdb__container_t *container, uint64_t first,
+                                             uint64_t count, memdb_verify_fn found, void *context,
+                                             memdb_error_t *error) {
     uint64_t bad = 0;
-    if (verify_frame(container, &footer, told)) {
-        bad++;
-        if (found)
-            found(context, container->name, 0, "header, footer or tail");
-    }
-    for (uint64_t page = 0; page < container->page_count; page++) {
+    for (uint64_t page = first; page < first + count && page < container->page_count; page++) {
         if (page_is_whole(container, page))
             continue;
         uint64_t at = MEMDB__CONTAINER_HEADER_BYTES + page * MEMDB__CONTAINER_PAGE_BYTES;
@@ -259,15 +253,31 @@ memdb_status_t memdb__container_verify(memdb__container_t *container, memdb_veri
         if (found)
             found(context, container->name, at, "checksum mismatch of a page");
     }
-    uint64_t gap = bad ? 0 : find_dirty_gap(container);
+    return bad ? MEMDB_CORRUPT : MEMDB_OK;
+}
+
+memdb_status_t memdb__container_verify(memdb__container_t *container, memdb_verify_fn found,
+                                       void *context, memdb_error_t *error) {
+    memdb__container_footer_t footer;
+    memdb_error_t first = {0}, *told = error ? error : &first;
+    memdb_status_t status = verify_frame(container, &footer, told);
+    if (status && found)
+        found(context, container->name, 0, "header, footer or tail");
+    memdb_status_t pages = memdb__container_verify_pages(
+        container, 0, container->page_count, found, context, status ? NULL : error);
+    status = status || pages ? MEMDB_CORRUPT : MEMDB_OK;
+    uint64_t gap = status ? 0 : find_dirty_gap(container);
     if (gap) {
-        bad++;
-        memdb__fail(error, MEMDB_CORRUPT, "%s at %llu: a byte between sections is not zero",
-                    container->name, (unsigned long long)gap);
+        status = memdb__fail(error, MEMDB_CORRUPT, "%s at %llu: a byte between sections is not zero",
+                             container->name, (unsigned long long)gap);
         if (found)
             found(context, container->name, gap, "a byte between sections is not zero");
     }
-    return bad ? MEMDB_CORRUPT : MEMDB_OK;
+    return status;
+}
+
+uint64_t memdb__container_pages(const memdb__container_t *container) {
+    return container->page_count;
 }
 
 uint64_t memdb__container_offset(const memdb__container_t *container, const void *at) {

@@ -217,11 +217,29 @@ MEMDB_API memdb_status_t memdb_get_stats(memdb_t *db, memdb_stats_t *stats_out);
 /// Called for each damage that memdb_verify finds. `file` is relative to the database.
 typedef void (*memdb_verify_fn)(void *context, const char *file, uint64_t offset, const char *what);
 
-/// Read and check every byte that counts: root, catalog, segments, arena, log. (Through a read-only
-/// handle: root, segments and arena.)
+/// Read and check every byte that counts: root, catalog, log, every page of every segment, every
+/// piece of every blob that a memory names, and that the stores agree with each other: every memory
+/// is found by its key, time and session and by the words and the vector that it has, links both
+/// ways, counters are exact. (Through a read-only handle: all but catalog and log.)
 ///
+/// Blocks      as long as reading all takes; writers and checkpoints go on but for its beginning.
 /// Errors      MEMDB_CORRUPT  something is damaged; each finding went to `found`.
 MEMDB_API memdb_status_t memdb_verify(memdb_t *db, memdb_verify_fn found, void *context);
+
+/// How memdb_verify_with verifies. Callbacks are called from any of its threads, one at a time.
+typedef struct memdb_verify_options {
+    size_t size;
+    uint32_t threads; ///< at most 64; 0: one a processor, at most 4
+    memdb_verify_fn found;
+    void *context; ///< of all three callbacks
+    /// Bytes read so far, of how many; the total grows when blobs are met that many memories name.
+    void (*progress)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+    /// A file that nothing names, which the next checkpoint or collection removes: no damage.
+    void (*garbage)(void *context, const char *file, uint64_t bytes);
+} memdb_verify_options_t;
+
+/// The same with options. Errors as memdb_verify.
+MEMDB_API memdb_status_t memdb_verify_with(memdb_t *db, const memdb_verify_options_t *options);
 
 /// Write a consistent copy of the database, as of the last commit, to the new directory `path`.
 ///

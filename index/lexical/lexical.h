@@ -160,6 +160,11 @@ memdb_status_t memdb__words_search(memdb__words_query_t *query, const memdb__wor
 memdb_status_t memdb__words_score(memdb__words_query_t *query, const memdb__words_search_t *search,
                                   memdb__words_hit_t *hits, size_t count, memdb_error_t *error);
 
+/// Whether one of the search's sources holds document (id, version); `live` and `accept` are not
+/// asked.
+memdb_status_t memdb__words_has(const memdb__words_search_t *search, uint64_t id, uint64_t version,
+                                bool *has_out, memdb_error_t *error);
+
 /// Statistics of a space at `visible`: exact.
 typedef struct memdb__words_totals {
     uint64_t documents, tokens;
