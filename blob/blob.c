@@ -55,6 +55,10 @@ void memdb__blobs_close(memdb__blobs_t *blobs) {
     memdb__free(blobs);
 }
 
+void memdb__blobs_trust_pieces(memdb__blobs_t *blobs) {
+    blobs->trusts_pieces = true;
+}
+
 static memdb_status_t sync_all(memdb__blobs_t *blobs, memdb_error_t *error) {
     memdb_status_t status = MEMDB_OK;
     char name[32];

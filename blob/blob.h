@@ -29,6 +29,9 @@ memdb_status_t memdb__blobs_open(int directory, const uint8_t database_id[16],
                                  uint64_t (*next_extent_id)(void *context), void *context,
                                  bool read_only, memdb__blobs_t **blobs_out, memdb_error_t *error);
 void memdb__blobs_close(memdb__blobs_t *blobs);
+/// From now on open blobs though the headers of their extents, or their own, are damaged: pieces
+/// are known by their checksums alone. For salvage.
+void memdb__blobs_trust_pieces(memdb__blobs_t *blobs);
 
 /// Write one blob, in one call or as a stream at constant memory. hash_out: XXH3-128 of the
 /// content.

@@ -171,7 +171,7 @@ static memdb_status_t open_extent(memdb__blobs_t *blobs, uint64_t id, memdb__ext
         return memdb__error_context(error, status, "blob");
     memdb__extent_t *extent = NULL;
     status = memdb__io_read(fd, header, sizeof header, 0, name, error);
-    if (!status)
+    if (!status && !blobs->trusts_pieces)
         status = memdb__extent_header_decode(header, blobs->database_id, id, error);
     if (!status) {
         extent = memdb__allocate_zeroed(1, sizeof *extent);

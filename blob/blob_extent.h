@@ -74,7 +74,7 @@ typedef struct memdb__extent {
 // `table`.
 struct memdb__blobs {
     int directory; // blob/, -1 when it is missing and the arena is read-only
-    bool read_only;
+    bool read_only, trusts_pieces;
     uint8_t database_id[16];
     uint64_t (*next_extent_id)(void *context);
     void *context;

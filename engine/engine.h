@@ -8,7 +8,8 @@
 //   snapshot.c snapshots           read.c     records, spaces, keys, sources of recall
 //   put.c      put, forget         memory.c   get            handle.c  forks, errors
 //   space.c    spaces, embedders   cursor.c   cursors and traces       link.c  links
-//   fold*.c    the checkpoint      verify.c, backup.c, stats.c, blobs.c
+//   fold*.c    the checkpoint      verify*.c, backup.c, stats.c, blobs.c
+//   salvage*.c what is whole of a damaged database
 //
 // Lock order: gate > checkpoint > catalog (file `lock`) > db->queue > writer mutex > db->apply >
 // sync mutex; db->error, db->lease and db->embedders are leaves.
@@ -135,6 +136,7 @@ struct memdb_txn {
     memdb__guard_t *guards;
     bool poisoned;                             // an operation was applied in part: commit refuses
     bool has_blobs;                            // the arena is synced first
+    const uint8_t *given_row;                  // salvage: the coded form of the next put's vector
     memdb__buffer_t record, bag, old_bag, row; // scratch
 };
 

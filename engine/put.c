@@ -302,6 +302,9 @@ static memdb_status_t derive_row(put_t *put, memdb_error_t *error) {
         return memdb__fail(error, MEMDB_NOMEM, "put: out of memory");
     }
     status = memdb__row_encode(put->space.metric, vector, dimension, row->data, error);
+    if (!status && put->txn->given_row) { // coding what was decoded gives another scale
+        memcpy(row->data, put->txn->given_row, memdb__row_bytes(dimension));
+    }
     if (!status && !put->space.dimension) {
         status = fix_dimension(put, dimension, error);
         if (record->text_version & MEMDB__PRIVATE && put->operation.flags & MEMDB__PUT_BAG) {

@@ -241,6 +241,35 @@ typedef struct memdb_verify_options {
 /// The same with options. Errors as memdb_verify.
 MEMDB_API memdb_status_t memdb_verify_with(memdb_t *db, const memdb_verify_options_t *options);
 
+/// Something that memdb_salvage could not get out. Strings are lent for the call.
+typedef struct memdb_loss {
+    size_t size;
+    const char *file; ///< relative to the damaged database
+    uint64_t offset;
+    const char *what;
+    uint64_t first_id, last_id; ///< memories that are concerned, or some of them; 0, 0: not known
+    memdb_bytes_t key;          ///< of the one memory, where it can be told
+} memdb_loss_t;
+
+typedef void (*memdb_salvage_fn)(void *context, const memdb_loss_t *loss);
+
+/// Write what is whole of the damaged database `from`, which nobody has open, into a new database
+/// `to`: root, catalog, log, segments and extents may each be missing or damaged in part. The
+/// newest version of each memory, link and space that can be read is taken; ids stay, versions are
+/// new. Words are made anew from the texts; a vector or a blob that is damaged is left out. `from`
+/// is not changed. Needs about 100 bytes of memory for each memory, link and vector.
+///
+/// lost        optional; told of each thing that is lost, and of each memory that may be older than
+///             it was, or forgotten, because what could say so is lost.
+/// losses_out  optional; how many those were.
+/// error_out   optional; filled on failure.
+/// Errors      MEMDB_NOT_FOUND     there is no such directory.
+///             MEMDB_NOT_DATABASE  no file in it says to which database it belongs.
+///             MEMDB_EXISTS        `to` exists and is not an empty directory.
+MEMDB_API memdb_status_t memdb_salvage(const char *from, const char *to, memdb_salvage_fn lost,
+                                       void *context, uint64_t *losses_out,
+                                       memdb_error_t *error_out);
+
 /// Write a consistent copy of the database, as of the last commit, to the new directory `path`.
 ///
 /// Errors      MEMDB_EXISTS  `path` exists and is not an empty directory.
