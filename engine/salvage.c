@@ -134,8 +134,9 @@ static memdb_status_t read_catalog(memdb__salvage_t *salvage, memdb_error_t *err
     }
     if (status) {
         memdb__salvage_lost(salvage, "catalog/data.mdb", 0, 0, 0, (memdb_bytes_t){0},
-                            "the names of the segments that count; all are read, so what was "
-                            "forgotten may come back from one that did not: %s",
+                            "the names of the segments that count: all that are there are read, "
+                            "so what was forgotten may come back from one that did not count, and "
+                            "none tells whether one is missing: %s",
                             error->message);
         *error = (memdb_error_t){0};
     }
