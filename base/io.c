@@ -188,3 +188,11 @@ void memdb__io_unmap(void *address, size_t size) {
     if (address)
         installed->unmap(address, size);
 }
+
+void memdb__io_forget(const void *address, size_t size) {
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+    uintptr_t begin = ((uintptr_t)address + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)address + size) / page * page;
+    if (end > begin)
+        (void)madvise((void *)begin, end - begin, MADV_DONTNEED);
+}

@@ -59,6 +59,9 @@ memdb_status_t memdb__io_make_directory(int directory, const char *name,
 memdb_status_t memdb__io_map(int fd, size_t size, bool writable, void **address_out,
                              const char *what, memdb_error_t *error);
 void memdb__io_unmap(void *address, size_t size);
+/// The pages of a mapping that lie wholly in the range need not stay in this process's memory: they
+/// are read again when they are touched. Advice, which may be ignored.
+void memdb__io_forget(const void *address, size_t size);
 /// Write a whole small file durably: temporary name, write, sync, rename, sync the directory.
 memdb_status_t memdb__io_replace_file(int directory, const char *name, const void *data,
                                       size_t size, memdb_error_t *error);

@@ -5,6 +5,8 @@
 //   long enough: a
 //     shortened file gives MEMDB_CORRUPT. (A file cut between the two, or a device error under a
 //     mapped page, can still raise SIGBUS.)
+//   - What a view has read is forgotten in steps, so that a large blob does not fill the memory of
+//     the process that streams it.
 //   - No byte of a piece is handed out before its checksum was right. A view remembers which pieces
 //   were.
 #include "base/bytes.h"
@@ -14,12 +16,15 @@
 #include <inttypes.h>
 #include <stdatomic.h>
 
+#define FORGET_BYTES (UINT64_C(8) << 20) // so much of a blob stays in memory
+
 struct memdb__blob_view {
     memdb__blobs_t *blobs;
     memdb__extent_t *extent;
     memdb__extent_mapping_t *mapping;
     memdb__blob_reference_t reference;
     uint8_t hash[16];
+    uint64_t touched; // bytes read since the last forgetting
     // A bit a piece: it was checked. Relaxed: the piece itself never changes, so a lost or late bit
     // costs a second check and nothing else.
     _Atomic uint8_t checked[];
@@ -97,6 +102,16 @@ void memdb__blob_close(memdb__blob_view_t *view) {
     memdb__free(view);
 }
 
+/// `size` more bytes were touched.
+static void touch(memdb__blob_view_t *view, uint64_t size) {
+    view->touched += size;
+    if (view->touched >= FORGET_BYTES) {
+        memdb__io_forget(view->mapping->address + view->reference.offset,
+                         (size_t)memdb__blob_footprint(view->reference.size));
+        view->touched = 0;
+    }
+}
+
 static memdb_status_t check_piece(memdb__blob_view_t *view, uint64_t piece, memdb_error_t *error) {
     uint64_t offset = piece_offset(view, piece);
     const uint8_t *data = view->mapping->address + offset;
@@ -120,12 +135,14 @@ memdb_status_t memdb__blob_read(memdb__blob_view_t *view, uint64_t offset, void 
         piece_offset(view, last) + piece_size(view, last) + MEMDB__PIECE_CHECKSUM_BYTES, error);
     for (uint64_t piece = offset / MEMDB__PIECE_BYTES; piece <= last && !status; piece++) {
         uint8_t bit = (uint8_t)(1u << (piece % 8));
+        uint64_t checked = 0;
         // Relaxed, both: see `checked`.
         if (!(atomic_load_explicit(&view->checked[piece / 8], memory_order_relaxed) & bit)) {
             status = check_piece(view, piece, error);
             if (status)
                 break;
             atomic_fetch_or_explicit(&view->checked[piece / 8], bit, memory_order_relaxed);
+            checked = MEMDB__PIECE_BYTES;
         }
         size_t from = (size_t)(offset - piece * MEMDB__PIECE_BYTES),
                part = piece_size(view, piece) - from;
@@ -134,6 +151,7 @@ memdb_status_t memdb__blob_read(memdb__blob_view_t *view, uint64_t offset, void 
         out += part;
         offset += part;
         size -= part;
+        touch(view, checked ? checked : part);
     }
     return status;
 }
@@ -152,6 +170,7 @@ static memdb_status_t verify_content(memdb__blob_view_t *view, memdb__hash128_st
         if (!status)
             memdb__hash128_update(hash, view->mapping->address + piece_offset(view, piece),
                                   piece_size(view, piece));
+        touch(view, MEMDB__PIECE_BYTES);
     }
     if (status)
         return status;

@@ -64,6 +64,9 @@ cli_outcome_t cli_request_show(cli_shell_t *shell, const cli_command_t *command,
 /// Say on standard error why something failed, and what to do next.
 void cli_complain(const cli_shell_t *shell, const char *code, const char *message);
 
+/// `memdb salvage FROM TO`, which opens no database: the words behind "salvage".
+cli_outcome_t cli_salvage(cli_shell_t *shell, int count, char *const *words);
+
 /// Read commands until the end of input.
 cli_outcome_t cli_prompt_run(cli_shell_t *shell);
 /// Answer JSON lines until the end of input.

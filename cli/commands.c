@@ -8,7 +8,8 @@
 #include <unistd.h>
 
 const cli_command_t cli_commands[] = {
-    {"remember", "put", NULL, CLI_WORDS_TEXT, "text", "TEXT", "store a memory", cli_print_put},
+    {"remember", "put", NULL, CLI_WORDS_TEXT, "text", "TEXT|-", "store a memory; -: read from standard input",
+     cli_print_put},
     {"recall", "recall", NULL, CLI_WORDS_TEXT, "text", "QUESTION",
      "find memories by words and vectors", cli_print_recall},
     {"get", "get", NULL, CLI_WORDS_REFERENCE, NULL, "ID|KEY", "show one memory", cli_print_memory},
@@ -270,7 +271,7 @@ static const char *advice(const char *code) {
     } table[] = {
         {"MEMDB_CONFLICT", "somebody else changed the same thing first: try again"},
         {"MEMDB_BUSY", "the log is at its limit: try again, or run checkpoint"},
-        {"MEMDB_CORRUPT", "run verify to see all of the damage; restore a backup"},
+        {"MEMDB_CORRUPT", "run verify to see all of the damage; restore a backup, or salvage"},
         {"MEMDB_FAILED", "end this program and open the database again"},
         {"MEMDB_FULL", "make room on the file system, then try again"},
         {"MEMDB_NOT_DATABASE", "name a directory that is a memdb database, or an empty or missing "
@@ -337,6 +338,27 @@ cli_outcome_t cli_request_show(cli_shell_t *shell, const cli_command_t *command,
     return !open ? CLI_CLOSED : good ? CLI_DONE : CLI_REFUSED;
 }
 
+// "-" stands for standard input: a text may be larger than the words of a command can be.
+static bool read_text(const cli_command_t *command, cli_json_t *request) {
+    memdb_bytes_t text = cli_json_bytes(cli_json_get(request, "text"));
+    cli_buffer_t input = {0};
+    char part[65536];
+    ssize_t size = 1;
+    if (strcmp(command->name, "remember") != 0 || text.size != 1 || text.data[0] != '-')
+        return true;
+    while (size > 0 && input.size <= MEMDB_MAX_TEXT_BYTES) { // the engine refuses what is larger
+        size = read(STDIN_FILENO, part, sizeof part);
+        if (size > 0)
+            cli_buffer_append(&input, part, (size_t)size);
+    }
+    cli_json_t *whole =
+        size < 0 ? NULL : cli_json_new_string((memdb_bytes_t){input.data, input.size});
+    if (whole)
+        cli_json_set(request, "text", whole);
+    cli_buffer_free(&input);
+    return whole != NULL;
+}
+
 cli_outcome_t cli_command_run(cli_shell_t *shell, const cli_command_t *command, int count,
                               char *const *words) {
     char why[200];
@@ -347,6 +369,11 @@ cli_outcome_t cli_command_run(cli_shell_t *shell, const cli_command_t *command, 
         fprintf(stderr, "  usage: %s%s %s [options]\n", shell->interactive ? "." : "memdb DB ",
                 command->name, command->usage);
         return CLI_MISUSED;
+    }
+    if (!read_text(command, request)) {
+        cli_complain(shell, "MEMDB_INVALID", "text: standard input is not UTF-8, or not readable");
+        cli_json_free(request);
+        return CLI_REFUSED;
     }
     if (command->op)
         cli_json_set(request, "op", cli_json_new_text(command->op));

@@ -13,6 +13,7 @@ static const char usage[] =
     "  memdb DB                  a prompt: ask in plain words, store with \"+ text\"\n"
     "  memdb DB COMMAND ...      one command\n"
     "  memdb --json DB           JSON lines on standard input and output, for programs\n"
+    "  memdb salvage FROM TO     a new database TO from what is whole of a damaged one\n"
     "\n"
     "DB is a directory. remember, import, the prompt and --json create it; commands that read do "
     "not.\n"
@@ -36,7 +37,8 @@ static const char options[] =
     "  memdb notes import talk.jsonl --vectors talk.f32 --dimension 384\n"
     "  memdb notes trace 12 --before 2 --after 5\n"
     "\n"
-    "exit codes: 0 done, 1 a request failed, 2 wrong usage. NO_COLOR turns colour off.\n";
+    "exit codes: 0 done, 1 a request failed (salvage: something is lost), 2 wrong usage. NO_COLOR "
+    "turns colour off.\n";
 static const char prompt[] = "Plain text asks; a line that begins with \"+ \" is stored. Quotes in "
                              "a question mark a phrase, pre* a prefix.\n"
                              "Options of a command come before its text: .remember --session may "
@@ -105,6 +107,7 @@ static const struct {
     {"batch", "INTEGER", "lines in a transaction; 1,000 when left out"},
     {"progress", "", "show progress though standard error is no terminal"},
     {"force", "", "replace files that exist"},
+    {"threads", "INTEGER", "so many read at once; one a processor, at most 4, when left out"},
 };
 
 static void show_choices(cli_screen_t *screen, const cli_field_t *field) {

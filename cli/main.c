@@ -144,6 +144,14 @@ int main(int count, char **words) {
         complain_usage("%s", "name a database");
         return CLI_MISUSED;
     }
+    // "memdb salvage recall ..." is still the database named salvage.
+    if (!strcmp(words[arguments.at], "salvage") &&
+        (arguments.at + 1 == count || !cli_command_find(words[arguments.at + 1]))) {
+        cli_outcome_t salvaged =
+            cli_salvage(&shell, count - arguments.at - 1, words + arguments.at + 1);
+        cli_screen_deinit(&shell.screen);
+        return (int)salvaged;
+    }
     shell.session.path = words[arguments.at];
     cli_outcome_t outcome = run(&shell, count - arguments.at - 1, words + arguments.at + 1);
     cli_screen_deinit(&shell.screen);

@@ -282,6 +282,16 @@ void cli_print_figures(cli_screen_t *screen, const cli_json_t *request, const cl
     cli_table_destroy(table);
 }
 
+static void print_garbage(cli_screen_t *screen, const cli_json_t *answer) {
+    const cli_json_t *garbage = cli_json_get(answer, "garbage");
+    int64_t bytes = 0;
+    for (size_t i = 0; i < cli_json_count(garbage); i++)
+        bytes += integer_of(cli_json_at(garbage, i), "bytes");
+    if (cli_json_count(garbage))
+        cli_buffer_printf(&screen->out, "%zu files that nothing names, %lld bytes: no damage\n",
+                          cli_json_count(garbage), (long long)bytes);
+}
+
 void cli_print_verify(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
     static const char *const titles[] = {"*file", ">offset", "*damage"};
     const cli_json_t *errors = cli_json_get(answer, "errors");
@@ -289,6 +299,7 @@ void cli_print_verify(cli_screen_t *screen, const cli_json_t *request, const cli
     if (!cli_json_count(errors)) {
         cli_show_text(screen, CLI_GREEN, "no damage found");
         cli_buffer_char(&screen->out, '\n');
+        print_garbage(screen, answer);
         return;
     }
     cli_table_t *table = cli_table_create(titles, 3);

@@ -132,6 +132,7 @@ static const cli_field_t create_space_fields[] = {
 static const cli_field_t drop_space_fields[] = {
     REQUIRED("name", CLI_FIELD_NAME, 1, MEMDB_MAX_NAME_BYTES), DURABILITY, END};
 static const cli_field_t backup_fields[] = {REQUIRED("to", CLI_FIELD_NAME, 1, 4095), END};
+static const cli_field_t verify_fields[] = {COUNT("threads", 1, 64), END};
 static const cli_field_t no_fields[] = {END};
 
 const cli_op_t cli_ops[] = {
@@ -151,7 +152,7 @@ const cli_op_t cli_ops[] = {
     {"drop_space", drop_space_fields, cli_run_drop_space, false},
     {"spaces", no_fields, cli_run_spaces, false},
     {"checkpoint", no_fields, cli_run_checkpoint, false},
-    {"verify", no_fields, cli_run_verify, false},
+    {"verify", verify_fields, cli_run_verify, false},
     {"stats", no_fields, cli_run_stats, false},
     {"backup", backup_fields, cli_run_backup, false},
     {"compact", no_fields, NULL, false},

@@ -1,8 +1,11 @@
 // Transactions, spaces, and the database as a whole.
 #include "cli/cli_request.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 memdb_status_t cli_run_begin(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
                              memdb_error_t *error) {
@@ -173,21 +176,60 @@ memdb_status_t cli_run_checkpoint(cli_session_t *session, const cli_json_t *requ
     return MEMDB_OK;
 }
 
+// A verify under way.
+typedef struct verify {
+    cli_json_t *errors, *garbage;
+    bool progress; // to standard error, where a person looks
+    time_t started, shown;
+} verify_t;
+
 static void add_damage(void *context, const char *file, uint64_t offset, const char *what) {
+    verify_t *verify = context;
     cli_json_t *damage = cli_json_new_object();
     cli_json_set(damage, "file", cli_json_new_text(file));
     cli_set_unsigned(damage, "offset", offset);
     cli_json_set(damage, "what", cli_json_new_text(what));
-    cli_json_append(context, damage);
+    cli_json_append(verify->errors, damage);
+}
+
+static void add_garbage(void *context, const char *file, uint64_t bytes) {
+    verify_t *verify = context;
+    cli_json_t *garbage = cli_json_new_object();
+    cli_json_set(garbage, "file", cli_json_new_text(file));
+    cli_set_unsigned(garbage, "bytes", bytes);
+    cli_json_append(verify->garbage, garbage);
+}
+
+// Once a second, from the second one on: a short verify shows nothing.
+static void show_progress(void *context, uint64_t done, uint64_t total) {
+    verify_t *verify = context;
+    time_t now = time(NULL);
+    if (!verify->progress || now <= verify->started + 1 || now == verify->shown)
+        return;
+    verify->shown = now;
+    fprintf(stderr, "\rverify: %llu of %llu MiB ", (unsigned long long)(done >> 20),
+            (unsigned long long)(total >> 20));
+    fflush(stderr);
 }
 
 memdb_status_t cli_run_verify(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
                               memdb_error_t *error) {
-    (void)request;
-    cli_json_t *errors = cli_json_new_array();
-    cli_json_set(answer, "errors", errors);
-    memdb_status_t status = memdb_verify(session->db, add_damage, errors);
-    size_t count = cli_json_count(errors);
+    verify_t verify = {.errors = cli_json_new_array(),
+                       .garbage = cli_json_new_array(),
+                       .progress = isatty(STDERR_FILENO),
+                       .started = time(NULL)};
+    memdb_verify_options_t options = {.size = sizeof options,
+                                      .threads = (uint32_t)cli_get_integer(request, "threads", 0),
+                                      .found = add_damage,
+                                      .context = &verify,
+                                      .progress = show_progress,
+                                      .garbage = add_garbage};
+    cli_json_set(answer, "errors", verify.errors);
+    cli_json_set(answer, "garbage", verify.garbage);
+    memdb_status_t status = memdb_verify_with(session->db, &options);
+    size_t count = cli_json_count(verify.errors);
+    if (verify.shown)
+        fputc('\n', stderr);
     if (count)
         return cli_fail(error, status == MEMDB_OK ? MEMDB_CORRUPT : status,
                         "verify: %zu damage%s found", count, count == 1 ? "" : "s");

@@ -114,6 +114,46 @@ class Commands(shell_case.ShellCase):
         done = self.run_shell(self.database, data=b"+ \xff\xfe\n")
         self.assertEqual(done.returncode, 1)
 
+    def test_a_large_text_comes_from_standard_input(self):
+        words = " ".join(f"word{i}" for i in range(150000))[:1000000].rstrip()
+        self.command("remember", "--key", "big", "-", data=words.encode())
+        memory = json.loads(self.command("get", "big", "--json"))["memory"]
+        self.assertEqual(memory["text"], words)
+        self.assertIn("big", self.command("recall", "word149", "--mode", "words"))
+        self.command("remember", "-", data=b"\xff\xfe", code=1)
+
+    def test_verify_tells_of_files_that_nothing_names(self):
+        self.command("remember", "one")
+        with open(os.path.join(self.database, "segments", "00000000000000aa.seg"), "wb") as file:
+            file.write(b"?" * 100)
+        answer = json.loads(self.command("verify", "--threads", "2", "--json"))
+        self.assertEqual(answer["garbage"], [{"file": "segments/00000000000000aa.seg", "bytes": 100}])
+        self.assertIn("1 files that nothing names, 100 bytes: no damage", self.command("verify"))
+
+    def test_salvage_says_by_its_exit_code_whether_something_is_lost(self):
+        self.command("remember", "--key", "made", "makes the space")
+        self.command("remember", "--key", "a", "the first")
+        self.command("remember", "--key", "b", "the second")
+        whole, rest = os.path.join(self.root, "whole"), os.path.join(self.root, "rest")
+        self.assertEqual(self.run_shell("salvage", self.database, whole).returncode, 0)
+        self.assertIn("the second", self.run_shell(whole, "get", "b").stdout.decode())
+        log = os.path.join(self.database, "log")
+        for name in os.listdir(log):
+            with open(os.path.join(log, name), "r+b") as file:
+                at = file.read(1 << 20).find(b"the first")
+                if at >= 0:
+                    file.seek(at)
+                    file.write(b"?" * 9)
+        done = self.run_shell("salvage", self.database, rest)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("commits", done.stdout.decode())
+        self.assertIn("the second", self.run_shell(rest, "get", "b").stdout.decode())
+        self.assertEqual(self.run_shell(rest, "get", "a").returncode, 1)
+        self.assertEqual(self.run_shell("salvage", self.database).returncode, 2)
+        answer = json.loads(self.run_shell("--json", "salvage", self.database, rest + "2").stdout)
+        self.assertTrue(answer["ok"])
+        self.assertTrue(answer["losses"])
+
 
 if __name__ == "__main__":
     shell_case.main()
