@@ -50,14 +50,16 @@ static void die_and_live_again(builder_t *builder) {
     open_builder(builder);
 }
 
+#define TEXT_BYTES 40000
+
 static memdb_bytes_t draw_text(builder_t *builder, char *buffer, uint32_t words) {
     size_t size = 0;
     for (uint32_t i = 0; i < words; i++) {
         const char *word = damage_words[dice_below(&builder->dice, damage_word_count)];
-        size += (size_t)sprintf(buffer + size, "%s ", word);
+        size += (size_t)snprintf(buffer + size, TEXT_BYTES - size, "%s ", word);
         if (i % 9 == 8)
-            size += (size_t)sprintf(buffer + size, "unique%u ",
-                                    (uint32_t)dice_below(&builder->dice, 100000));
+            size += (size_t)snprintf(buffer + size, TEXT_BYTES - size, "unique%u ",
+                                     (uint32_t)dice_below(&builder->dice, 100000));
     }
     return (memdb_bytes_t){buffer, size};
 }
@@ -75,7 +77,7 @@ static void put_blobs(builder_t *builder, memdb_txn_t *txn, uint32_t number, mem
 
 static void put_one(builder_t *builder, memdb_txn_t *txn, uint32_t space, uint32_t number,
                     uint32_t words) {
-    static char text[40000];
+    static char text[TEXT_BYTES];
     char key[32], attrs[64];
     float vector[16];
     memdb_blob_t blobs[2];
@@ -97,7 +99,7 @@ static void put_one(builder_t *builder, memdb_txn_t *txn, uint32_t space, uint32
     }
     if (dice_percent(dice, 40)) {
         memory.fields |= MEMDB_FIELD_ATTRS | MEMDB_FIELD_ACTOR | MEMDB_FIELD_TOKENS;
-        memory.attrs = (memdb_bytes_t){attrs, (size_t)sprintf(attrs, "{\"n\":%u}", number)};
+        memory.attrs = (memdb_bytes_t){attrs, (size_t)snprintf(attrs, sizeof attrs, "{\"n\":%u}", number)};
         memory.actor = (memdb_bytes_t){"Ann", 3};
         memory.tokens = number;
     }
