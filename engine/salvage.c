@@ -163,6 +163,7 @@ static memdb_status_t check_absence(memdb__salvage_t *salvage, memdb_error_t *er
 static memdb_status_t run(memdb__salvage_t *salvage, const char *to, memdb_error_t *error) {
     memdb_status_t status = check_absence(salvage, error);
     status = status ? status : find_identity(salvage, error);
+    status = status ? status : memdb__salvage_target(to, error);
     status = status ? status : read_catalog(salvage, error);
     status = status ? status : memdb__salvage_segments(salvage, error);
     if (!status) {

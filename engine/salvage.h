@@ -79,7 +79,9 @@ void memdb__salvage_lost(memdb__salvage_t *salvage, const char *file, uint64_t o
 memdb_status_t memdb__salvage_segments(memdb__salvage_t *salvage, memdb_error_t *error);
 /// The same of the log from salvage->applied on.
 memdb_status_t memdb__salvage_log(memdb__salvage_t *salvage, memdb_error_t *error);
-/// Sort what was found and write the newest of each into the database at `to`.
+/// Make the directory `to`, or see that it is empty.
+memdb_status_t memdb__salvage_target(const char *to, memdb_error_t *error);
+/// Sort what was found and write the newest of each into a new database there.
 memdb_status_t memdb__salvage_write(memdb__salvage_t *salvage, const char *to,
                                     memdb_error_t *error);
 

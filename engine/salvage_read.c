@@ -235,8 +235,10 @@ static void add_rows(memdb__salvage_t *salvage, const memdb__rescue_t *rescue,
     uint32_t dimension = memdb__get_u32(space + 4), stride = memdb__get_u32(space + 8);
     uint64_t count = memdb__get_u64(space + 16), first = memdb__get_u64(space + 24);
     uint64_t codes = memdb__get_u64(space + 32);
+    uint64_t rows = rescue->sections[1].size / 8, bytes = rescue->sections[5].size;
     if (!dimension || dimension > MEMDB_MAX_DIMENSION || stride < dimension ||
-        stride > MEMDB_MAX_DIMENSION) {
+        stride > MEMDB_MAX_DIMENSION || count > rows || first > rows - count || codes > bytes ||
+        count > (bytes - codes) / stride) {
         return;
     }
     for (uint64_t i = 0; i < count; i++) {

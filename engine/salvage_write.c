@@ -133,10 +133,11 @@ static memdb_status_t add_space(writer_t *writer, const memdb__salvage_entry_t *
 
 // ------------------------------------------------------------------------------ blobs
 
+static const uint8_t none[MEMDB__BLOB_REFERENCE_BYTES]; // an unused place of the table
+
 static copied_t *copied_place(writer_t *writer, const uint8_t *reference) {
     size_t mask = writer->copied_room - 1;
     size_t at = (size_t)memdb__hash64(reference, MEMDB__BLOB_REFERENCE_BYTES, 0) & mask;
-    static const uint8_t none[MEMDB__BLOB_REFERENCE_BYTES];
     while (memcmp(writer->copied[at].reference, none, sizeof none) != 0 &&
            memcmp(writer->copied[at].reference, reference, sizeof none) != 0) {
         at = (at + 1) & mask;
@@ -147,7 +148,6 @@ static copied_t *copied_place(writer_t *writer, const uint8_t *reference) {
 static memdb_status_t grow_copied(writer_t *writer) {
     copied_t *old = writer->copied;
     size_t room = writer->copied_room;
-    static const uint8_t none[MEMDB__BLOB_REFERENCE_BYTES];
     if (writer->copied_count * 2 < room) {
         return MEMDB_OK;
     }
@@ -217,7 +217,8 @@ static memdb_status_t add_blobs(writer_t *writer, uint64_t id, const memdb__reco
             break;
         }
         copied_t *place = copied_place(writer, named.reference), found = *place;
-        if (memcmp(place->reference, named.reference, sizeof named.reference) != 0) {
+        if (memcmp(place->reference, named.reference, sizeof named.reference) != 0 ||
+            memcmp(named.reference, none, sizeof none) == 0) {
             status = copy_blob(writer, named.reference, &found.blob, &why);
             if (status == MEMDB_CORRUPT && why.status) {
                 char file[32];
@@ -487,23 +488,17 @@ static memdb_status_t saw(void *context, const char *name, memdb_error_t *error)
     return MEMDB_OK;
 }
 
-static memdb_status_t open_target(writer_t *writer, const char *to) {
-    memdb_options_t options = {.size = sizeof options,
-                               .flags = MEMDB_OPEN_CREATE,
-                               .durability = writer->salvage->durability};
+memdb_status_t memdb__salvage_target(const char *to, memdb_error_t *error) {
     int directory = -1;
     bool used = false;
-    memdb_status_t status = memdb__io_make_directory(AT_FDCWD, to, writer->error);
-    status = status ? status
-                    : memdb__io_open(AT_FDCWD, to, O_RDONLY | O_DIRECTORY, &directory,
-                                     writer->error);
-    status = status ? status : memdb__io_list(directory, saw, &used, writer->error);
+    memdb_status_t status = memdb__io_make_directory(AT_FDCWD, to, error);
+    status =
+        status ? status : memdb__io_open(AT_FDCWD, to, O_RDONLY | O_DIRECTORY, &directory, error);
+    status = status ? status : memdb__io_list(directory, saw, &used, error);
     memdb__io_close(directory);
-    if (!status && used) {
-        status = memdb__fail(writer->error, MEMDB_EXISTS,
-                             "%s is not empty; choose a new directory", to);
-    }
-    return status ? status : memdb_open(to, &options, &writer->db, writer->error);
+    return !status && used ? memdb__fail(error, MEMDB_EXISTS,
+                                         "%s is not empty; choose a new directory", to)
+                           : status;
 }
 
 static memdb_status_t write_all(writer_t *writer) {
@@ -545,7 +540,9 @@ memdb_status_t memdb__salvage_write(memdb__salvage_t *salvage, const char *to,
         writer.buffer = memdb__allocate(COPY_BYTES);
         status = writer.buffer ? MEMDB_OK : no_memory(&writer);
     }
-    status = status ? status : open_target(&writer, to);
+    memdb_options_t options = {
+        .size = sizeof options, .flags = MEMDB_OPEN_CREATE, .durability = salvage->durability};
+    status = status ? status : memdb_open(to, &options, &writer.db, error);
     status = status ? status : write_all(&writer);
     memdb_txn_abort(writer.txn);
     memdb_status_t closed = memdb_close(writer.db);
