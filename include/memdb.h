@@ -226,7 +226,8 @@ typedef void (*memdb_verify_fn)(void *context, const char *file, uint64_t offset
 /// Errors      MEMDB_CORRUPT  something is damaged; each finding went to `found`.
 MEMDB_API memdb_status_t memdb_verify(memdb_t *db, memdb_verify_fn found, void *context);
 
-/// How memdb_verify_with verifies. Callbacks are called from any of its threads, one at a time.
+/// How memdb_verify_with verifies. Callbacks are called from any of its threads, one at a time, and
+/// must not call back into memdb.
 typedef struct memdb_verify_options {
     size_t size;
     uint32_t threads; ///< at most 64; 0: one a processor, at most 4

@@ -329,5 +329,6 @@ int main(int count, char **words) {
            (unsigned long long)atomic_load(&shared->told),
            (unsigned long long)atomic_load(&shared->unharmed));
     remove_tree(options.directory);
+    damage_image_release();
     return bad ? 1 : 0;
 }

@@ -57,6 +57,8 @@ typedef struct damage_image {
 
 /// Read all files of the database at `path`; what a file held in `earlier` becomes an older version.
 void damage_image_read(damage_image_t *image, const char *path, const damage_image_t *earlier);
+/// Free what all images hold.
+void damage_image_release(void);
 damage_file_t *damage_image_find(damage_image_t *image, const char *name);
 /// Make the directory what the image says: write what changed, remove what is not in it.
 void damage_image_restore(damage_image_t *image, const char *path);

@@ -202,9 +202,9 @@ static uint64_t newest_log(builder_t *builder, char name_out[64]) {
 
 void damage_build(damage_world_t *world, const char *path, uint64_t seed) {
     builder_t builder = {.path = path, .dice = {seed}};
-    damage_image_t *other = calloc(1, sizeof *other);
+    static damage_image_t other;
     builder.image = &world->image;
-    builder.earlier = other;
+    builder.earlier = &other;
     world->question_count = damage_questions(world->questions);
     open_builder(&builder);
     make_spaces(&builder);

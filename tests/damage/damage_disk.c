@@ -19,6 +19,27 @@ static void give_up(const char *what, const char *name) {
     exit(2);
 }
 
+// Whatever was read; images share it.
+static uint8_t **held;
+static size_t held_count;
+
+static uint8_t *hold(size_t size) {
+    uint8_t **more = realloc(held, (held_count + 1) * sizeof *held);
+    uint8_t *data = malloc(size + 1);
+    if (!more || !data)
+        give_up("hold", "what was read");
+    held = more;
+    held[held_count++] = data;
+    return data;
+}
+
+void damage_image_release(void) {
+    while (held_count > 0)
+        free(held[--held_count]);
+    free(held);
+    held = NULL;
+}
+
 static void read_part(int fd, const char *path, uint8_t *out, size_t size, size_t offset) {
     if (pread(fd, out, size, (off_t)offset) != (ssize_t)size)
         give_up("read", path);
@@ -37,9 +58,7 @@ static damage_bytes_t read_whole(const char *path) {
         bytes.gap = behind < 0 ? 0 : (size_t)behind - bytes.gap_at;
         bytes.size = whole - bytes.gap;
     }
-    bytes.data = malloc(bytes.size + 1);
-    if (!bytes.data)
-        give_up("read", path);
+    bytes.data = hold(bytes.size);
     read_part(fd, path, bytes.data, bytes.gap_at, 0);
     read_part(fd, path, bytes.data + bytes.gap_at, bytes.size - bytes.gap_at,
               bytes.gap_at + bytes.gap);
