@@ -1,7 +1,9 @@
 // A sorted segment: an immutable, ordered map from byte keys to byte values, each with a version,
 // in one container.
 //
-// Entries are written in rising order of key (memcmp), at most one a key. They lie in blocks of
+// Entries are written in rising order of key (memcmp) and, of one key, in falling order of version:
+// the order of entries is the order of places, and the place of (key, version) is in front of all
+// older versions of the key. Most segments hold one version a key. Entries lie in blocks of
 // about 4 KiB (a larger entry has a block of its own), each with an offset array, so that a block
 // is searched by halving. An index section holds the blocks' offsets and first keys. A Bloom filter
 // over the keys (10 bits a key, one cache line a key) answers about 99 % of the misses without a
@@ -28,9 +30,9 @@ typedef struct memdb__sorted memdb__sorted_t;
 memdb_status_t memdb__sorted_create(int directory, const char *name,
                                     const memdb__segment_identity_t *identity,
                                     memdb__sorted_writer_t **writer_out, memdb_error_t *error);
-/// Keys must rise strictly, else MEMDB_INVALID; key and value are below 1 GiB, else MEMDB_LIMIT;
-/// both change nothing. After any other error only finish, which tells it again, and abandon are
-/// left.
+/// Keys must rise, and versions of one key must fall, else MEMDB_INVALID; key and value are below
+/// 1 GiB, else MEMDB_LIMIT; both change nothing. After any other error only finish, which tells it
+/// again, and abandon are left.
 memdb_status_t memdb__sorted_append(memdb__sorted_writer_t *writer, const memdb__entry_t *entry,
                                     memdb_error_t *error);
 /// As memdb__container_finish: consumes the writer.
@@ -46,12 +48,19 @@ memdb_status_t memdb__sorted_open(int directory, const char *name,
                                   memdb_error_t *error);
 void memdb__sorted_close(memdb__sorted_t *sorted);
 uint64_t memdb__sorted_count(const memdb__sorted_t *sorted);
+/// Whether some key has more than one version.
+bool memdb__sorted_has_versions(const memdb__sorted_t *sorted);
 memdb__container_t *memdb__sorted_container(memdb__sorted_t *sorted);
 
-/// Point lookup. MEMDB_NOT_FOUND without a message when the key is absent (a tombstone is found).
-/// Pointers go into the mapping and live as long as `sorted`. Does not allocate.
+/// Point lookup: the newest version of a key. MEMDB_NOT_FOUND without a message when the key is
+/// absent (a tombstone is found). Pointers go into the mapping and live as long as `sorted`. Does
+/// not allocate.
 memdb_status_t memdb__sorted_get(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                  memdb__entry_t *entry_out, memdb_error_t *error);
+/// The same for the newest version that is at most `visible`.
+memdb_status_t memdb__sorted_get_at(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                    uint64_t visible, memdb__entry_t *entry_out,
+                                    memdb_error_t *error);
 
 /// A position in the map. Storage is the caller's; no clean-up is needed.
 typedef struct memdb__sorted_iterator {
@@ -67,15 +76,18 @@ typedef struct memdb__sorted_iterator {
 /// change nothing. A step that fails leaves the iterator as it was. Nothing here allocates. An
 /// empty `key` is the smallest one.
 
-/// Stand on the first entry with a key >= `key`; `valid` is false when there is none.
+/// Stand on the first entry with a key >= `key`, which is that key's newest version; `valid` is
+/// false when there is none.
 memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                   memdb__sorted_iterator_t *iterator, memdb_error_t *error);
-/// Stand on the last entry with a key < `key`; `valid` is false when there is none.
+/// Stand on the last entry with a key < `key`, which is that key's oldest version; `valid` is false
+/// when there is none.
 memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                          memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_next(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_previous(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
-/// Checks all pages, then that every entry decodes, keys rise, and the filter knows each key.
+/// Checks all pages, then that every entry decodes, entries are in order, and the filter knows each
+/// key.
 memdb_status_t memdb__sorted_verify(memdb__sorted_t *sorted, memdb_verify_fn found, void *context,
                                     memdb_error_t *error);
 

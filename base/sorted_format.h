@@ -12,6 +12,8 @@
 //                   alone decides nearly every step.
 //   5  filter       lines of 64 bytes
 //   6  meta         64 bytes, below
+//   7  versions     u64 a block: the version of its first entry. There only when some key has more
+//                   than one version: first keys alone would not tell where a version lies
 //
 // meta
 //   0   8   entries
@@ -51,6 +53,7 @@ enum {
     MEMDB__SORTED_HEADS = 4,
     MEMDB__SORTED_FILTER = 5,
     MEMDB__SORTED_META = 6,
+    MEMDB__SORTED_FIRST_VERSIONS = 7,
 };
 
 #define MEMDB__SORTED_VERSION 1
@@ -65,6 +68,7 @@ enum {
 struct memdb__sorted {
     memdb__container_t *container;
     const uint8_t *blocks, *starts, *key_starts, *first_keys, *heads, *filter;
+    const uint8_t *first_versions; // NULL: one version a key
     uint64_t entry_count, block_count, filter_lines;
     uint32_t common_prefix;
 };
@@ -109,9 +113,14 @@ static inline const uint8_t *memdb__sorted_first_key(const memdb__sorted_t *sort
     return sorted->first_keys + start;
 }
 
-/// Number of the last block whose first key is <= key; UINT64_MAX when there is none.
+static inline uint64_t memdb__sorted_first_version(const memdb__sorted_t *sorted, uint64_t block) {
+    return memdb__get_u64(sorted->first_versions + block * 8);
+}
+
+/// Number of the last block that begins at or before the place of (key, version); UINT64_MAX when
+/// there is none. With one version a key the version plays no part.
 uint64_t memdb__sorted_find_block(const memdb__sorted_t *sorted, const uint8_t *key,
-                                  size_t key_size);
+                                  size_t key_size, uint64_t version);
 /// Check the block's pages and its offset array. `number` is below the block count.
 memdb_status_t memdb__sorted_load_block(memdb__sorted_t *sorted, uint64_t number,
                                         memdb__sorted_block_t *block_out, memdb_error_t *error);
@@ -119,13 +128,13 @@ memdb_status_t memdb__sorted_load_block(memdb__sorted_t *sorted, uint64_t number
 memdb_status_t memdb__sorted_load_entry(const memdb__sorted_t *sorted,
                                         const memdb__sorted_block_t *block, uint32_t slot,
                                         memdb__entry_t *entry_out, memdb_error_t *error);
-/// The first slot with a key >= `key` (the block's count when there is none). When it is equal,
-/// `*equal_out` is set and
-/// `*entry_out` is that entry.
+/// The first slot at or behind the place of (key, version) (the block's count when there is none).
+/// When its entry has that key, `*equal_out` is set and `*entry_out` is that entry.
 memdb_status_t memdb__sorted_search_block(const memdb__sorted_t *sorted,
                                           const memdb__sorted_block_t *block, const uint8_t *key,
-                                          size_t key_size, uint32_t *slot_out, bool *equal_out,
-                                          memdb__entry_t *entry_out, memdb_error_t *error);
+                                          size_t key_size, uint64_t version, uint32_t *slot_out,
+                                          bool *equal_out, memdb__entry_t *entry_out,
+                                          memdb_error_t *error);
 /// Whether the filter may know the key; false is certain.
 memdb_status_t memdb__sorted_filter_passes(memdb__sorted_t *sorted, const void *key,
                                            size_t key_size, bool *passes_out, memdb_error_t *error);

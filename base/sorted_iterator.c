@@ -52,7 +52,7 @@ static memdb_status_t stand_on_last_before(memdb__sorted_t *sorted, uint64_t num
 
 memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                   memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
-    uint64_t number = memdb__sorted_find_block(sorted, key, key_size);
+    uint64_t number = memdb__sorted_find_block(sorted, key, key_size, UINT64_MAX);
     if (number == UINT64_MAX)
         return stand_on_first(sorted, 0, iterator, error);
     memdb__sorted_block_t block;
@@ -62,8 +62,8 @@ memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size
     uint32_t slot;
     bool equal;
     memdb__entry_t entry;
-    status =
-        memdb__sorted_search_block(sorted, &block, key, key_size, &slot, &equal, &entry, error);
+    status = memdb__sorted_search_block(sorted, &block, key, key_size, UINT64_MAX, &slot, &equal,
+                                        &entry, error);
     if (status)
         return status;
     if (slot == block.count)
@@ -73,7 +73,7 @@ memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size
 
 memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                          memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
-    uint64_t number = memdb__sorted_find_block(sorted, key, key_size);
+    uint64_t number = memdb__sorted_find_block(sorted, key, key_size, UINT64_MAX);
     if (number == UINT64_MAX)
         return stand_before(sorted, iterator);
     memdb__sorted_block_t block;
@@ -83,8 +83,8 @@ memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *ke
     uint32_t slot;
     bool equal;
     memdb__entry_t entry;
-    status =
-        memdb__sorted_search_block(sorted, &block, key, key_size, &slot, &equal, &entry, error);
+    status = memdb__sorted_search_block(sorted, &block, key, key_size, UINT64_MAX, &slot, &equal,
+                                        &entry, error);
     if (status)
         return status;
     if (slot == 0)
@@ -130,6 +130,29 @@ typedef struct walk {
     uint64_t entries;
 } walk_t;
 
+/// NULL when the entry is in order and the index says of it what it is.
+static const char *verify_place(const walk_t *walk, const memdb__entry_t *entry, uint64_t number,
+                                uint32_t slot) {
+    const memdb__sorted_t *sorted = walk->sorted;
+    if (walk->before.key) {
+        int order =
+            memdb__compare(walk->before.key, walk->before.key_size, entry->key, entry->key_size);
+        if (order > 0 || (order == 0 && !sorted->first_versions))
+            return "keys do not rise";
+        if (order == 0 && walk->before.version <= entry->version)
+            return "versions of a key do not fall";
+    }
+    if (slot == 0) {
+        size_t size;
+        const uint8_t *first = memdb__sorted_first_key(sorted, number, &size);
+        if (memdb__compare(first, size, entry->key, entry->key_size))
+            return "the index has another first key";
+        if (sorted->first_versions && memdb__sorted_first_version(sorted, number) != entry->version)
+            return "the index has another first version";
+    }
+    return NULL;
+}
+
 /// NULL when the block is right, else what is wrong. Reading errors are in `*status_out`.
 static const char *verify_block(walk_t *walk, uint64_t number, memdb_status_t *status_out,
                                 memdb_error_t *error) {
@@ -148,13 +171,9 @@ static const char *verify_block(walk_t *walk, uint64_t number, memdb_status_t *s
         if (*status_out)
             return "an entry does not decode";
         expected = entry.value + entry.value_size;
-        if (walk->before.key &&
-            memdb__compare(walk->before.key, walk->before.key_size, entry.key, entry.key_size) >= 0)
-            return "keys do not rise";
-        size_t first_size;
-        const uint8_t *first = memdb__sorted_first_key(sorted, number, &first_size);
-        if (slot == 0 && memdb__compare(first, first_size, entry.key, entry.key_size))
-            return "the index has another first key";
+        const char *wrong = verify_place(walk, &entry, number, slot);
+        if (wrong)
+            return wrong;
         bool passes;
         *status_out =
             memdb__sorted_filter_passes(sorted, entry.key, entry.key_size, &passes, error);

@@ -66,7 +66,7 @@ static bool starts_are_right(const uint8_t *starts, uint64_t count, uint64_t siz
     return true;
 }
 
-/// First keys rise, share the common prefix, and have the heads that the file says.
+/// First entries are in order, share the common prefix, and have the heads that the file says.
 static bool first_keys_are_right(const memdb__sorted_t *sorted) {
     const uint8_t *before = NULL;
     size_t before_size = 0, common = sorted->common_prefix;
@@ -75,7 +75,10 @@ static bool first_keys_are_right(const memdb__sorted_t *sorted) {
         const uint8_t *key = memdb__sorted_first_key(sorted, i, &size);
         if (size < common || (i && memcmp(key, before, common)))
             return false;
-        if (i && memdb__compare(before, before_size, key, size) >= 0)
+        int order = i ? memdb__compare(before, before_size, key, size) : -1;
+        if (order > 0 ||
+            (order == 0 && (!sorted->first_versions || memdb__sorted_first_version(sorted, i - 1) <=
+                                                           memdb__sorted_first_version(sorted, i))))
             return false;
         if (memdb__get_u64(sorted->heads + i * 8) !=
             memdb__sorted_head(key + common, size - common))
@@ -101,9 +104,13 @@ static memdb_status_t load_index(memdb__sorted_t *sorted, memdb_error_t *error) 
                               &sorted->first_keys, error);
     if (!status)
         status = load_section(sorted, MEMDB__SORTED_HEADS, count * 8, &sorted->heads, error);
+    uint64_t filter_size, versions_size;
+    if (!status &&
+        memdb__container_section(sorted->container, MEMDB__SORTED_FIRST_VERSIONS, &versions_size))
+        status = load_section(sorted, MEMDB__SORTED_FIRST_VERSIONS, count * 8,
+                              &sorted->first_versions, error);
     if (status)
         return status;
-    uint64_t filter_size;
     sorted->filter =
         memdb__container_section(sorted->container, MEMDB__SORTED_FILTER, &filter_size);
     if (!sorted->blocks || !sorted->filter ||
@@ -150,6 +157,10 @@ uint64_t memdb__sorted_count(const memdb__sorted_t *sorted) {
     return sorted->entry_count;
 }
 
+bool memdb__sorted_has_versions(const memdb__sorted_t *sorted) {
+    return sorted->first_versions != NULL;
+}
+
 memdb__container_t *memdb__sorted_container(memdb__sorted_t *sorted) {
     return sorted->container;
 }
@@ -168,8 +179,18 @@ static uint64_t bound(const memdb__sorted_t *sorted, uint64_t from, uint64_t hea
     return (uint64_t)(at - sorted->heads) / 8;
 }
 
+/// Whether block `number` begins at or before the place of (key, version).
+static bool begins_before(const memdb__sorted_t *sorted, uint64_t number, const uint8_t *key,
+                          size_t key_size, uint64_t version) {
+    size_t size;
+    const uint8_t *first = memdb__sorted_first_key(sorted, number, &size);
+    int order = memdb__compare(first, size, key, key_size);
+    return order < 0 || (order == 0 && (!sorted->first_versions ||
+                                        memdb__sorted_first_version(sorted, number) >= version));
+}
+
 uint64_t memdb__sorted_find_block(const memdb__sorted_t *sorted, const uint8_t *key,
-                                  size_t key_size) {
+                                  size_t key_size, uint64_t version) {
     if (!sorted->block_count)
         return UINT64_MAX;
     size_t common = sorted->common_prefix;
@@ -183,13 +204,11 @@ uint64_t memdb__sorted_find_block(const memdb__sorted_t *sorted, const uint8_t *
     uint64_t head = key_size > common ? memdb__sorted_head(key + common, key_size - common) : 0;
     uint64_t low = bound(sorted, 0, head, false);
     if (low < sorted->block_count && memdb__get_u64(sorted->heads + low * 8) == head) {
-        // Of the blocks with this head, those whose whole first key is not above the key.
+        // Of the blocks with this head, those whose first entry is not behind the place.
         uint64_t high = bound(sorted, low, head, true);
         while (low < high) {
             uint64_t middle = low + (high - low) / 2;
-            size_t size;
-            const uint8_t *first = memdb__sorted_first_key(sorted, middle, &size);
-            if (memdb__compare(first, size, key, key_size) <= 0)
+            if (begins_before(sorted, middle, key, key_size, version))
                 low = middle + 1;
             else
                 high = middle;
@@ -262,26 +281,30 @@ memdb_status_t memdb__sorted_load_entry(const memdb__sorted_t *sorted,
 
 memdb_status_t memdb__sorted_search_block(const memdb__sorted_t *sorted,
                                           const memdb__sorted_block_t *block, const uint8_t *key,
-                                          size_t key_size, uint32_t *slot_out, bool *equal_out,
-                                          memdb__entry_t *entry_out, memdb_error_t *error) {
+                                          size_t key_size, uint64_t version, uint32_t *slot_out,
+                                          bool *equal_out, memdb__entry_t *entry_out,
+                                          memdb_error_t *error) {
     uint32_t low = 0, high = block->count;
+    memdb__entry_t entry;
+    *equal_out = false;
     while (low < high) {
         uint32_t middle = low + (high - low) / 2;
-        if (!decode(block, memdb__get_u32(block->at + 4 + 4 * (size_t)middle), entry_out))
+        if (!decode(block, memdb__get_u32(block->at + 4 + 4 * (size_t)middle), &entry))
             return corrupt_block(sorted, block->at, "an entry leaves its block", error);
-        int order = memdb__compare(entry_out->key, entry_out->key_size, key, key_size);
-        if (!order) {
-            *slot_out = middle;
-            *equal_out = true;
-            return MEMDB_OK;
-        }
-        if (order < 0)
+        int order = memdb__compare(entry.key, entry.key_size, key, key_size);
+        if (order < 0 || (order == 0 && entry.version > version)) {
             low = middle + 1;
-        else
-            high = middle;
+            continue;
+        }
+        high = middle;
+        if (order == 0) {
+            *entry_out = entry;
+            *equal_out = true;
+            if (!sorted->first_versions)
+                low = high; // no other version of the key stands in front
+        }
     }
     *slot_out = low;
-    *equal_out = false;
     return MEMDB_OK;
 }
 
@@ -306,15 +329,45 @@ memdb_status_t memdb__sorted_filter_passes(memdb__sorted_t *sorted, const void *
     return MEMDB_OK;
 }
 
+/// The first entry of block `number`, if there is one and it has that key: the versions of a key
+/// may begin with a block, and then the search ended at the end of the block before.
+static memdb_status_t get_first(memdb__sorted_t *sorted, uint64_t number, const void *key,
+                                size_t key_size, uint64_t visible, memdb__entry_t *entry_out,
+                                memdb_error_t *error) {
+    memdb__sorted_block_t block;
+    memdb__entry_t entry;
+    if (number >= sorted->block_count)
+        return MEMDB_NOT_FOUND;
+    memdb_status_t status = memdb__sorted_load_block(sorted, number, &block, error);
+    if (!status)
+        status = memdb__sorted_load_entry(sorted, &block, 0, &entry, error);
+    if (status)
+        return status;
+    if (entry.version > visible || memdb__compare(entry.key, entry.key_size, key, key_size))
+        return MEMDB_NOT_FOUND;
+    *entry_out = entry;
+    return MEMDB_OK;
+}
+
 memdb_status_t memdb__sorted_get(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                  memdb__entry_t *entry_out, memdb_error_t *error) {
+    return memdb__sorted_get_at(sorted, key, key_size, UINT64_MAX, entry_out, error);
+}
+
+memdb_status_t memdb__sorted_get_at(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                    uint64_t visible, memdb__entry_t *entry_out,
+                                    memdb_error_t *error) {
     bool passes;
     memdb_status_t status = memdb__sorted_filter_passes(sorted, key, key_size, &passes, error);
     if (status)
         return status;
-    uint64_t number = passes ? memdb__sorted_find_block(sorted, key, key_size) : UINT64_MAX;
-    if (number == UINT64_MAX)
+    if (!passes)
         return MEMDB_NOT_FOUND;
+    uint64_t number = memdb__sorted_find_block(sorted, key, key_size, visible);
+    if (number == UINT64_MAX)
+        return sorted->first_versions
+                   ? get_first(sorted, 0, key, key_size, visible, entry_out, error)
+                   : MEMDB_NOT_FOUND;
     memdb__sorted_block_t block;
     status = memdb__sorted_load_block(sorted, number, &block, error);
     if (status)
@@ -322,12 +375,14 @@ memdb_status_t memdb__sorted_get(memdb__sorted_t *sorted, const void *key, size_
     uint32_t slot;
     bool equal;
     memdb__entry_t entry;
-    status =
-        memdb__sorted_search_block(sorted, &block, key, key_size, &slot, &equal, &entry, error);
+    status = memdb__sorted_search_block(sorted, &block, key, key_size, visible, &slot, &equal,
+                                        &entry, error);
     if (status)
         return status;
     if (!equal)
-        return MEMDB_NOT_FOUND;
+        return sorted->first_versions && slot == block.count
+                   ? get_first(sorted, number + 1, key, key_size, visible, entry_out, error)
+                   : MEMDB_NOT_FOUND;
     *entry_out = entry;
     return MEMDB_OK;
 }

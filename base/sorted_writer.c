@@ -14,8 +14,10 @@ struct memdb__sorted_writer {
     memdb__buffer_t starts;     // u64 a block
     memdb__buffer_t key_starts; // u64 a block
     memdb__buffer_t first_keys;
-    memdb__buffer_t hashes; // u64 an entry
-    uint64_t entry_count;
+    memdb__buffer_t first_versions; // u64 a block
+    memdb__buffer_t hashes;         // u64 a key
+    uint64_t entry_count, last_version;
+    bool has_versions; // some key has more than one
 };
 
 static void destroy(memdb__sorted_writer_t *writer) {
@@ -25,6 +27,7 @@ static void destroy(memdb__sorted_writer_t *writer) {
     memdb__buffer_deinit(&writer->starts);
     memdb__buffer_deinit(&writer->key_starts);
     memdb__buffer_deinit(&writer->first_keys);
+    memdb__buffer_deinit(&writer->first_versions);
     memdb__buffer_deinit(&writer->hashes);
     memdb__free(writer);
 }
@@ -32,7 +35,7 @@ static void destroy(memdb__sorted_writer_t *writer) {
 static bool out_of_memory(const memdb__sorted_writer_t *writer) {
     return writer->block.failed || writer->offsets.failed || writer->last_key.failed ||
            writer->starts.failed || writer->key_starts.failed || writer->first_keys.failed ||
-           writer->hashes.failed;
+           writer->first_versions.failed || writer->hashes.failed;
 }
 
 memdb_status_t memdb__sorted_create(int directory, const char *name,
@@ -92,15 +95,19 @@ static void begin_block(memdb__sorted_writer_t *writer, const memdb__entry_t *en
     memdb__buffer_append_u64(&writer->starts, memdb__container_position(writer->container));
     memdb__buffer_append_u64(&writer->key_starts, writer->first_keys.size);
     memdb__buffer_append(&writer->first_keys, entry->key, entry->key_size);
+    memdb__buffer_append_u64(&writer->first_versions, entry->version);
 }
 
 memdb_status_t memdb__sorted_append(memdb__sorted_writer_t *writer, const memdb__entry_t *entry,
                                     memdb_error_t *error) {
     if (out_of_memory(writer))
         return memdb__fail(error, MEMDB_NOMEM, "sorted: an earlier append had no memory");
-    if (writer->entry_count && memdb__compare(writer->last_key.data, writer->last_key.size,
-                                              entry->key, entry->key_size) >= 0)
-        return memdb__fail(error, MEMDB_INVALID, "sorted: key of entry %llu does not rise",
+    int order = writer->entry_count ? memdb__compare(writer->last_key.data, writer->last_key.size,
+                                                     entry->key, entry->key_size)
+                                    : -1;
+    if (order > 0 || (order == 0 && entry->version >= writer->last_version))
+        return memdb__fail(error, MEMDB_INVALID,
+                           "sorted: entry %llu does not follow in order of key and version",
                            (unsigned long long)writer->entry_count);
     // Offsets in a block are u32; half of that leaves room for the array.
     if (entry->key_size > UINT32_MAX / 4 || entry->value_size > UINT32_MAX / 4)
@@ -127,10 +134,14 @@ memdb_status_t memdb__sorted_append(memdb__sorted_writer_t *writer, const memdb_
     memdb__buffer_append(&writer->block, head, head_size);
     memdb__buffer_append(&writer->block, entry->key, entry->key_size);
     memdb__buffer_append(&writer->block, entry->value, entry->value_size);
-    memdb__buffer_append_u64(&writer->hashes,
-                             memdb__sorted_filter_hash(entry->key, entry->key_size));
-    memdb__buffer_clear(&writer->last_key);
-    memdb__buffer_append(&writer->last_key, entry->key, entry->key_size);
+    if (order < 0) {
+        memdb__buffer_append_u64(&writer->hashes,
+                                 memdb__sorted_filter_hash(entry->key, entry->key_size));
+        memdb__buffer_clear(&writer->last_key);
+        memdb__buffer_append(&writer->last_key, entry->key, entry->key_size);
+    }
+    writer->has_versions |= order == 0;
+    writer->last_version = entry->version;
     if (out_of_memory(writer))
         return memdb__fail(error, MEMDB_NOMEM, "sorted: no memory for entry %llu",
                            (unsigned long long)writer->entry_count);
@@ -168,7 +179,7 @@ static memdb_status_t write_section(memdb__sorted_writer_t *writer, uint32_t sec
 
 static memdb_status_t write_filter(memdb__sorted_writer_t *writer, uint64_t *lines_out,
                                    memdb_error_t *error) {
-    uint64_t bits = writer->entry_count * MEMDB__SORTED_FILTER_BITS_PER_KEY;
+    uint64_t bits = writer->hashes.size / 8 * MEMDB__SORTED_FILTER_BITS_PER_KEY;
     uint64_t lines =
         (bits + MEMDB__SORTED_FILTER_LINE_BYTES * 8 - 1) / (MEMDB__SORTED_FILTER_LINE_BYTES * 8);
     uint8_t *filter = memdb__allocate_zeroed((size_t)lines, MEMDB__SORTED_FILTER_LINE_BYTES);
@@ -216,6 +227,9 @@ static memdb_status_t write_index(memdb__sorted_writer_t *writer, memdb_error_t 
         status = write_section(writer, MEMDB__SORTED_FIRST_KEYS, &writer->first_keys, error);
     if (!status)
         status = write_section(writer, MEMDB__SORTED_HEADS, &writer->block, error);
+    if (!status && writer->has_versions)
+        status =
+            write_section(writer, MEMDB__SORTED_FIRST_VERSIONS, &writer->first_versions, error);
     if (!status)
         status = write_filter(writer, &lines, error);
     if (!status)

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define MOST_ENTRIES 200
-#define SECTIONS 7
+#define SECTIONS 8
 
 static const memdb__segment_identity_t identity = {{1, 2, 3}, 5, MEMDB__SEGMENT_SORTED};
 static int directory = -1;
@@ -60,23 +60,28 @@ static void make_directory(void) {
     atexit(remove_directory);
 }
 
-/// Write entries of the input with the real writer. Keys rise by a counter in front. Returns how
-/// many.
+/// Write entries of the input with the real writer. Keys rise by a counter in front, and a third of
+/// the shapes repeats the key before with an older version. Returns how many.
 static uint64_t write_entries(memdb__reader_t *reader) {
     memdb__sorted_writer_t *writer;
     memdb_error_t error;
     must(memdb__sorted_create(directory, "a", &identity, &writer, &error));
     uint64_t count = memdb__read_u8(reader) % MOST_ENTRIES;
     static uint8_t value[5000];
+    uint8_t key[1 + 32] = {0};
+    size_t key_size = 0;
     for (uint64_t i = 0; i < count; i++) {
-        uint8_t key[1 + 32] = {(uint8_t)i};
         uint8_t shape = memdb__read_u8(reader);
+        if (!key_size || shape % 3) {
+            key[0] = (uint8_t)i;
+            key_size = 1 + shape % 32u;
+        }
         memdb__entry_t entry = {
             .key = key,
-            .key_size = 1 + shape % 32u,
+            .key_size = key_size,
             .value = value,
             .value_size = shape > 250 ? sizeof value : shape / 2u,
-            .version = i,
+            .version = count - i,
             .tombstone = shape & 1,
         };
         must(memdb__sorted_append(writer, &entry, &error));
@@ -86,7 +91,7 @@ static uint64_t write_entries(memdb__reader_t *reader) {
 }
 
 /// Copy file "a" to "b" through a container writer, with patches: section u8, offset varint, byte
-/// u8 (xor). A section number of 250 and more ends section (number % 7) at that offset.
+/// u8 (xor). A section number of 250 and more ends section (number % 8) at that offset.
 static bool patch(memdb__reader_t *reader) {
     memdb__container_t *from;
     memdb__container_writer_t *to;
@@ -97,10 +102,11 @@ static bool patch(memdb__reader_t *reader) {
     uint64_t sizes[SECTIONS];
     for (uint32_t i = 0; i < SECTIONS; i++) {
         const uint8_t *at = memdb__container_section(from, i, &sizes[i]);
-        sections[i] = malloc(sizes[i] + 1);
-        if (!at || !sections[i])
+        sections[i] = at ? malloc(sizes[i] + 1) : NULL; // the last one is not always there
+        if (at && !sections[i])
             abort();
-        memcpy(sections[i], at, sizes[i]);
+        if (at)
+            memcpy(sections[i], at, sizes[i]);
     }
     bool patched = false;
     while (memdb__reader_left(reader)) {
@@ -108,7 +114,7 @@ static bool patch(memdb__reader_t *reader) {
         uint64_t offset = memdb__read_varint(reader);
         uint8_t change = memdb__read_u8(reader);
         uint32_t section = kind % SECTIONS;
-        if (reader->bad || !sizes[section])
+        if (reader->bad || !sections[section] || !sizes[section])
             break;
         offset %= sizes[section];
         patched = true;
@@ -118,6 +124,8 @@ static bool patch(memdb__reader_t *reader) {
             sections[section][offset] ^= change;
     }
     for (uint32_t i = 0; i < SECTIONS; i++) {
+        if (!sections[i])
+            continue;
         must(memdb__container_begin(to, i, &error));
         must(memdb__container_append(to, sections[i], sizes[i], &error));
         free(sections[i]);
@@ -145,12 +153,13 @@ static void walk(memdb__sorted_t *sorted, uint64_t count, bool patched) {
         touch(&iterator.entry);
         const uint8_t *key = iterator.entry.key;
         size_t key_size = iterator.entry.key_size;
-        memdb_status_t got = memdb__sorted_get(sorted, key, key_size, &entry, &error);
+        memdb_status_t got =
+            memdb__sorted_get_at(sorted, key, key_size, iterator.entry.version, &entry, &error);
         if (got != MEMDB_NOT_FOUND)
             may_be_corrupt(got);
         if (!got)
             touch(&entry);
-        else if (!patched)
+        if (!patched && (got || entry.version != iterator.entry.version))
             abort();
         may_be_corrupt(memdb__sorted_seek(sorted, key, key_size / 2, &other, &error));
         may_be_corrupt(memdb__sorted_seek_before(sorted, key, key_size, &other, &error));

@@ -1,7 +1,7 @@
 // Goal: a sorted segment answers like a sorted array, whatever keys and values are in it, and never
-// from damaged bytes. Method: random entries against a model that is an array searched from one
-// end; then damage of each byte, a cut at each length, and each allocation failed, one at a time,
-// over a small file.
+// from damaged bytes. Method: random entries, of one version a key or of several, against a model
+// that is an array searched from one end; then damage of each byte, a cut at each length, and each
+// allocation failed, one at a time, over a small file.
 #include "base/bytes.h"
 #include "base/memory.h"
 #include "base/sorted.h"
@@ -15,6 +15,7 @@
 
 #define NAME "sorted"
 #define LARGEST_KEY 40
+#define KEY_KINDS 4
 
 static test_directory_t directory;
 static const memdb__segment_identity_t identity = {{9}, 3, MEMDB__SEGMENT_SORTED};
@@ -38,10 +39,10 @@ static int remove_directory(void **state) {
 }
 
 /// Kinds of keys: many short ones that are prefixes of each other, numbers, long common prefixes,
-/// random bytes.
+/// random bytes. The same again, from KEY_KINDS on, with several versions a key.
 static size_t random_key(uint64_t *random, int kind, uint8_t key[LARGEST_KEY]) {
     size_t size = 0;
-    switch (kind) {
+    switch (kind % KEY_KINDS) {
     case 0:
         size = (size_t)test_below(random, 12);
         for (size_t i = 0; i < size; i++)
@@ -65,7 +66,12 @@ static size_t random_key(uint64_t *random, int kind, uint8_t key[LARGEST_KEY]) {
 
 static int compare_entries(const void *a, const void *b) {
     const memdb__entry_t *x = a, *y = b;
-    return memdb__compare(x->key, x->key_size, y->key, y->key_size);
+    int order = memdb__compare(x->key, x->key_size, y->key, y->key_size);
+    return order ? order : (x->version < y->version) - (x->version > y->version);
+}
+
+static bool same_key(const memdb__entry_t *a, const memdb__entry_t *b) {
+    return memdb__compare(a->key, a->key_size, b->key, b->key_size) == 0;
 }
 
 static void make_model(model_t *model, uint64_t *random, size_t count, int kind,
@@ -76,6 +82,12 @@ static void make_model(model_t *model, uint64_t *random, size_t count, int kind,
         uint8_t key[LARGEST_KEY];
         memdb__entry_t *entry = &model->entries[i];
         entry->key_size = random_key(random, kind, key);
+        if (kind >= KEY_KINDS && i && test_below(random, 3)) { // another version of an earlier key
+            const memdb__entry_t *other =
+                &model->entries[i - 1 - test_below(random, i < 4 ? i : 4)];
+            entry->key_size = other->key_size;
+            memcpy(key, other->key, other->key_size);
+        }
         // Most values are small, one in 50 may have the limit.
         entry->value_size = (size_t)test_below(
             random, (test_below(random, 50) ? value_limit / 20 : value_limit) + 1);
@@ -91,7 +103,9 @@ static void make_model(model_t *model, uint64_t *random, size_t count, int kind,
     qsort(model->entries, count, sizeof *model->entries, compare_entries);
     model->count = 0;
     for (size_t i = 0; i < count; i++) {
-        if (model->count && !compare_entries(&model->entries[model->count - 1], &model->entries[i]))
+        const memdb__entry_t *last = model->count ? &model->entries[model->count - 1] : NULL;
+        if (last && (kind < KEY_KINDS ? same_key(last, &model->entries[i])
+                                      : !compare_entries(last, &model->entries[i])))
             free((void *)model->entries[i].key);
         else
             model->entries[model->count++] = model->entries[i];
@@ -141,6 +155,26 @@ static void expect_at(const model_t *model, const memdb__sorted_iterator_t *iter
         assert_true(same(&iterator->entry, &model->entries[at]));
 }
 
+/// Each version of the key at `at`, if it is there, and what lies between two of them.
+static void check_versions(const model_t *model, memdb__sorted_t *sorted, size_t at) {
+    const memdb__entry_t *first = &model->entries[at];
+    memdb__entry_t entry;
+    for (; at < model->count && same_key(first, &model->entries[at]); at++) {
+        const memdb__entry_t *here = &model->entries[at];
+        assert_int_equal(
+            memdb__sorted_get_at(sorted, here->key, here->key_size, here->version, &entry, NULL),
+            MEMDB_OK);
+        assert_true(same(&entry, here));
+        bool older = at + 1 < model->count && same_key(here, here + 1);
+        if (here->version > 0) {
+            assert_int_equal(memdb__sorted_get_at(sorted, here->key, here->key_size,
+                                                  here->version - 1, &entry, NULL),
+                             older ? MEMDB_OK : MEMDB_NOT_FOUND);
+            assert_true(!older || same(&entry, here + 1));
+        }
+    }
+}
+
 static void check_key(const model_t *model, memdb__sorted_t *sorted, const uint8_t *key,
                       size_t key_size) {
     size_t at = count_below(model, key, key_size);
@@ -149,8 +183,10 @@ static void check_key(const model_t *model, memdb__sorted_t *sorted, const uint8
     memdb__entry_t entry;
     memdb_status_t status = memdb__sorted_get(sorted, key, key_size, &entry, NULL);
     assert_int_equal(status, present ? MEMDB_OK : MEMDB_NOT_FOUND);
-    if (present)
+    if (present) {
         assert_true(same(&entry, &model->entries[at]));
+        check_versions(model, sorted, at);
+    }
     memdb__sorted_iterator_t iterator;
     assert_int_equal(memdb__sorted_seek(sorted, key, key_size, &iterator, NULL), 0);
     expect_at(model, &iterator, at);
@@ -199,7 +235,7 @@ static void check_against_model(const model_t *model, uint64_t *random, int kind
     }
     for (int i = 0; i < 1000; i++) {
         uint8_t key[LARGEST_KEY];
-        size_t size = random_key(random, i % 2 ? kind : i % 4, key);
+        size_t size = random_key(random, i % 2 ? kind : i % KEY_KINDS, key);
         check_key(model, sorted, size ? key : NULL, size);
     }
     check_walk(model, sorted, random);
@@ -215,7 +251,7 @@ static void test_sorted_answers_like_the_model(void **state) {
     uint64_t random = test_seed();
     static const size_t counts[] = {0, 1, 2, 50, 3000};
     static const size_t limits[] = {0, 30, 700, 6000, 100000};
-    for (int kind = 0; kind < 4; kind++)
+    for (int kind = 0; kind < 2 * KEY_KINDS; kind++)
         for (size_t c = 0; c < sizeof counts / sizeof *counts; c++)
             for (size_t v = 0; v < sizeof limits / sizeof *limits; v++) {
                 size_t count = limits[v] > 1000 && counts[c] > 500 ? 500 : counts[c];
@@ -263,7 +299,7 @@ static void test_sorted_filter_stops_most_misses(void **state) {
     unlinkat(directory.fd, NAME, 0);
 }
 
-static void test_sorted_refuses_keys_that_do_not_rise(void **state) {
+static void test_sorted_refuses_entries_out_of_order(void **state) {
     (void)state;
     memdb__sorted_writer_t *writer;
     memdb__sorted_t *sorted;
@@ -275,11 +311,15 @@ static void test_sorted_refuses_keys_that_do_not_rise(void **state) {
     assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_INVALID);
     entry.key = (const uint8_t *)"ba", entry.key_size = 2;
     assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_OK);
+    entry.version = 0; // an older version of the same key
+    assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_OK);
+    entry.version = 2;
+    assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_INVALID);
     entry.key = (const uint8_t *)"c", entry.value_size = (size_t)1 << 31;
     assert_int_equal(memdb__sorted_append(writer, &entry, NULL), MEMDB_LIMIT);
     assert_int_equal(memdb__sorted_finish(writer, NULL, NULL, NULL), MEMDB_OK);
     assert_int_equal(memdb__sorted_open(directory.fd, NAME, &identity, 0, 0, &sorted, NULL), 0);
-    assert_int_equal(memdb__sorted_count(sorted), 2);
+    assert_int_equal(memdb__sorted_count(sorted), 3);
     memdb__sorted_close(sorted);
     memdb__sorted_close(NULL);
     memdb__sorted_abandon(NULL);
@@ -289,7 +329,7 @@ static void test_sorted_refuses_keys_that_do_not_rise(void **state) {
 /// A file of three blocks, small enough to damage it everywhere.
 static void make_small_model(model_t *model) {
     uint64_t random = 12345;
-    make_model(model, &random, 60, 3, 3000);
+    make_model(model, &random, 60, KEY_KINDS + 3, 3000);
 }
 
 /// Open and read everything: each answer is the model's, or MEMDB_CORRUPT. Returns whether verify
@@ -304,7 +344,8 @@ static bool read_all(const model_t *model) {
     for (size_t i = 0; i < model->count; i++) {
         const memdb__entry_t *expected = &model->entries[i];
         memdb__entry_t entry;
-        status = memdb__sorted_get(sorted, expected->key, expected->key_size, &entry, NULL);
+        status = memdb__sorted_get_at(sorted, expected->key, expected->key_size, expected->version,
+                                      &entry, NULL);
         assert_true(status == MEMDB_CORRUPT || (!status && same(&entry, expected)));
     }
     memdb__sorted_iterator_t iterator;
@@ -395,7 +436,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sorted_answers_like_the_model),
         cmocka_unit_test(test_sorted_filter_stops_most_misses),
-        cmocka_unit_test(test_sorted_refuses_keys_that_do_not_rise),
+        cmocka_unit_test(test_sorted_refuses_entries_out_of_order),
         cmocka_unit_test(test_sorted_damage_of_any_byte_is_told),
         cmocka_unit_test(test_sorted_faults_are_told_and_leave_nothing),
     };
