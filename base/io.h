@@ -77,5 +77,7 @@ memdb_status_t memdb__io_list(int directory,
 /// Real time in microseconds, and monotonic time in nanoseconds.
 int64_t memdb__now_us(void);
 uint64_t memdb__monotonic_ns(void);
+/// Monotonic time in microseconds, right to a few milliseconds and cheaper than a read of a map.
+int64_t memdb__coarse_us(void);
 
 #endif

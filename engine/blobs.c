@@ -115,7 +115,7 @@ memdb_status_t memdb_blob_writer_append(memdb_blob_writer_t *writer, const void 
     if (!writer || (size && !data)) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(writer->txn->snapshot.db, &error);
+    memdb_status_t status = memdb__snapshot_usable(&writer->txn->snapshot, &error);
     status = status ? status : memdb__blob_append(writer->stream, data, size, &error);
     return memdb__report(writer->txn->snapshot.db, status, &error);
 }
@@ -128,7 +128,7 @@ memdb_status_t memdb_blob_writer_finish(memdb_blob_writer_t *writer, memdb_blob_
     memdb_error_t error = {0};
     uint8_t hash[16], reference[MEMDB__BLOB_REFERENCE_BYTES];
     uint64_t size = 0;
-    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
     if (status || !blob_out) {
         memdb__blob_abandon(writer->stream);
         status =
@@ -159,7 +159,7 @@ memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot, const memdb_bl
     if (!snapshot || !blob || !reader_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     memdb_blob_reader_t *reader = status ? NULL : memdb__allocate_zeroed(1, sizeof *reader);
     if (!status && !reader) {
         status = memdb__fail(&error, MEMDB_NOMEM, "blob: out of memory");
@@ -190,7 +190,7 @@ memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uint64_t offs
     }
     uint64_t left = offset < reader->size ? reader->size - offset : 0;
     size_t wanted = size < left ? size : (size_t)left;
-    memdb_status_t status = memdb__usable(reader->snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(reader->snapshot, &error);
     status =
         status || !wanted ? status : memdb__blob_read(reader->view, offset, buffer, wanted, &error);
     if (!status) {

@@ -114,7 +114,7 @@ memdb_status_t memdb_cursor_open(memdb_snapshot_t *snapshot, memdb_space_t space
     if (!snapshot || !cursor_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     memdb_cursor_t *cursor = status ? NULL : memdb__allocate_zeroed(1, sizeof *cursor);
     if (!status && !cursor) {
         status = memdb__fail(&error, MEMDB_NOMEM, "cursor: out of memory");
@@ -172,7 +172,7 @@ memdb_status_t memdb_trace_open(memdb_snapshot_t *snapshot, memdb_space_t space,
     if (!snapshot || !cursor_out || before > 1000000 || after > 1000000) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     memdb_cursor_t *cursor = status ? NULL : memdb__allocate_zeroed(1, sizeof *cursor);
     if (!status && !cursor) {
         status = memdb__fail(&error, MEMDB_NOMEM, "trace: out of memory");
@@ -273,7 +273,7 @@ memdb_status_t memdb_cursor_next(memdb_cursor_t *cursor, memdb_memory_t *memory_
     if (!cursor || !memory_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(cursor->snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(cursor->snapshot, &error);
     if (!status) {
         status = cursor->is_trace ? next_in_trace(cursor, memory_out, &error)
                                   : next(cursor, memory_out, &error);

@@ -5,7 +5,8 @@
 //   database.c open and close      follow.c   applying the log, adopting a base, publishing views
 //   commit.c   group commit        txn.c      transactions and their private run
 //   throttle.c back-pressure       background.c  checkpoints and the log's space and syncs
-//   snapshot.c snapshots           read.c     records, spaces, keys, sources of recall
+//   snapshot.c snapshots           history.c  older moments        settings.c settings
+//   read.c     records, spaces, keys, sources of recall
 //   put.c      put, forget         memory.c   get            handle.c  forks, errors
 //   space.c    spaces, embedders   cursor.c   cursors and traces       link.c  links
 //   fold*.c    the checkpoint      verify*.c, backup.c, stats.c, blobs.c
@@ -105,7 +106,8 @@ struct memdb {
     memdb__embedder_t *embedders;
     pthread_mutex_t error_mutex;
     memdb_error_t error;
-    _Atomic uint64_t naming; // transactions that stored blobs and have not ended
+    _Atomic int64_t snapshot_limit_us; // the age at which snapshots end; see settings.h
+    _Atomic uint64_t naming;           // transactions that stored blobs and have not ended
     // Figures.
     _Atomic uint64_t commits, conflicts, checkpoints, merges;
     _Atomic uint64_t stalls, stalled_us, payload_bytes, segment_bytes_written;
@@ -115,6 +117,7 @@ struct memdb_snapshot {
     memdb_t *db;
     uint32_t slot;
     memdb__sight_t sight;
+    bool as_of; // it reads at an older moment than the newest
     int64_t time;
     memdb__arena_t arena;  // what reads lend beyond the database's own memory
     struct memdb_txn *txn; // NULL: a plain snapshot
@@ -180,6 +183,13 @@ uint64_t memdb__visible(memdb_t *db);
 
 memdb_status_t memdb__snapshot_init(memdb_t *db, memdb_snapshot_t *snapshot, memdb_error_t *error);
 void memdb__snapshot_deinit(memdb_snapshot_t *snapshot);
+/// MEMDB_OK, or why nothing may be read through the snapshot any more: its handle's reasons, or its
+/// age (MEMDB_EXPIRED).
+memdb_status_t memdb__snapshot_usable(const memdb_snapshot_t *snapshot, memdb_error_t *error);
+/// The lowest LSN that a snapshot or transaction of this handle, which lives now, may still read
+/// at; UINT64_MAX: there is none. One that outlived its limit does not count. A snapshot that
+/// begins later reads at or above the floor of the view that is published then (history.h).
+uint64_t memdb__snapshots_lowest(memdb_t *db);
 
 /// The record of a live memory; `error` gets a message only for damage. MEMDB_NOT_FOUND: not there,
 /// or forgotten.

@@ -12,6 +12,8 @@ memdb_status_t memdb__epochs_init(memdb__epochs_t *epochs, memdb_error_t *error)
     for (size_t i = 0; i < MEMDB__EPOCH_SLOTS; i++) {
         atomic_init(&epochs->slots[i].epoch, 0);
         atomic_init(&epochs->slots[i].since, 0);
+        atomic_init(&epochs->slots[i].began, 0);
+        atomic_init(&epochs->slots[i].lsn, 0);
     }
     atomic_init(&epochs->global, 2);
     atomic_init(&epochs->used, 0);
@@ -50,7 +52,7 @@ uint32_t memdb__epoch_pin(memdb__epochs_t *epochs) {
                !atomic_compare_exchange_weak_explicit(&epochs->used, &used, number + 1,
                                                       memory_order_seq_cst, memory_order_relaxed)) {
         }
-        atomic_store_explicit(&slot->since, memdb__now_us(), memory_order_relaxed); // a figure only
+        memdb__epoch_describe(epochs, number, 0, 0, 0); // not the last owner's
         // seq_cst, with the exchange of the pointer and the scan in `oldest_pinned`: either the
         // scan sees this slot, or this reader, which loads the pointer next, sees the new one.
         atomic_store_explicit(&slot->epoch,
@@ -59,6 +61,16 @@ uint32_t memdb__epoch_pin(memdb__epochs_t *epochs) {
         return number;
     }
     return MEMDB__EPOCH_NONE;
+}
+
+void memdb__epoch_describe(memdb__epochs_t *epochs, uint32_t slot, int64_t since, int64_t began,
+                           uint64_t lsn) {
+    memdb__epoch_slot_t *at = &epochs->slots[slot];
+    // Relaxed: figures, each good alone. The zeros come before the epoch's store in
+    // memdb__epoch_pin, so whoever sees the slot pinned sees them, or what is newer.
+    atomic_store_explicit(&at->since, since, memory_order_relaxed);
+    atomic_store_explicit(&at->began, began, memory_order_relaxed);
+    atomic_store_explicit(&at->lsn, lsn, memory_order_relaxed);
 }
 
 void memdb__epoch_unpin(memdb__epochs_t *epochs, uint32_t slot) {
@@ -130,18 +142,43 @@ bool memdb__epoch_pending(memdb__epochs_t *epochs) {
            atomic_load_explicit(&epochs->freed_count, memory_order_relaxed); // a hint only
 }
 
+typedef struct summary {
+    uint32_t readers;
+    int64_t oldest;
+} summary_t;
+
+static void sum_up(void *context, int64_t since, int64_t began, uint64_t lsn) {
+    (void)began;
+    (void)lsn;
+    summary_t *summary = context;
+    summary->readers++;
+    if (since && (summary->oldest == MEMDB_TIME_NONE || since < summary->oldest)) {
+        summary->oldest = since;
+    }
+}
+
 uint32_t memdb__epoch_readers(memdb__epochs_t *epochs, int64_t *oldest_out) {
-    uint32_t readers = 0;
-    int64_t oldest = MEMDB_TIME_NONE;
-    uint32_t used = atomic_load_explicit(&epochs->used, memory_order_relaxed);
+    summary_t summary = {.oldest = MEMDB_TIME_NONE};
+    memdb__epoch_each(epochs, sum_up, &summary);
+    *oldest_out = summary.oldest;
+    return summary.readers;
+}
+
+void memdb__epoch_each(memdb__epochs_t *epochs,
+                       void (*visit)(void *context, int64_t since, int64_t began, uint64_t lsn),
+                       void *context) {
+    // seq_cst, both: pair with memdb__epoch_pin. Whoever is not seen here pins later, and finds
+    // what was published before.
+    uint32_t used = atomic_load_explicit(&epochs->used, memory_order_seq_cst);
     for (uint32_t i = 0; i < used; i++) {
-        if (atomic_load_explicit(&epochs->slots[i].epoch, memory_order_relaxed) >
-            1) { // figures only
-            int64_t since = atomic_load_explicit(&epochs->slots[i].since, memory_order_relaxed);
-            readers++;
-            oldest = oldest == MEMDB_TIME_NONE || since < oldest ? since : oldest;
+        memdb__epoch_slot_t *slot = &epochs->slots[i];
+        uint64_t epoch = atomic_load_explicit(&slot->epoch, memory_order_seq_cst);
+        if (epoch == 1) {
+            visit(context, 0, 0, 0); // claimed: what is there is the last owner's
+        } else if (epoch) {
+            visit(context, atomic_load_explicit(&slot->since, memory_order_relaxed),
+                  atomic_load_explicit(&slot->began, memory_order_relaxed),
+                  atomic_load_explicit(&slot->lsn, memory_order_relaxed)); // see describe
         }
     }
-    *oldest_out = oldest;
-    return readers;
 }

@@ -20,7 +20,10 @@
 
 typedef struct memdb__epoch_slot {
     _Alignas(64) _Atomic uint64_t epoch; // 0: free; 1: claimed; else the pinned epoch
-    _Atomic int64_t since;               // when it was pinned, microseconds
+    // What the reader tells of itself: memdb__epoch_describe. 0 before that.
+    _Atomic int64_t since; // real time, microseconds
+    _Atomic int64_t began; // monotonic time, microseconds
+    _Atomic uint64_t lsn;  // what it reads at
 } memdb__epoch_slot_t;
 
 typedef struct memdb__retired {
@@ -45,6 +48,9 @@ void memdb__epochs_deinit(memdb__epochs_t *epochs);
 
 /// Pin; returns the slot, or MEMDB__EPOCH_NONE when all are taken. Unpin from any thread.
 uint32_t memdb__epoch_pin(memdb__epochs_t *epochs);
+/// Tell what the pinned reader is: when it began, and the LSN that it reads at.
+void memdb__epoch_describe(memdb__epochs_t *epochs, uint32_t slot, int64_t since, int64_t began,
+                           uint64_t lsn);
 void memdb__epoch_unpin(memdb__epochs_t *epochs, uint32_t slot);
 
 /// Hand over an object that no new reader can reach. `node` is the object's own storage for the
@@ -57,5 +63,9 @@ size_t memdb__epoch_collect(memdb__epochs_t *epochs, size_t limit);
 bool memdb__epoch_pending(memdb__epochs_t *epochs);
 /// Readers pinned now, and since when the oldest is (MEMDB_TIME_NONE: none).
 uint32_t memdb__epoch_readers(memdb__epochs_t *epochs, int64_t *oldest_out);
+/// Call `visit` for each reader that is pinned; one that has not described itself yet has zeros.
+void memdb__epoch_each(memdb__epochs_t *epochs,
+                       void (*visit)(void *context, int64_t since, int64_t began, uint64_t lsn),
+                       void *context);
 
 #endif

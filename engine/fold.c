@@ -32,18 +32,30 @@ static memdb__segment_identity_t new_identity(memdb_t *db, memdb__segment_kind_t
     return identity;
 }
 
+/// What a fold writes of its own, by kind of key: the entries of merged tiers are summed up, not
+/// copied.
+static const struct {
+    uint8_t kind;
+    memdb_status_t (*write)(memdb__fold_t *fold, memdb__sorted_writer_t *writer,
+                            memdb_error_t *error);
+} summed[] = {
+    {MEMDB__KEY_COUNTERS, memdb__fold_write_counters},
+    {MEMDB__KEY_HISTORY, memdb__fold_write_history},
+};
+#define SUMMED_COUNT (sizeof summed / sizeof *summed)
+
 static memdb_status_t copy_entries(memdb__fold_t *fold, memdb__sorted_writer_t *writer,
                                    memdb_error_t *error) {
     memdb__merge_t merge;
-    bool counted = false;
-    memdb_status_t status =
-        memdb__merge_open_fold(&merge, &fold->snapshot.sight, fold->first_tier, error);
+    size_t next = 0; // of those that are written once the walk has passed their place
+    memdb_status_t status = memdb__merge_open_fold(&merge, &fold->snapshot.sight, fold->horizon.end,
+                                                   fold->first_tier, error);
     while (!status && merge.valid) {
-        bool dropped = merge.entry.key[0] == MEMDB__KEY_COUNTERS; // summed, not copied
-        if (!counted && merge.entry.key[0] > MEMDB__KEY_COUNTERS) {
-            counted = true;
-            status = memdb__fold_write_counters(fold, writer, error);
+        uint8_t kind = merge.entry.key[0];
+        for (; !status && next < SUMMED_COUNT && kind > summed[next].kind; next++) {
+            status = summed[next].write(fold, writer, error);
         }
+        bool dropped = next < SUMMED_COUNT && kind == summed[next].kind;
         if (!status && !dropped) {
             status = memdb__fold_is_dropped(fold, &merge.entry, &dropped, error);
         }
@@ -53,7 +65,10 @@ static memdb_status_t copy_entries(memdb__fold_t *fold, memdb__sorted_writer_t *
         status = status ? status : memdb__merge_next(&merge, error);
     }
     memdb__merge_close(&merge);
-    return status || counted ? status : memdb__fold_write_counters(fold, writer, error);
+    for (; !status && next < SUMMED_COUNT; next++) {
+        status = summed[next].write(fold, writer, error);
+    }
+    return status;
 }
 
 static memdb_status_t write_sorted(memdb__fold_t *fold, memdb_error_t *error) {
@@ -108,7 +123,7 @@ static memdb_status_t write_words(memdb__fold_t *fold, memdb_error_t *error) {
         memdb__segment_file(identity.segment_id, file);
         status = memdb__words_segment_write(
             db->segments, file, &identity, sources, count, fold->tier.last_lsn,
-            memdb__document_live, memdb__fold_space_live, &fold->live, &fold->tier.words.file_size,
+            memdb__fold_keeps_document, memdb__fold_keeps_space, fold, &fold->tier.words.file_size,
             &fold->tier.words.checksum, error);
         fold->tier.words.segment_id = status ? 0 : identity.segment_id;
     }
@@ -140,8 +155,8 @@ static memdb_status_t write_vectors(memdb__fold_t *fold, memdb_error_t *error) {
         memdb__segment_identity_t identity = new_identity(db, MEMDB__SEGMENT_VECTORS);
         memdb__segment_file(identity.segment_id, file);
         status = memdb__vector_segment_write(
-            db->segments, file, &identity, sources, count, fold->tier.last_lsn, memdb__row_live,
-            memdb__fold_space_live, &fold->live, &fold->tier.vectors.file_size,
+            db->segments, file, &identity, sources, count, fold->tier.last_lsn,
+            memdb__fold_keeps_row, memdb__fold_keeps_space, fold, &fold->tier.vectors.file_size,
             &fold->tier.vectors.checksum, error);
         fold->tier.vectors.segment_id = status ? 0 : identity.segment_id;
     }
@@ -189,8 +204,8 @@ static memdb_status_t write_tier(memdb__fold_t *fold, memdb_error_t *error) {
     fold->tier.first_lsn = fold->first_tier < view->tier_count
                                ? view->tiers[fold->first_tier]->name.first_lsn
                                : view->applied_lsn;
-    fold->live = (memdb__live_t){.sight = &fold->snapshot.sight, .now = MEMDB_TIME_NONE};
-    memdb_status_t status = write_sorted(fold, error);
+    memdb_status_t status = memdb__fold_choose_horizon(fold, error);
+    status = status ? status : write_sorted(fold, error);
     status = status ? status : write_words(fold, error);
     status = status ? status : write_vectors(fold, error);
     if (!status && fold->live.error.status) {

@@ -1,27 +1,43 @@
-// What the files of the checkpoint share: fold.c (its steps) and fold_keep.c (what a new tier
-// keeps).
+// What the files of the checkpoint share: fold.c (its steps), fold_keep.c (what a new tier keeps)
+// and fold_sums.c (what it says of the merged tiers and runs as a whole).
 #ifndef MEMDB_ENGINE_FOLD_H
 #define MEMDB_ENGINE_FOLD_H
 
 #include "engine/engine.h"
+#include "engine/history.h"
 
 typedef struct memdb__fold {
     memdb_t *db;
     memdb_snapshot_t snapshot; // at the seal
     size_t first_tier;         // of those merged
-    memdb__live_t live;
+    memdb__moment_t horizon;   // its `end` is the oldest position that the new base can be read at
+    memdb__sight_t at_horizon;
+    memdb__live_t live;      // at the horizon
     memdb__tier_name_t tier; // what is written
     memdb_error_t *error;
 } memdb__fold_t;
 
-/// Whether a space is live at the seal. The form that the stores' writers want: context is the
-/// fold's memdb__live_t.
-bool memdb__fold_space_live(void *live, memdb_space_t space);
-/// Whether an entry is left out of the new tier: it hides nothing older, or leads to nothing.
+// fold_keep.c: what the new tier keeps.
+
+/// Choose the horizon, by the settings that the fold's snapshot sees, and fill what depends on it.
+memdb_status_t memdb__fold_choose_horizon(memdb__fold_t *fold, memdb_error_t *error);
+/// Whether an entry is left out of the new tier. Entries above the horizon, and the newest of a key
+/// at or below it, are asked about: the merge gives no others.
 memdb_status_t memdb__fold_is_dropped(memdb__fold_t *fold, const memdb__entry_t *entry,
                                       bool *dropped_out, memdb_error_t *error);
+/// Whether a space, a document or a row is kept: somebody who reads at or above the horizon may see
+/// it. The forms that the stores' writers want: context is the fold. Damage that is met is kept in
+/// fold->live.error.
+bool memdb__fold_keeps_space(void *fold, memdb_space_t space);
+bool memdb__fold_keeps_document(void *fold, memdb_space_t space, uint64_t id, uint64_t version);
+bool memdb__fold_keeps_row(void *fold, memdb_space_t space, uint64_t id, uint64_t version);
+
+// fold_sums.c: what a fold writes of its own, in place of the merged tiers' entries.
 /// Write the sums of what the merged tiers and the folded runs count for each space.
 memdb_status_t memdb__fold_write_counters(memdb__fold_t *fold, memdb__sorted_writer_t *writer,
                                           memdb_error_t *error);
+/// Write the horizon, and the commits above it.
+memdb_status_t memdb__fold_write_history(memdb__fold_t *fold, memdb__sorted_writer_t *writer,
+                                         memdb_error_t *error);
 
 #endif

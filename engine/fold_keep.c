@@ -1,29 +1,116 @@
-// What a fold keeps: live entries, and the sums of the spaces' counters. See fold.h.
+// What a fold keeps: this file alone decides. See fold.h.
+//
+// Without history the horizon is the fold's own LSN. With history it lies below, and everything
+// from there on stays readable as it was: of each key the merge gives the versions above the
+// horizon, which are all kept, and the newest at or below it, which is kept when a reader at the
+// horizon needs it. What such a reader sees decides for documents and rows too: one that is newer
+// than the horizon belongs to a record that is kept, an older one is kept when the record at the
+// horizon names it.
 //
 // Dropping an entry is safe only where it hides nothing: an index entry leads to a record, and is
 // checked against it wherever it is read, so an older one that comes to light is as stale as the
-// dropped one. A tombstone hides older versions, and stays until nothing older is left.
+// dropped one. (A record that comes to match again after the horizon did so in a commit that wrote
+// the entry again.) A tombstone hides older versions, and stays until nothing older is left.
 #include "engine/fold.h"
+#include "engine/settings.h"
 
-#include <stdlib.h>
+// ------------------------------------------------------------------------------ the horizon
 
-// ------------------------------------------------------------------------------ what is kept
-
-bool memdb__fold_space_live(void *context, memdb_space_t space) {
-    memdb__live_t *live = context;
-    memdb_space_info_t info;
-    memdb_error_t error = {0};
-    memdb_status_t status = memdb__read_space(live->sight, space, &info, &error);
-    if (status && status != MEMDB_NOT_FOUND && !live->error.status) {
-        live->error = error;
+/// The later of a horizon and a moment that history reaches back to; a moment that is not known any
+/// more lies before the horizon.
+static memdb_status_t raise_horizon(memdb__fold_t *fold, memdb_status_t found,
+                                    const memdb__moment_t *moment, memdb_error_t *error) {
+    if (found == MEMDB_EXPIRED) {
+        *error = (memdb_error_t){0};
+        return MEMDB_OK;
     }
-    return status != MEMDB_NOT_FOUND; // damage keeps it, and fails the fold through live->error
+    if (!found && moment->end > fold->horizon.end) {
+        fold->horizon = *moment;
+    }
+    return found;
 }
+
+/// The horizon by the settings, never below the one before: what was dropped stays dropped.
+static memdb_status_t find_horizon(memdb__fold_t *fold, const memdb_settings_t *settings,
+                                   memdb_error_t *error) {
+    const memdb__view_t *view = fold->snapshot.sight.view;
+    uint64_t last = fold->tier.last_lsn;
+    memdb__moment_t seal, moment;
+    memdb_status_t status = memdb__history_floor(view, &fold->horizon, error);
+    status = status ? status : memdb__history_at_lsn(view, last, last, &seal, error);
+    if (!status && !settings->history_us && !settings->history_bytes) {
+        fold->horizon = seal;
+    }
+    if (!status && settings->history_us) {
+        // By the time of the seal, not by the clock: history is as long as commits say.
+        status = memdb__history_at_time(view, last, seal.time - (int64_t)settings->history_us,
+                                        &moment, error);
+        status = raise_horizon(fold, status, &moment, error);
+    }
+    if (!status && settings->history_bytes && settings->history_bytes < last) {
+        status = memdb__history_at_lsn(view, last, last - settings->history_bytes, &moment, error);
+        status = raise_horizon(fold, status, &moment, error);
+    }
+    return status;
+}
+
+memdb_status_t memdb__fold_choose_horizon(memdb__fold_t *fold, memdb_error_t *error) {
+    memdb_settings_t settings;
+    memdb_status_t status = memdb__settings_read(&fold->snapshot.sight, &settings, error);
+    if (!status) {
+        pthread_mutex_lock(&fold->db->apply); // the open run remembers its frames under it
+        status = find_horizon(fold, &settings, error);
+        pthread_mutex_unlock(&fold->db->apply);
+    }
+    fold->at_horizon =
+        (memdb__sight_t){.view = fold->snapshot.sight.view, .visible = fold->horizon.end};
+    fold->live = (memdb__live_t){.sight = &fold->at_horizon, .now = MEMDB_TIME_NONE};
+    return status;
+}
+
+// ------------------------------------------------------------------------------ spaces, documents,
+// rows
+
+/// The newest descriptor of a space that a sight sees, tombstones included. MEMDB_NOT_FOUND: none.
+static memdb_status_t find_descriptor(memdb__fold_t *fold, const memdb__sight_t *sight,
+                                      memdb_space_t space, memdb__entry_t *entry_out) {
+    memdb__key_t key;
+    memdb_error_t error = {0};
+    memdb__key_space(&key, space);
+    memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, entry_out, &error);
+    if (status && status != MEMDB_NOT_FOUND && !fold->live.error.status) {
+        fold->live.error = error;
+    }
+    return status;
+}
+
+bool memdb__fold_keeps_space(void *context, memdb_space_t space) {
+    memdb__fold_t *fold = context;
+    memdb__entry_t entry;
+    memdb_status_t status = find_descriptor(fold, &fold->at_horizon, space, &entry);
+    if (status != MEMDB_NOT_FOUND) {
+        return status || !entry.tombstone; // damage keeps it, and fails the fold through live.error
+    }
+    // Created after the horizon, and dropped again perhaps; or its last trace is gone.
+    return find_descriptor(fold, &fold->snapshot.sight, space, &entry) != MEMDB_NOT_FOUND;
+}
+
+bool memdb__fold_keeps_document(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
+    memdb__fold_t *fold = context;
+    return version > fold->horizon.end || memdb__document_live(&fold->live, space, id, version);
+}
+
+bool memdb__fold_keeps_row(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
+    memdb__fold_t *fold = context;
+    return version > fold->horizon.end || memdb__row_live(&fold->live, space, id, version);
+}
+
+// ------------------------------------------------------------------------------ entries
 
 /// Whether an index entry still leads to what it says. Others are kept as they are.
 static memdb_status_t is_stale(memdb__fold_t *fold, const memdb__entry_t *entry, bool *stale_out,
                                memdb_error_t *error) {
-    const memdb__sight_t *sight = &fold->snapshot.sight;
+    const memdb__sight_t *sight = &fold->at_horizon;
     memdb__record_t record;
     memdb__key_t key;
     uint64_t id, version;
@@ -57,7 +144,7 @@ static memdb_status_t is_stale(memdb__fold_t *fold, const memdb__entry_t *entry,
 /// A link one of whose ends is gone, or the way back to such a link.
 static memdb_status_t is_loose(memdb__fold_t *fold, const memdb__entry_t *entry, bool *loose_out,
                                memdb_error_t *error) {
-    const memdb__sight_t *sight = &fold->snapshot.sight;
+    const memdb__sight_t *sight = &fold->at_horizon;
     uint64_t ends[2], version;
     size_t type_size;
     memdb__record_t record;
@@ -94,6 +181,10 @@ static memdb_status_t is_loose(memdb__fold_t *fold, const memdb__entry_t *entry,
 
 memdb_status_t memdb__fold_is_dropped(memdb__fold_t *fold, const memdb__entry_t *entry,
                                       bool *dropped_out, memdb_error_t *error) {
+    *dropped_out = false;
+    if (entry->version > fold->horizon.end) {
+        return MEMDB_OK;
+    }
     if (entry->tombstone && fold->first_tier == 0) {
         *dropped_out = true; // nothing older is left that it hides
         return MEMDB_OK;
@@ -103,120 +194,9 @@ memdb_status_t memdb__fold_is_dropped(memdb__fold_t *fold, const memdb__entry_t 
         if (!memdb__record_decode(entry->value, entry->value_size, &record)) {
             return memdb__fail(error, MEMDB_CORRUPT, "fold: a record is not well formed");
         }
-        *dropped_out = fold->first_tier == 0 && !memdb__fold_space_live(&fold->live, record.space);
+        *dropped_out = fold->first_tier == 0 && !memdb__fold_keeps_space(fold, record.space);
         return MEMDB_OK;
     }
     memdb_status_t status = is_stale(fold, entry, dropped_out, error);
     return status || *dropped_out ? status : is_loose(fold, entry, dropped_out, error);
-}
-
-// ------------------------------------------------------------------------------ counters
-
-typedef struct totals {
-    int64_t memories, text_bytes;
-} totals_t;
-
-/// What the merged tiers and the folded runs count for the space whose counter key is given.
-static memdb_status_t sum_counters(memdb__fold_t *fold, memdb_space_t space, totals_t *totals_out,
-                                   memdb_error_t *error) {
-    const memdb__view_t *view = fold->snapshot.sight.view;
-    memdb__key_t key;
-    *totals_out = (totals_t){0};
-    memdb__key_counters(&key, space);
-    for (size_t i = fold->first_tier; i < view->tier_count; i++) {
-        memdb__entry_t entry;
-        memdb_status_t status =
-            memdb__sorted_get(view->tiers[i]->sorted, key.bytes, key.size, &entry, error);
-        if (status && status != MEMDB_NOT_FOUND) {
-            return status;
-        }
-        if (!status && entry.value_size == 16) {
-            totals_out->memories += (int64_t)memdb__get_u64(entry.value);
-            totals_out->text_bytes += (int64_t)memdb__get_u64(entry.value + 8);
-        }
-    }
-    for (size_t i = 0; i < view->run_count; i++) {
-        uint64_t sealed = memdb__run_sealed_lsn(view->runs[i]);
-        if (sealed && sealed <= fold->tier.last_lsn) {
-            int64_t memories, text_bytes;
-            memdb__run_counters(view->runs[i], space, &memories, &text_bytes);
-            totals_out->memories += memories;
-            totals_out->text_bytes += text_bytes;
-        }
-    }
-    return MEMDB_OK;
-}
-
-/// The spaces that a source counts, gathered and sorted.
-typedef struct spaces {
-    memdb__buffer_t ids; // u32, in the machine's order
-    memdb_error_t *error;
-} spaces_t;
-
-static memdb_status_t add_space(void *context, memdb_space_t space, int64_t memories,
-                                int64_t text_bytes) {
-    (void)memories;
-    (void)text_bytes;
-    spaces_t *spaces = context;
-    return memdb__buffer_append(&spaces->ids, &space, sizeof space)
-               ? MEMDB_OK
-               : memdb__fail(spaces->error, MEMDB_NOMEM, "fold: out of memory");
-}
-
-static int by_id(const void *a, const void *b) {
-    memdb_space_t x = *(const memdb_space_t *)a, y = *(const memdb_space_t *)b;
-    return (x > y) - (x < y);
-}
-
-static memdb_status_t gather_spaces(memdb__fold_t *fold, spaces_t *spaces, memdb_error_t *error) {
-    static const uint8_t first = MEMDB__KEY_COUNTERS;
-    const memdb__view_t *view = fold->snapshot.sight.view;
-    memdb_status_t status = MEMDB_OK;
-    for (size_t i = fold->first_tier; !status && i < view->tier_count; i++) {
-        memdb__sorted_iterator_t at;
-        status = memdb__sorted_seek(view->tiers[i]->sorted, &first, 1, &at, error);
-        while (!status && at.valid && at.entry.key_size == 5 &&
-               at.entry.key[0] == MEMDB__KEY_COUNTERS) {
-            status = add_space(spaces, memdb__get_be32(at.entry.key + 1), 0, 0);
-            status = status ? status : memdb__sorted_next(&at, error);
-        }
-    }
-    for (size_t i = 0; !status && i < view->run_count; i++) {
-        status = memdb__run_each_counter(view->runs[i], add_space, spaces);
-    }
-    if (!status && spaces->ids.size) {
-        qsort(spaces->ids.data, spaces->ids.size / sizeof(memdb_space_t), sizeof(memdb_space_t),
-              by_id);
-    }
-    return status;
-}
-
-/// Counters sort between 'B' and 'D': they are written when the walk passes their place.
-memdb_status_t memdb__fold_write_counters(memdb__fold_t *fold, memdb__sorted_writer_t *writer,
-                                          memdb_error_t *error) {
-    spaces_t spaces = {.error = error};
-    memdb_status_t status = gather_spaces(fold, &spaces, error);
-    const memdb_space_t *ids = (const memdb_space_t *)spaces.ids.data;
-    size_t count = spaces.ids.size / sizeof *ids;
-    for (size_t i = 0; !status && i < count; i++) {
-        if ((i && ids[i] == ids[i - 1]) ||
-            (fold->first_tier == 0 && !memdb__fold_space_live(&fold->live, ids[i]))) {
-            continue;
-        }
-        totals_t totals;
-        memdb__key_t key;
-        uint8_t value[16];
-        status = sum_counters(fold, ids[i], &totals, error);
-        memdb__put_u64(value, (uint64_t)totals.memories);
-        memdb__put_u64(value + 8, (uint64_t)totals.text_bytes);
-        memdb__key_counters(&key, ids[i]);
-        memdb__entry_t entry = {.key = key.bytes,
-                                .key_size = key.size,
-                                .value = value,
-                                .value_size = sizeof value,
-                                .version = fold->tier.last_lsn};
-        status = status ? status : memdb__sorted_append(writer, &entry, error);
-    }
-    memdb__buffer_deinit(&spaces.ids);
-    return status;
 }

@@ -5,7 +5,7 @@
 // frames from its first LSN to db->position; runs below it are sealed; every frame above
 // view->applied_lsn and below db->position is in exactly one run.
 #include "base/check.h"
-#include "engine/engine.h"
+#include "engine/settings.h"
 
 static memdb_status_t no_memory(memdb_error_t *error) {
     return memdb__fail(error, MEMDB_NOMEM, "follow: out of memory");
@@ -70,6 +70,13 @@ memdb_status_t memdb__apply_frame(void *context, const memdb__frame_t *frame,
     bool sealed = false;
     memdb_status_t status =
         memdb__run_apply(run, frame->payload, frame->size, frame->lsn + 1, 0, &sealed, error);
+    if (!status &&
+        !memdb__run_note(run, (memdb__moment_t){frame->lsn, frame->end, frame->commit_time})) {
+        status = no_memory(error);
+    }
+    if (!status && frame->size && frame->payload[0] == MEMDB__OPERATION_SETTING) {
+        status = memdb__settings_refresh(db, error); // settings have a frame of their own
+    }
     if (status == MEMDB_OK && sealed) {
         memdb__run_seal(run, frame->end);
         status = derive(db, view->tiers, view->tier_count, view->applied_lsn, view->generation,
@@ -140,6 +147,7 @@ memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifes
         atomic_store_explicit(&db->position, manifest->applied_lsn,
                               memory_order_release); // as in memdb__apply_frame
     }
+    status = status ? status : memdb__settings_refresh(db, error);
     for (uint64_t i = 0; i < manifest->tier_count; i++) {
         memdb__tier_release(tiers[i]);
     }

@@ -70,6 +70,20 @@ void memdb__key_name(memdb__key_t *key, memdb_bytes_t name) {
     add_bytes(key, name);
 }
 
+void memdb__key_setting(memdb__key_t *key, memdb_bytes_t name) {
+    begin(key, MEMDB__KEY_SETTING);
+    add_bytes(key, name);
+}
+
+void memdb__key_history(memdb__key_t *key) {
+    begin(key, MEMDB__KEY_HISTORY);
+}
+
+void memdb__key_history_at(memdb__key_t *key, int64_t time) {
+    begin(key, MEMDB__KEY_HISTORY);
+    add_time(key, time);
+}
+
 void memdb__key_record(memdb__key_t *key, uint64_t id) {
     begin(key, MEMDB__KEY_RECORD);
     add_u64(key, id);
@@ -131,6 +145,14 @@ bool memdb__key_parse_id(const uint8_t *key, size_t size, uint64_t *id_out) {
         return false;
     }
     *id_out = memdb__get_be64(key + size - 8);
+    return true;
+}
+
+bool memdb__key_parse_history(const uint8_t *key, size_t size, int64_t *time_out) {
+    if (size != 1 + 8 || key[0] != MEMDB__KEY_HISTORY) {
+        return false;
+    }
+    *time_out = (int64_t)(memdb__get_be64(key + 1) ^ (UINT64_C(1) << 63));
     return true;
 }
 

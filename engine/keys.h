@@ -8,10 +8,13 @@
 //   'B' hash[16]                                  -> blob reference[32], size u64
 //   'C' space u32                                 -> counters: svarint memories, svarint text bytes
 //   (summed over tiers) 'D' space u32                                 -> descriptor of the space
+//   'H' nothing                                   -> the oldest moment that can be read: history.c
+//   'H' time                                      -> the commits from then on: history.c
 //   'I' target u64, type text, source u64         -> nothing: the link's value is under 'L'
 //   'K' space u32, key bytes to the end           -> id u64
 //   'L' source u64, type text, target u64         -> link
 //   'N' name bytes to the end                     -> space u32
+//   'O' name bytes to the end                     -> value u64 of a setting
 //   'R' id u64                                    -> record
 //   'S' space u32, session text, time, id u64     -> nothing
 //   'T' space u32, time, id u64                   -> nothing
@@ -28,10 +31,12 @@ enum {
     MEMDB__KEY_BLOB = 'B',
     MEMDB__KEY_COUNTERS = 'C',
     MEMDB__KEY_SPACE = 'D',
+    MEMDB__KEY_HISTORY = 'H',
     MEMDB__KEY_LINK_IN = 'I',
     MEMDB__KEY_KEY = 'K',
     MEMDB__KEY_LINK = 'L',
     MEMDB__KEY_NAME = 'N',
+    MEMDB__KEY_SETTING = 'O',
     MEMDB__KEY_RECORD = 'R',
     MEMDB__KEY_SESSION = 'S',
     MEMDB__KEY_TIME = 'T',
@@ -50,6 +55,9 @@ void memdb__key_blob(memdb__key_t *key, const uint8_t hash[16]);
 void memdb__key_counters(memdb__key_t *key, memdb_space_t space);
 void memdb__key_space(memdb__key_t *key, memdb_space_t space);
 void memdb__key_name(memdb__key_t *key, memdb_bytes_t name);
+void memdb__key_setting(memdb__key_t *key, memdb_bytes_t name);
+void memdb__key_history(memdb__key_t *key);
+void memdb__key_history_at(memdb__key_t *key, int64_t time);
 void memdb__key_record(memdb__key_t *key, uint64_t id);
 void memdb__key_key(memdb__key_t *key, memdb_space_t space, memdb_bytes_t name);
 void memdb__key_time(memdb__key_t *key, memdb_space_t space, int64_t time, uint64_t id);
@@ -67,6 +75,7 @@ void memdb__key_link_prefix(memdb__key_t *key, bool in, uint64_t id);
 /// Parts of keys that were read from a segment. False: not well formed.
 bool memdb__key_parse_id(const uint8_t *key, size_t size,
                          uint64_t *id_out); // 'R', and the id at the end of 'S', 'T'
+bool memdb__key_parse_history(const uint8_t *key, size_t size, int64_t *time_out); // with a time
 bool memdb__key_parse_time(const uint8_t *key, size_t size, memdb_space_t *space_out,
                            int64_t *time_out, uint64_t *id_out);
 /// 'S': the session is written unescaped into `session` (from the arena or a buffer of key_size

@@ -13,8 +13,8 @@ static memdb_status_t check_type(memdb_bytes_t type, memdb_error_t *error) {
         return memdb__fail(error, MEMDB_LIMIT, "link: type of %zu bytes, at most %d", type.size,
                            MEMDB_MAX_NAME_BYTES);
     }
-    if (type.size && (!type.data || !memdb__is_utf8(type.data, type.size) ||
-                      memchr(type.data, 0, type.size))) {
+    if (type.size &&
+        (!type.data || !memdb__is_utf8(type.data, type.size) || memchr(type.data, 0, type.size))) {
         return memdb__fail(error, MEMDB_INVALID,
                            "link: the type is not UTF-8, or holds a zero byte");
     }
@@ -97,7 +97,7 @@ memdb_status_t memdb_put_link(memdb_txn_t *txn, const memdb_link_t *link) {
     if (!txn || !link) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
     status = status ? status : put_link(txn, link, &error);
     return memdb__report(txn->snapshot.db, status, &error);
 }
@@ -145,7 +145,7 @@ memdb_status_t memdb_remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t
     if (!txn) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
     status = status ? status : remove_link(txn, space, from, to, type, &error);
     return memdb__report(txn->snapshot.db, status, &error);
 }
@@ -214,7 +214,7 @@ memdb_status_t memdb_links_open(memdb_snapshot_t *snapshot, memdb_space_t space,
     if (!snapshot || !cursor_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     status = status ? status : check_type(type, &error);
     if (!status && (uint32_t)direction > MEMDB_DIRECTION_BOTH) {
         status = memdb__fail(&error, MEMDB_INVALID, "links: direction %d", (int)direction);
@@ -299,7 +299,7 @@ memdb_status_t memdb_links_next(memdb_link_cursor_t *cursor, memdb_link_t *link_
     if (!cursor || !link_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(cursor->snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(cursor->snapshot, &error);
     if (!status) {
         status = cursor->open ? next(cursor, link_out, &error) : MEMDB_DONE;
     }

@@ -55,7 +55,7 @@ memdb_status_t memdb_get(memdb_snapshot_t *snapshot, memdb_space_t space, uint64
     if (!snapshot || !memory_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     status = status ? status : get(snapshot, space, id, memory_out, &error);
     return memdb__report(snapshot->db, status, &error);
 }
@@ -66,7 +66,7 @@ memdb_status_t memdb_get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space,
     if (!snapshot || !memory_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     status = status ? status : memdb__check_text("key", key, MEMDB_MAX_KEY_BYTES, false, &error);
     status = status ? status : get_by_key(snapshot, space, key, memory_out, &error);
     return memdb__report(snapshot->db, status, &error);
@@ -116,7 +116,7 @@ memdb_status_t memdb_get_vector(memdb_snapshot_t *snapshot, memdb_space_t space,
     if (!snapshot || !vector_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     status = status ? status : get_vector(snapshot, space, id, vector_out, dimension, &error);
     return memdb__report(snapshot->db, status, &error);
 }

@@ -388,7 +388,7 @@ memdb_status_t memdb_put(memdb_txn_t *txn, memdb_space_t space, const memdb_memo
     }
     memdb_t *db = txn->snapshot.db;
     put_t put = {.txn = txn, .in = memory};
-    memdb_status_t status = memdb__usable(db, &error);
+    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
     status = status ? status : check_memory(memory, &error);
     if (!status && (status = memdb__read_space(&txn->snapshot.sight, space, &put.space, &error)) ==
                        MEMDB_NOT_FOUND) {
@@ -435,7 +435,7 @@ memdb_status_t memdb_forget(memdb_txn_t *txn, memdb_space_t space, uint64_t id) 
     if (!txn) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
     status = status ? status : perform_forget(txn, space, id, &error);
     return memdb__report(txn->snapshot.db, status, &error);
 }

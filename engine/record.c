@@ -254,6 +254,10 @@ bool memdb__operation_encode(memdb__buffer_t *out, const memdb__operation_t *ope
         break;
     case MEMDB__OPERATION_SEAL:
         break;
+    case MEMDB__OPERATION_SETTING:
+        append_bytes(out, operation->name);
+        memdb__buffer_append_varint(out, operation->size);
+        break;
     }
     return !out->failed;
 }
@@ -316,6 +320,11 @@ bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operat
         operation.size = memdb__read_u64(reader);
         break;
     case MEMDB__OPERATION_SEAL:
+        break;
+    case MEMDB__OPERATION_SETTING:
+        operation.name = read_bytes(reader);
+        operation.size = memdb__read_varint(reader);
+        reader->bad |= !operation.name.size || operation.name.size > MEMDB__SETTING_NAME_BYTES;
         break;
     default:
         reader->bad = true;

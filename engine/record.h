@@ -61,7 +61,10 @@ typedef enum memdb__operation_kind {
     MEMDB__OPERATION_DROP = 6,
     MEMDB__OPERATION_BLOB = 7,
     MEMDB__OPERATION_SEAL = 8,
+    MEMDB__OPERATION_SETTING = 10,
 } memdb__operation_kind_t;
+
+#define MEMDB__SETTING_NAME_BYTES 64
 
 typedef enum memdb__put_flags {
     MEMDB__PUT_NEW = 1,      // counts as one more memory
@@ -78,6 +81,7 @@ typedef enum memdb__put_flags {
 ///   bag] LINK    from, to varint, sized type, sized link      UNLINK  from, to varint, sized type
 ///   SPACE   space u32, sized descriptor                  DROP    space u32, sized name
 ///   BLOB    hash[16], reference[32], size u64            SEAL    nothing
+///   SETTING sized name, value varint; settings have a frame of their own
 /// The operation's version is base + its number in the frame, from 0.
 typedef struct memdb__operation {
     memdb__operation_kind_t kind;
@@ -87,9 +91,9 @@ typedef struct memdb__operation {
     int64_t text_difference;
     memdb_bytes_t body; // record, link or descriptor
     memdb_bytes_t bag, old_bag, row;
-    memdb_bytes_t name; // link type or space name
+    memdb_bytes_t name; // link type, or name of a space or setting
     const uint8_t *hash, *reference;
-    uint64_t size;
+    uint64_t size; // of a blob; the value of a setting
 } memdb__operation_t;
 
 bool memdb__operation_encode(memdb__buffer_t *out, const memdb__operation_t *operation);

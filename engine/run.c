@@ -71,8 +71,18 @@ void memdb__run_release(memdb__run_t *run) {
     pthread_mutex_destroy(&run->build);
     pthread_mutex_destroy(&run->ordering);
     pthread_mutex_destroy(&run->linking);
+    memdb__buffer_deinit(&run->moments);
     memdb__arena_deinit(&run->arena);
     memdb__free(run);
+}
+
+bool memdb__run_note(memdb__run_t *run, memdb__moment_t moment) {
+    return memdb__buffer_append(&run->moments, &moment, sizeof moment);
+}
+
+const memdb__moment_t *memdb__run_moments(const memdb__run_t *run, size_t *count_out) {
+    *count_out = run->moments.size / sizeof(memdb__moment_t);
+    return (const memdb__moment_t *)(const void *)run->moments.data;
 }
 
 uint64_t memdb__run_first_lsn(const memdb__run_t *run) {
@@ -258,6 +268,14 @@ const memdb__node_t *memdb__run_next(const memdb__node_t *node, uint64_t visible
     while (next && (next->version > visible ||
                     memdb__compare(memdb__node_key(node), node->key_size, memdb__node_key(next),
                                    next->key_size) == 0)) {
+        next = next_of(next, 0);
+    }
+    return next;
+}
+
+const memdb__node_t *memdb__run_next_version(const memdb__node_t *node, uint64_t visible) {
+    const memdb__node_t *next = next_of(node, 0);
+    while (next && next->version > visible) {
         next = next_of(next, 0);
     }
     return next;

@@ -33,6 +33,18 @@ memdb_status_t memdb__run_apply(memdb__run_t *run, const uint8_t *payload, size_
                                 uint64_t base, uint64_t first, bool *sealed_out,
                                 memdb_error_t *error);
 
+/// A commit as a point of the log and of time: its frame, and its commit time.
+typedef struct memdb__moment {
+    uint64_t lsn, end; // of the frame: where it begins, and the LSN after it
+    int64_t time;
+} memdb__moment_t;
+
+/// Remember that a frame was applied. The caller serialises. False: out of memory.
+bool memdb__run_note(memdb__run_t *run, memdb__moment_t moment);
+/// The frames of the run, oldest first. While the run is open the caller serialises with
+/// memdb__run_note.
+const memdb__moment_t *memdb__run_moments(const memdb__run_t *run, size_t *count_out);
+
 uint64_t memdb__run_first_lsn(const memdb__run_t *run);
 /// 0 while it is open; else the LSN after its last frame.
 uint64_t memdb__run_sealed_lsn(const memdb__run_t *run);
@@ -48,6 +60,8 @@ bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint6
 const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, size_t size,
                                      uint64_t visible);
 const memdb__node_t *memdb__run_next(const memdb__node_t *node, uint64_t visible);
+/// The same, but all visible versions of a key, falling.
+const memdb__node_t *memdb__run_next_version(const memdb__node_t *node, uint64_t visible);
 /// The greatest key below `key` with a visible version. From a key of another kind on, keys of
 /// memories need not be found.
 const memdb__node_t *memdb__run_before(const memdb__run_t *run, const void *key, size_t size,

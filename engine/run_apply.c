@@ -242,6 +242,10 @@ static memdb_status_t apply_operation(memdb__run_t *run, const memdb__operation_
                                                                     : out_of_memory(error);
     case MEMDB__OPERATION_SEAL:
         return MEMDB_OK;
+    case MEMDB__OPERATION_SETTING:
+        memdb__key_setting(&key, operation->name);
+        memdb__put_u64(value, operation->size);
+        return insert_copy(run, &key, version, value, 8) ? MEMDB_OK : out_of_memory(error);
     }
     return malformed(error, "operation");
 }

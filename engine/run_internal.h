@@ -63,6 +63,7 @@ struct memdb__run {
     pthread_mutex_t linking;           // one thread at a time changes the list
     _Atomic uint64_t applied_version;  // all waiting entries up to it are linked
     _Atomic(memdb__counter_t *) counters[MEMDB__COUNTER_BUCKETS];
+    memdb__buffer_t moments; // memdb__moment_t: the frames
     memdb__waiting_t first_waiting, *last_waiting;
     pthread_mutex_t build; // serialises the building of the lists
     memdb__waiting_t *words_at, *vectors_at;

@@ -2,9 +2,20 @@
 //
 // The base is taken first and the visible LSN after it, so the LSN is never below what the base
 // holds. When nothing new was committed this is a handful of atomic loads; else the log is followed
-// first.
+// first. A snapshot of an older moment is the same one with a lower visible LSN: what it sees is
+// still in the view, because folds keep what lies above their horizon (history.h).
+//
+// A snapshot ends by itself when it is older than the limit (settings.h): calls on it fail from
+// then on, and what it holds back need not be kept for it any more. The memory that it lent, and so
+// the view, stays until its owner ends it.
 #include "base/io.h"
 #include "engine/engine.h"
+#include "engine/history.h"
+#include "engine/settings.h"
+
+/// Whoever looks at other snapshots lets one live so much longer than its own calls do: a call that
+/// began in time is over by then.
+#define GRACE_US (INT64_C(60) * 1000000)
 
 /// A handle of a process that has not yet seen a newer base still reads rightly; it adopts when the
 /// log was cut under it, or here, so that segments and runs that nobody needs are given up.
@@ -53,7 +64,127 @@ memdb_status_t memdb__snapshot_init(memdb_t *db, memdb_snapshot_t *snapshot, mem
         return status;
     }
     snapshot->time = memdb__now_us();
+    memdb__epoch_describe(&db->epochs, snapshot->slot, snapshot->time, memdb__coarse_us(),
+                          snapshot->sight.visible);
     memdb__arena_init(&snapshot->arena);
+    return MEMDB_OK;
+}
+
+/// Whether a reader that began then is older than the limit, by more than `grace_us`.
+static bool is_expired(memdb_t *db, int64_t began, int64_t grace_us) {
+    // Relaxed: a limit alone.
+    int64_t limit = atomic_load_explicit(&db->snapshot_limit_us, memory_order_relaxed);
+    return began && memdb__coarse_us() - began - grace_us > limit;
+}
+
+memdb_status_t memdb__snapshot_usable(const memdb_snapshot_t *snapshot, memdb_error_t *error) {
+    memdb_t *db = snapshot->db;
+    memdb_status_t status = memdb__usable(db, error);
+    // Relaxed: written by the thread that began the snapshot.
+    int64_t began = status ? 0
+                           : atomic_load_explicit(&db->epochs.slots[snapshot->slot].began,
+                                                  memory_order_relaxed);
+    if (!status && is_expired(db, began, 0)) {
+        int64_t limit = atomic_load_explicit(&db->snapshot_limit_us, memory_order_relaxed);
+        return memdb__fail(error, MEMDB_EXPIRED,
+                           "the snapshot is older than the limit of %lld us; begin another one",
+                           (long long)limit);
+    }
+    return status;
+}
+
+typedef struct lowest {
+    memdb_t *db;
+    uint64_t lsn;
+} lowest_t;
+
+static void note_lowest(void *context, int64_t since, int64_t began, uint64_t lsn) {
+    (void)since;
+    lowest_t *lowest = context;
+    if (lsn < lowest->lsn && !is_expired(lowest->db, began, GRACE_US)) {
+        lowest->lsn = lsn;
+    }
+}
+
+uint64_t memdb__snapshots_lowest(memdb_t *db) {
+    lowest_t lowest = {db, UINT64_MAX};
+    memdb__epoch_each(&db->epochs, note_lowest, &lowest);
+    return lowest.lsn;
+}
+
+typedef struct listing {
+    memdb_t *db;
+    int64_t now;
+    memdb_snapshot_info_t infos[MEMDB__EPOCH_SLOTS];
+    size_t count;
+} listing_t;
+
+static void list_one(void *context, int64_t since, int64_t began, uint64_t lsn) {
+    listing_t *listing = context;
+    if (began && listing->count < MEMDB__EPOCH_SLOTS) {
+        listing->infos[listing->count++] =
+            (memdb_snapshot_info_t){.size = sizeof *listing->infos,
+                                    .lsn = lsn,
+                                    .began = since,
+                                    .age_us = listing->now > began ? listing->now - began : 0,
+                                    .expired = is_expired(listing->db, began, 0)};
+    }
+}
+
+memdb_status_t memdb_snapshot_list(memdb_t *db,
+                                   bool (*visit)(void *context, const memdb_snapshot_info_t *info),
+                                   void *context) {
+    memdb_error_t error = {0};
+    if (!db || !visit) {
+        return MEMDB_INVALID;
+    }
+    memdb_status_t status = memdb__usable(db, &error);
+    listing_t *listing = status ? NULL : memdb__allocate(sizeof *listing);
+    if (!status && !listing) {
+        status = memdb__fail(&error, MEMDB_NOMEM, "snapshots: out of memory");
+    }
+    if (!status) {
+        listing->db = db;
+        listing->now = memdb__coarse_us();
+        listing->count = 0;
+        memdb__epoch_each(&db->epochs, list_one, listing); // the visitor may begin and end others
+        for (size_t i = 0; i < listing->count && visit(context, &listing->infos[i]); i++) {
+        }
+        memdb__free(listing);
+    }
+    return memdb__report(db, status, &error);
+}
+
+/// Lower what the snapshot sees to the moment that is asked for.
+static memdb_status_t move_back(memdb_snapshot_t *snapshot, const memdb_snapshot_options_t *options,
+                                memdb_error_t *error) {
+    memdb_t *db = snapshot->db;
+    memdb__moment_t moment;
+    uint64_t visible = snapshot->sight.visible;
+    if (options->as_of_lsn && options->as_of_time) {
+        return memdb__fail(error, MEMDB_INVALID, "snapshot: as of a position or a time, not both");
+    }
+    if (options->as_of_lsn > visible) {
+        return memdb__fail(
+            error, MEMDB_INVALID,
+            "snapshot: position %llu lies ahead, the newest that can be read is %llu",
+            (unsigned long long)options->as_of_lsn, (unsigned long long)visible);
+    }
+    pthread_mutex_lock(&db->apply); // the open run remembers its frames under it
+    memdb_status_t status = options->as_of_lsn
+                                ? memdb__history_at_lsn(snapshot->sight.view, visible,
+                                                        options->as_of_lsn, &moment, error)
+                                : memdb__history_at_time(snapshot->sight.view, visible,
+                                                         options->as_of_time, &moment, error);
+    pthread_mutex_unlock(&db->apply);
+    if (status) {
+        return memdb__error_context(error, status, "snapshot");
+    }
+    snapshot->as_of = true;
+    snapshot->sight.visible = moment.end;
+    snapshot->time = options->as_of_lsn ? moment.time : options->as_of_time;
+    atomic_store_explicit(&db->epochs.slots[snapshot->slot].lsn, moment.end,
+                          memory_order_relaxed); // as in memdb__epoch_describe
     return MEMDB_OK;
 }
 
@@ -73,17 +204,18 @@ memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t 
             memdb__fail(&error, MEMDB_INVALID, "snapshot: the struct's size is not set");
         return memdb__report(db, status, &error);
     }
-    if (options && (options->as_of_lsn || options->as_of_time)) {
-        memdb_status_t status = memdb__fail(
-            &error, MEMDB_UNSUPPORTED, "snapshot: reading as of an older position comes later");
-        return memdb__report(db, status, &error);
-    }
     memdb_snapshot_t *snapshot = memdb__allocate_zeroed(1, sizeof *snapshot);
     if (!snapshot) {
         memdb_status_t status = memdb__fail(&error, MEMDB_NOMEM, "snapshot: out of memory");
         return memdb__report(db, status, &error);
     }
     memdb_status_t status = memdb__snapshot_init(db, snapshot, &error);
+    if (!status && options && (options->as_of_lsn || options->as_of_time)) {
+        status = move_back(snapshot, options, &error);
+        if (status) {
+            memdb__snapshot_deinit(snapshot);
+        }
+    }
     if (status) {
         memdb__free(snapshot);
         return memdb__report(db, status, &error);

@@ -63,7 +63,7 @@ memdb_status_t memdb_space_create(memdb_txn_t *txn, memdb_bytes_t name,
     if (!txn || !space_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
     status = status ? status : check_name(name, &error);
     if (!status) {
         status = memdb__find_space(&txn->snapshot.sight, name, &found, &error);
@@ -82,7 +82,7 @@ memdb_status_t memdb_space_ensure(memdb_txn_t *txn, memdb_bytes_t name, memdb_sp
     if (!txn || !space_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
     status = status ? status : check_name(name, &error);
     status = status ? status : memdb__find_space(&txn->snapshot.sight, name, space_out, &error);
     if (status == MEMDB_NOT_FOUND) {
@@ -97,7 +97,7 @@ memdb_status_t memdb_space_drop(memdb_txn_t *txn, memdb_bytes_t name) {
     if (!txn) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(txn->snapshot.db, &error);
+    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
     status = status ? status : check_name(name, &error);
     status = status ? status : memdb__find_space(&txn->snapshot.sight, name, &space, &error);
     if (status == MEMDB_NOT_FOUND) {
@@ -117,7 +117,7 @@ memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name,
     if (!snapshot || !space_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     status = status ? status : check_name(name, &error);
     status = status ? status : memdb__find_space(&snapshot->sight, name, space_out, &error);
     if (status == MEMDB_NOT_FOUND) {
@@ -159,6 +159,44 @@ static memdb_status_t add_counters(const memdb__sight_t *sight, memdb_space_info
     return MEMDB_OK;
 }
 
+/// Count the memories of a space at an older moment, which nothing has counted: each one has a
+/// time, so a walk over the space's times meets all.
+static memdb_status_t count_memories(const memdb__sight_t *sight, memdb_space_info_t *info,
+                                     memdb_error_t *error) {
+    memdb__key_t prefix;
+    memdb__merge_t merge;
+    memdb__key_time_prefix(&prefix, info->space);
+    info->memories = info->text_bytes = 0;
+    memdb_status_t status = memdb__merge_open(&merge, sight, prefix.bytes, prefix.size, error);
+    while (!status && merge.valid && merge.entry.key_size >= prefix.size &&
+           memcmp(merge.entry.key, prefix.bytes, prefix.size) == 0) {
+        memdb_space_t space;
+        memdb__record_t record;
+        uint64_t id = 0, version;
+        int64_t time = 0;
+        if (!memdb__key_parse_time(merge.entry.key, merge.entry.key_size, &space, &time, &id)) {
+            status = memdb__fail(error, MEMDB_CORRUPT, "an index entry is not well formed");
+            break;
+        }
+        memdb_status_t found = merge.entry.tombstone
+                                   ? MEMDB_NOT_FOUND
+                                   : memdb__read_record(sight, id, &record, &version, error);
+        if (!found && record.space == info->space && record.time == time) {
+            info->memories++;
+            info->text_bytes += record.text.size;
+        }
+        status = found && found != MEMDB_NOT_FOUND ? found : memdb__merge_next(&merge, error);
+    }
+    memdb__merge_close(&merge);
+    return status;
+}
+
+static memdb_status_t add_counts(const memdb_snapshot_t *snapshot, memdb_space_info_t *info,
+                                 memdb_error_t *error) {
+    return snapshot->as_of ? count_memories(&snapshot->sight, info, error)
+                           : add_counters(&snapshot->sight, info, error);
+}
+
 memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t space,
                                     memdb_space_info_t *info_out) {
     memdb_error_t error = {0};
@@ -166,12 +204,12 @@ memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t sp
     if (!snapshot || !info_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     status = status ? status : memdb__read_space(&snapshot->sight, space, &info, &error);
     if (status == MEMDB_NOT_FOUND) {
         status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space %u", space);
     }
-    status = status ? status : add_counters(&snapshot->sight, &info, &error);
+    status = status ? status : add_counts(snapshot, &info, &error);
     if (!status) {
         *info_out = info;
     }
@@ -190,7 +228,7 @@ static memdb_status_t list(memdb_snapshot_t *snapshot,
         if (!merge.entry.tombstone && merge.entry.value_size == 4) {
             status = memdb__read_space(&snapshot->sight, memdb__get_u32(merge.entry.value), &info,
                                        error);
-            status = status ? status : add_counters(&snapshot->sight, &info, error);
+            status = status ? status : add_counts(snapshot, &info, error);
             more = status == MEMDB_OK && visit(context, &info);
             status = status == MEMDB_NOT_FOUND
                          ? memdb__fail(error, MEMDB_CORRUPT, "a space's name has no descriptor")
@@ -209,7 +247,7 @@ memdb_status_t memdb_space_list(memdb_snapshot_t *snapshot,
     if (!snapshot || !visit) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__usable(snapshot->db, &error);
+    memdb_status_t status = memdb__snapshot_usable(snapshot, &error);
     status = status ? status : list(snapshot, visit, context, &error);
     return memdb__report(snapshot->db, status, &error);
 }

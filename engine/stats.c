@@ -1,5 +1,6 @@
 // Statistics of a handle and its database.
 #include "engine/engine.h"
+#include "engine/history.h"
 
 #include <fcntl.h>
 
@@ -87,6 +88,23 @@ static void fill_from_control(memdb_t *db, memdb_stats_t *stats) {
     stats->log_bytes = memdb__log_above_base(db);
 }
 
+static bool count_expired(void *context, const memdb_snapshot_info_t *info) {
+    *(uint64_t *)context += info->expired;
+    return true;
+}
+
+static memdb_status_t fill_history(memdb_t *db, const memdb__view_t *view, memdb_stats_t *stats,
+                                   memdb_error_t *error) {
+    memdb__moment_t oldest;
+    memdb_status_t status = memdb__history_floor(view, &oldest, error);
+    if (!status) {
+        stats->history_lsn = oldest.end;
+        stats->history_time = oldest.time; // INT64_MIN: MEMDB_TIME_NONE
+        status = memdb_snapshot_list(db, count_expired, &stats->snapshots_expired);
+    }
+    return status;
+}
+
 static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_t *stats,
                            memdb_error_t *error) {
     uint64_t log_bytes = 0, segment_bytes = 0;
@@ -108,7 +126,8 @@ static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_
     if (stats->snapshots == 0) {
         stats->oldest_snapshot_time = MEMDB_TIME_NONE;
     } // without this one
-    memdb_status_t status = memdb_space_list(snapshot, add_space, stats);
+    memdb_status_t status = fill_history(db, snapshot->sight.view, stats, error);
+    status = status ? status : memdb_space_list(snapshot, add_space, stats);
     status = status ? status : count_links(snapshot, &stats->links, error);
     status = status ? status : sum_directory(db, "log", &log_bytes, error);
     status = status ? status : sum_directory(db, "segments", &segment_bytes, error);

@@ -121,6 +121,7 @@ static memdb_status_t commit_payload(memdb_txn_t *txn, memdb_durability_t durabi
                                      memdb_error_t *error) {
     memdb_t *db = txn->snapshot.db;
     memdb_status_t status = memdb__writable(db, error);
+    status = status ? status : memdb__snapshot_usable(&txn->snapshot, error);
     if (!status && txn->poisoned) {
         status = memdb__fail(
             error, MEMDB_FAILED,
@@ -158,7 +159,7 @@ memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability,
     } else if (txn->operations) {
         status = commit_payload(txn, durability, &lsn, &error);
     } else {
-        status = memdb__usable(db, &error);
+        status = memdb__snapshot_usable(&txn->snapshot, &error);
     }
     memdb_txn_abort(txn); // frees it; what was committed is in the log
     if (!status && lsn_out) {

@@ -116,8 +116,8 @@ memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, si
         }
     }
     for (size_t i = view->tier_count; i-- > 0;) {
-        memdb_status_t status =
-            memdb__sorted_get(view->tiers[i]->sorted, key, size, entry_out, error);
+        memdb_status_t status = memdb__sorted_get_at(view->tiers[i]->sorted, key, size,
+                                                     sight->visible, entry_out, error);
         if (status != MEMDB_NOT_FOUND) {
             return status;
         }
@@ -162,6 +162,31 @@ static void keep_greater(memdb__entry_t *best, bool *found, const memdb__entry_t
     }
 }
 
+/// The greatest key below `key` in a segment that has a visible version. False: none.
+static memdb_status_t tier_before(memdb__sorted_t *sorted, const void *key, size_t size,
+                                  uint64_t visible, bool *found_out, memdb__entry_t *entry_out,
+                                  memdb_error_t *error) {
+    memdb__sorted_iterator_t iterator;
+    *found_out = false;
+    for (;;) {
+        memdb_status_t status = memdb__sorted_seek_before(sorted, key, size, &iterator, error);
+        if (status || !iterator.valid) {
+            return status;
+        }
+        key = iterator.entry.key;
+        size = iterator.entry.key_size;
+        *entry_out = iterator.entry;
+        *found_out = iterator.entry.version <= visible;
+        // It stands on the oldest version: where that is not visible none is.
+        if (*found_out && memdb__sorted_has_versions(sorted)) {
+            status = memdb__sorted_get_at(sorted, key, size, visible, entry_out, error);
+        }
+        if (status || *found_out) {
+            return status;
+        }
+    }
+}
+
 /// The greatest key below `key` in any source, tombstones included.
 static memdb_status_t greatest_below(const memdb__sight_t *sight, const void *key, size_t size,
                                      memdb__entry_t *best, bool *found, memdb_error_t *error) {
@@ -179,14 +204,14 @@ static memdb_status_t greatest_below(const memdb__sight_t *sight, const void *ke
         }
     }
     for (size_t i = sight->view->tier_count; i-- > 0;) {
-        memdb__sorted_iterator_t iterator;
-        memdb_status_t status =
-            memdb__sorted_seek_before(sight->view->tiers[i]->sorted, key, size, &iterator, error);
+        bool has;
+        memdb_status_t status = tier_before(sight->view->tiers[i]->sorted, key, size,
+                                            sight->visible, &has, &entry, error);
         if (status) {
             return status;
         }
-        if (iterator.valid) {
-            keep_greater(best, found, &iterator.entry);
+        if (has) {
+            keep_greater(best, found, &entry);
         }
     }
     return MEMDB_OK;
@@ -223,20 +248,37 @@ static void load_node(memdb__source_t *source) {
     }
 }
 
-static void load_segment(memdb__source_t *source) {
-    source->valid = source->segment.valid;
-    source->entry = source->segment.entry;
+static bool same_key(const memdb__entry_t *a, const memdb__entry_t *b) {
+    return memdb__compare(a->key, a->key_size, b->key, b->key_size) == 0;
 }
 
-static memdb_status_t step(memdb__source_t *source, memdb_error_t *error) {
+/// Take the entry that the segment's iterator stands on, or the next one that is visible.
+static memdb_status_t load_segment(memdb__source_t *source, memdb_error_t *error) {
+    memdb__sorted_iterator_t *at = &source->segment;
+    memdb_status_t status = MEMDB_OK;
+    while (!status && at->valid && at->entry.version > source->visible) {
+        status = memdb__sorted_next(at, error);
+    }
+    source->valid = !status && at->valid;
+    source->entry = at->entry;
+    return status;
+}
+
+/// Go on to the next key, or to the next version.
+static memdb_status_t step(memdb__source_t *source, bool next_key, memdb_error_t *error) {
     if (source->run) {
-        source->node = memdb__run_next(source->node, source->visible);
+        source->node = next_key ? memdb__run_next(source->node, source->visible)
+                                : memdb__run_next_version(source->node, source->visible);
         load_node(source);
         return MEMDB_OK;
     }
-    memdb_status_t status = memdb__sorted_next(&source->segment, error);
-    load_segment(source);
-    return status;
+    memdb__sorted_iterator_t *at = &source->segment;
+    bool skips = next_key && memdb__sorted_has_versions(at->sorted);
+    memdb_status_t status = memdb__sorted_next(at, error);
+    while (skips && !status && at->valid && same_key(&at->entry, &source->entry)) {
+        status = memdb__sorted_next(at, error); // older versions of the key that was given
+    }
+    return status ? status : load_segment(source, error);
 }
 
 /// Find the least key; the first source that has it is the newest.
@@ -262,20 +304,19 @@ static void add_run(memdb__merge_t *merge, const memdb__run_t *run, uint64_t vis
     load_node(source);
 }
 
-static memdb_status_t add_tier(memdb__merge_t *merge, const memdb__tier_t *tier, const void *key,
-                               size_t size, memdb_error_t *error) {
+static memdb_status_t add_tier(memdb__merge_t *merge, const memdb__tier_t *tier, uint64_t visible,
+                               const void *key, size_t size, memdb_error_t *error) {
     memdb__source_t *source = &merge->sources[merge->count++];
-    *source = (memdb__source_t){0};
+    *source = (memdb__source_t){.visible = visible};
     memdb_status_t status = memdb__sorted_seek(tier->sorted, key, size, &source->segment, error);
-    load_segment(source);
-    return status;
+    return status ? status : load_segment(source, error);
 }
 
-static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *sight, bool fold,
-                                 size_t first_tier, const void *key, size_t size,
-                                 memdb_error_t *error) {
+static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *sight,
+                                 uint64_t horizon, bool fold, size_t first_tier, const void *key,
+                                 size_t size, memdb_error_t *error) {
     const memdb__view_t *view = sight->view;
-    *merge = (memdb__merge_t){0};
+    *merge = (memdb__merge_t){.horizon = horizon};
     merge->sources =
         memdb__allocate((view->run_count + view->tier_count + 1) * sizeof *merge->sources);
     if (!merge->sources) {
@@ -292,7 +333,7 @@ static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *si
     }
     memdb_status_t status = MEMDB_OK;
     for (size_t i = view->tier_count; !status && i-- > first_tier;) {
-        status = add_tier(merge, view->tiers[i], key, size, error);
+        status = add_tier(merge, view->tiers[i], sight->visible, key, size, error);
     }
     if (status) {
         memdb__merge_close(merge);
@@ -304,21 +345,31 @@ static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *si
 
 memdb_status_t memdb__merge_open(memdb__merge_t *merge, const memdb__sight_t *sight,
                                  const void *key, size_t size, memdb_error_t *error) {
-    return open_merge(merge, sight, false, 0, key, size, error);
+    return open_merge(merge, sight, UINT64_MAX, false, 0, key, size, error);
+}
+
+memdb_status_t memdb__merge_open_retained(memdb__merge_t *merge, const memdb__sight_t *sight,
+                                          uint64_t horizon, const void *key, size_t size,
+                                          memdb_error_t *error) {
+    return open_merge(merge, sight, horizon, false, 0, key, size, error);
 }
 
 memdb_status_t memdb__merge_open_fold(memdb__merge_t *merge, const memdb__sight_t *sight,
-                                      size_t first_tier, memdb_error_t *error) {
-    return open_merge(merge, sight, true, first_tier, NULL, 0, error);
+                                      uint64_t horizon, size_t first_tier, memdb_error_t *error) {
+    return open_merge(merge, sight, horizon, true, first_tier, NULL, 0, error);
 }
 
 memdb_status_t memdb__merge_next(memdb__merge_t *merge, memdb_error_t *error) {
     memdb__entry_t done = merge->entry;
-    for (size_t i = merge->current; i < merge->count; i++) {
+    // Above the horizon the next version is wanted; it comes from the same source or an older one,
+    // since versions of sources do not interleave. Else all that the sources have of the key is
+    // passed over.
+    bool next_key = done.version <= merge->horizon;
+    size_t end = next_key ? merge->count : merge->current + 1;
+    for (size_t i = merge->current; i < end; i++) {
         memdb__source_t *source = &merge->sources[i];
-        if (source->valid && memdb__compare(source->entry.key, source->entry.key_size, done.key,
-                                            done.key_size) == 0) {
-            memdb_status_t status = step(source, error);
+        if (source->valid && same_key(&source->entry, &done)) {
+            memdb_status_t status = step(source, next_key, error);
             if (status) {
                 merge->valid = false;
                 return status;

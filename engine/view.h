@@ -75,22 +75,28 @@ typedef struct memdb__source {
     memdb__entry_t entry;
 } memdb__source_t;
 
-/// A rising walk over all sources; each key once, with its newest visible version. Tombstones are
-/// given too.
+/// A rising walk over all sources. Of each key it gives the visible versions above a horizon,
+/// falling, and then the newest one at or below it; as a rule there is no horizon, so that is the
+/// newest visible version alone. Tombstones are given too.
 typedef struct memdb__merge {
     size_t count;
     memdb__source_t *sources; // newest first; from memdb__allocate
     size_t current;
     bool valid;
+    uint64_t horizon; // UINT64_MAX: one version a key
     memdb__entry_t entry;
 } memdb__merge_t;
 
 memdb_status_t memdb__merge_open(memdb__merge_t *merge, const memdb__sight_t *sight,
                                  const void *key, size_t size, memdb_error_t *error);
-/// A merge of some tiers (from number `first_tier` on) and the runs that are sealed at or below
+/// The same with a horizon: all that readers at or above it can see.
+memdb_status_t memdb__merge_open_retained(memdb__merge_t *merge, const memdb__sight_t *sight,
+                                          uint64_t horizon, const void *key, size_t size,
+                                          memdb_error_t *error);
+/// The same over some tiers (from number `first_tier` on) and the runs that are sealed at or below
 /// sight->visible: for folding.
 memdb_status_t memdb__merge_open_fold(memdb__merge_t *merge, const memdb__sight_t *sight,
-                                      size_t first_tier, memdb_error_t *error);
+                                      uint64_t horizon, size_t first_tier, memdb_error_t *error);
 memdb_status_t memdb__merge_next(memdb__merge_t *merge, memdb_error_t *error);
 void memdb__merge_close(memdb__merge_t *merge);
 

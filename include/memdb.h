@@ -10,20 +10,19 @@
 ///
 /// Defaults, which each function's comment leaves out:
 ///   Threads     a database handle may be used by many threads at once; every other handle
-///   (transaction,
-///               snapshot, cursor, result, blob reader or writer) by one thread at a time.
+///               (transaction, snapshot, cursor, result, blob reader or writer) by one at a time.
 ///   Ownership   arguments are borrowed for the call only. Handles are released with the function
 ///               that their comment names; releasing NULL does nothing.
 ///   Errors      every function may also return MEMDB_INVALID (an argument is wrong, nothing
-///   changed),
-///               MEMDB_NOMEM, MEMDB_IO, MEMDB_CORRUPT (a file is damaged; the message names file
-///               and offset), MEMDB_FAILED (an earlier write or sync failed; close and reopen) and
-///               MEMDB_FORKED (the handle was inherited through fork). Outputs stay untouched on
-///               failure.
+///               changed), MEMDB_NOMEM, MEMDB_IO, MEMDB_CORRUPT (a file is damaged; the message
+///               names file and offset), MEMDB_FAILED (an earlier write or sync failed; close and
+///               reopen) and MEMDB_FORKED (the handle was inherited through fork); what takes a
+///               snapshot or transaction, also MEMDB_EXPIRED (it is older than the limit). Outputs
+///               stay untouched on failure.
 ///   Times       int64 microseconds since 1970-01-01T00:00:00Z. MEMDB_TIME_NONE means "not set".
 ///   Text        UTF-8, sized, not terminated. Memory that the library lends ends with the
-///   snapshot, cursor
-///               step, transaction or result that it was read from, as the comment says.
+///   snapshot,
+///               cursor step, transaction or result that it was read from, as the comment says.
 ///   Structs     options and inputs begin with `size`, which the caller sets to sizeof the struct;
 ///               zero in any other field is its default.
 #ifndef MEMDB_H
@@ -66,7 +65,8 @@ extern "C" {
     X(MEMDB_NOMEM, 14, "out of memory")                                                            \
     X(MEMDB_FAILED, 15, "an earlier write or sync failed; close the database and open it again")   \
     X(MEMDB_FORKED, 16, "the handle was opened before fork, in the parent process")                \
-    X(MEMDB_DONE, 17, "there is nothing more")
+    X(MEMDB_DONE, 17, "there is nothing more")                                                     \
+    X(MEMDB_EXPIRED, 18, "it is older than what is kept")
 
 typedef enum memdb_status {
 #define MEMDB_STATUS_ENUMERATOR(name, value, text) name = value,
@@ -210,9 +210,33 @@ typedef struct memdb_stats {
     /// What this handle committed, and what it wrote for that: the sum of the last two over the
     /// first is its write amplification.
     uint64_t payload_bytes, log_bytes_written, segment_bytes_written;
+    uint64_t history_lsn;       ///< the oldest position that can be read
+    int64_t history_time;       ///< its commit time; MEMDB_TIME_NONE: from the beginning
+    uint64_t snapshots_expired; ///< of `snapshots`: older than the limit
 } memdb_stats_t;
 
 MEMDB_API memdb_status_t memdb_get_stats(memdb_t *db, memdb_stats_t *stats_out);
+
+/// What is chosen for the database as a whole and seen alike by every process. At most 2^63 - 1.
+///
+/// history_us, history_bytes  how far back older moments can be read (memdb_snapshot_options_t): so
+///             many microseconds, or bytes of log, behind the newest checkpoint; with both, as far
+///             as the nearer one. 0 and 0: no history, the default. It is kept from the setting on,
+///             and each checkpoint gives up what lies further back.
+typedef struct memdb_settings {
+    size_t size;
+    uint64_t history_us, history_bytes;
+    uint64_t snapshot_limit_us; ///< age at which snapshots and transactions end; 0: one hour
+} memdb_settings_t;
+
+/// The settings as a new snapshot sees them.
+MEMDB_API memdb_status_t memdb_get_settings(memdb_t *db, memdb_settings_t *settings_out);
+/// Set all of them, in a transaction of its own; one that has the given value already is left
+/// alone, so that two processes that change different settings do not undo each other's.
+///
+/// Blocks      as memdb_txn_commit.
+/// Durability  of the handle.
+MEMDB_API memdb_status_t memdb_configure(memdb_t *db, const memdb_settings_t *settings);
 
 /// Called for each damage that memdb_verify finds. `file` is relative to the database.
 typedef void (*memdb_verify_fn)(void *context, const char *file, uint64_t offset, const char *what);
@@ -278,20 +302,48 @@ MEMDB_API memdb_status_t memdb_backup(memdb_t *db, const char *path);
 
 // ---------------------------------------------------------------------------------- snapshots
 
-/// What one snapshot sees never changes. NULL options: now.
+/// What one snapshot sees never changes. NULL options: now. At most one of the two is set.
+///
+/// as_of_lsn   every commit that begins below this log position, and none else: with the `version`
+///             of a memory, or with what memdb_txn_commit gave, that commit is the newest one.
+/// as_of_time  every commit whose commit time is at most this time, and none else. A time ahead of
+///             the newest commit is now.
 typedef struct memdb_snapshot_options {
     size_t size;
-    uint64_t as_of_lsn; ///< 0: now. MEMDB_UNSUPPORTED in this version when set.
-    int64_t as_of_time; ///< 0: now. MEMDB_UNSUPPORTED in this version when set.
+    uint64_t as_of_lsn; ///< 0: now
+    int64_t as_of_time; ///< 0: now
 } memdb_snapshot_options_t;
 
 /// Begin a snapshot: everything that was acknowledged to any process before this call is in it.
 ///
+/// A snapshot of an older moment sees what one that began then saw, and its time, which decides
+/// what has expired, is that moment. Recall ranks with the word statistics of now; the counts of a
+/// space take a walk over it. What no checkpoint has folded can be read, and more with
+/// memdb_configure.
+///
 /// Ownership   release with memdb_snapshot_end.
 /// Blocks      no lock is taken when nothing new was committed; else it follows the log first.
+/// Errors      MEMDB_EXPIRED  history does not reach back so far; the message, and memdb_get_stats,
+///                            name the oldest position and time that can be read.
+///             MEMDB_INVALID  as_of_lsn lies above the newest position.
 MEMDB_API memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t *options,
                                               memdb_snapshot_t **snapshot_out);
 MEMDB_API void memdb_snapshot_end(memdb_snapshot_t *snapshot);
+
+/// A snapshot, or transaction, that lives through this handle.
+typedef struct memdb_snapshot_info {
+    size_t size;
+    uint64_t lsn;   ///< it sees up to here
+    int64_t began;  ///< real time
+    int64_t age_us; ///< by a clock that nobody sets
+    bool expired;   ///< older than the limit: calls on it fail
+} memdb_snapshot_info_t;
+
+/// Call `visit` for each snapshot and transaction of this handle, of any thread, until it returns
+/// false. One that is older than the limit (memdb_settings_t) has ended: calls on it and on its
+/// cursors answer MEMDB_EXPIRED, a commit writes nothing. What it lent is valid until its release.
+MEMDB_API memdb_status_t memdb_snapshot_list(
+    memdb_t *db, bool (*visit)(void *context, const memdb_snapshot_info_t *info), void *context);
 
 /// The log position that the snapshot sees up to, and its fixed "now".
 MEMDB_API uint64_t memdb_snapshot_lsn(const memdb_snapshot_t *snapshot);
@@ -317,8 +369,10 @@ MEMDB_API memdb_snapshot_t *memdb_txn_snapshot(memdb_txn_t *txn);
 /// lsn_out     optional; the log position after the commit, in bytes.
 /// Ownership   consumes `txn` on every path.
 /// Blocks      at most one group commit (a write, and a sync for full); under back-pressure up to
-/// busy_timeout_ms. Durability  as asked, once MEMDB_OK returns. Errors      MEMDB_CONFLICT  a
-/// thing that it writes was changed since its snapshot; nothing written; retry.
+///             busy_timeout_ms.
+/// Durability  as asked, once MEMDB_OK returns.
+/// Errors      MEMDB_CONFLICT  a thing that it writes was changed since its snapshot; nothing
+///                             written; retry.
 ///             MEMDB_BUSY      the log or the delta is at its limit; nothing written.
 ///             MEMDB_IO        outcome unknown until reopen; the database is failed.
 MEMDB_API memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability,

@@ -281,7 +281,7 @@ static memdb_status_t explain(memdb__recall_t *recall, memdb_result_t *result,
 static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
                           memdb__recall_tally_t *tally, memdb_error_t *error) {
     const memdb_query_t *query = recall->query;
-    memdb_status_t status = memdb__usable(recall->snapshot->db, error);
+    memdb_status_t status = memdb__snapshot_usable(recall->snapshot, error);
     status = status ? status : check_query(query, error);
     if (status) {
         return status;

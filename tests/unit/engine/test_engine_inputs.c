@@ -292,10 +292,10 @@ static void test_cursor_and_snapshot_options_that_are_not_valid_are_refused(void
     }
     memdb_snapshot_options_t options = {.size = 4};
     assert_int_equal(memdb_snapshot_begin(bench.db, &options, &none), MEMDB_INVALID);
-    options = (memdb_snapshot_options_t){.size = sizeof options, .as_of_lsn = 1};
-    assert_int_equal(memdb_snapshot_begin(bench.db, &options, &none), MEMDB_UNSUPPORTED);
-    options = (memdb_snapshot_options_t){.size = sizeof options, .as_of_time = 1};
-    assert_int_equal(memdb_snapshot_begin(bench.db, &options, &none), MEMDB_UNSUPPORTED);
+    options = (memdb_snapshot_options_t){.size = sizeof options, .as_of_lsn = UINT64_MAX};
+    assert_int_equal(memdb_snapshot_begin(bench.db, &options, &none), MEMDB_INVALID);
+    options = (memdb_snapshot_options_t){.size = sizeof options, .as_of_lsn = 1, .as_of_time = 1};
+    assert_int_equal(memdb_snapshot_begin(bench.db, &options, &none), MEMDB_INVALID);
     assert_null(none);
     assert_int_equal(memdb_snapshot_begin(NULL, NULL, &none), MEMDB_INVALID);
     assert_int_equal(memdb_embedder_register(bench.db, text(""), 3, NULL, NULL), MEMDB_INVALID);
