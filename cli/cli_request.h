@@ -12,6 +12,7 @@ typedef enum cli_field_kind {
     CLI_FIELD_TEXT,    // a string; may hold NUL; up to `high` bytes
     CLI_FIELD_NAME,    // a string without NUL, `low` to `high` bytes
     CLI_FIELD_TIME,    // RFC 3339
+    CLI_FIELD_MOMENT,  // a position in the log, or RFC 3339
     CLI_FIELD_INTEGER, // low..high
     CLI_FIELD_NUMBER,  // low..high, an integer or a real
     CLI_FIELD_BOOL,
@@ -76,6 +77,10 @@ memdb_bytes_t cli_get_bytes(const cli_json_t *request, const char *name);
 int64_t cli_get_integer(const cli_json_t *request, const char *name, int64_t otherwise);
 double cli_get_number(const cli_json_t *request, const char *name, double otherwise);
 bool cli_get_time(const cli_json_t *request, const char *name, int64_t *time_out);
+/// A snapshot for a request that only reads: of its `as_of`, or of the session. End it with
+/// cli_read_end.
+memdb_status_t cli_read_begin_at(cli_session_t *session, const cli_json_t *request,
+                                 memdb_snapshot_t **snapshot_out, memdb_error_t *error);
 memdb_durability_t cli_get_durability(const cli_json_t *request);
 memdb_durability_t cli_durability_by_name(memdb_bytes_t name); // DEFAULT: no such name
 /// Floats of `vector` or `vector_b64`; NULL and 0 when there is none. Free with free().
@@ -137,6 +142,7 @@ memdb_status_t cli_run_checkpoint(cli_session_t *, const cli_json_t *, cli_json_
                                   memdb_error_t *);
 memdb_status_t cli_run_verify(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_stats(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_settings(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_backup(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 
 #endif

@@ -36,6 +36,8 @@ const cli_command_t cli_commands[] = {
      cli_print_verify},
     {"backup", "backup", NULL, CLI_WORDS_PATH, "to", "DIRECTORY",
      "copy the database while it is in use", cli_print_done},
+    {"settings", "settings", NULL, CLI_WORDS_NONE, NULL, "",
+     "show the settings of the database, or change them", cli_print_figures},
     {"checkpoint", "checkpoint", NULL, CLI_WORDS_NONE, NULL, "", "fold the log into segments",
      cli_print_figures},
     {NULL, NULL, NULL, CLI_WORDS_NONE, NULL, NULL, NULL, NULL},
@@ -115,6 +117,7 @@ static cli_json_t *value_of(const cli_field_t *field, const char *word) {
         return *word && !*end && !errno && number == number ? cli_json_new_number(number) : NULL;
     }
     case CLI_FIELD_REFERENCE:
+    case CLI_FIELD_MOMENT: // a position is a number, a time is not
         return reference_of(word);
     case CLI_FIELD_NAMES:
         return names_of(word);

@@ -17,6 +17,8 @@
     { "id", CLI_FIELD_INTEGER, false, 1, BIG, NULL }
 #define KEY                                                                                        \
     { "key", CLI_FIELD_NAME, false, 1, MEMDB_MAX_KEY_BYTES, NULL }
+#define AS_OF                                                                                      \
+    { "as_of", CLI_FIELD_MOMENT, false, 0, 0, NULL }
 #define LATER(name)                                                                                \
     { name, CLI_FIELD_LATER, false, 0, 0, NULL }
 #define LATER_FLAG(name)                                                                           \
@@ -66,7 +68,7 @@ const cli_field_t cli_put_fields[] = {
     {"links", CLI_FIELD_LINKS, false, 0, 0, NULL},
     DURABILITY,
     END};
-static const cli_field_t get_fields[] = {SPACE, ID, KEY, LATER("as_of"), END};
+static const cli_field_t get_fields[] = {SPACE, ID, KEY, AS_OF, END};
 static const cli_field_t recall_fields[] = {
     SPACE,
     {"spaces", CLI_FIELD_NAMES, false, 1, MEMDB_MAX_NAME_BYTES, NULL},
@@ -76,7 +78,7 @@ static const cli_field_t recall_fields[] = {
     LATER("filter"),
     LATER("params"),
     SESSION,
-    LATER("as_of"),
+    AS_OF,
     LATER("window"),
     LATER("now"),
     COUNT("k", 1, 10000),
@@ -95,9 +97,10 @@ static const cli_field_t list_fields[] = {
     TIME("to"),
     COUNT("limit", 1, 100000),
     {"after", CLI_FIELD_POSITION, false, 0, 0, NULL},
+    AS_OF,
     END};
 static const cli_field_t trace_fields[] = {
-    SPACE, ID, KEY, COUNT("before", 0, 100000), COUNT("after", 0, 100000), END};
+    SPACE, ID, KEY, COUNT("before", 0, 100000), COUNT("after", 0, 100000), AS_OF, END};
 static const cli_field_t link_fields[] = {SPACE,
                                           REQUIRED("from", CLI_FIELD_REFERENCE, 0, 0),
                                           REQUIRED("to", CLI_FIELD_REFERENCE, 0, 0),
@@ -116,7 +119,7 @@ static const cli_field_t neighbours_fields[] = {
     {"direction", CLI_FIELD_CHOICE, false, 0, 0, directions},
     COUNT("hops", 1, BIG),
     COUNT("limit", 1, 100000),
-    LATER("as_of"),
+    AS_OF,
     END};
 static const cli_field_t forget_fields[] = {
     SPACE, ID, KEY, LATER("filter"), LATER_FLAG("erase"), DURABILITY, END};
@@ -133,6 +136,9 @@ static const cli_field_t drop_space_fields[] = {
     REQUIRED("name", CLI_FIELD_NAME, 1, MEMDB_MAX_NAME_BYTES), DURABILITY, END};
 static const cli_field_t backup_fields[] = {REQUIRED("to", CLI_FIELD_NAME, 1, 4095), END};
 static const cli_field_t verify_fields[] = {COUNT("threads", 1, 64), END};
+static const cli_field_t settings_fields[] = {COUNT("history_us", 0, BIG),
+                                              COUNT("history_bytes", 0, BIG),
+                                              COUNT("snapshot_limit_us", 0, BIG), END};
 static const cli_field_t no_fields[] = {END};
 
 const cli_op_t cli_ops[] = {
@@ -155,6 +161,7 @@ const cli_op_t cli_ops[] = {
     {"verify", verify_fields, cli_run_verify, false},
     {"stats", no_fields, cli_run_stats, false},
     {"backup", backup_fields, cli_run_backup, false},
+    {"settings", settings_fields, cli_run_settings, false},
     {"compact", no_fields, NULL, false},
     {"purge", no_fields, NULL, false},
     {NULL, NULL, NULL, false},

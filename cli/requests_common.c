@@ -36,6 +36,23 @@ memdb_durability_t cli_durability_by_name(memdb_bytes_t name) {
     return MEMDB_DURABILITY_DEFAULT;
 }
 
+memdb_status_t cli_read_begin_at(cli_session_t *session, const cli_json_t *request,
+                                 memdb_snapshot_t **snapshot_out, memdb_error_t *error) {
+    const cli_json_t *value = cli_json_get(request, "as_of");
+    memdb_snapshot_options_t options = {.size = sizeof options};
+    if (!value)
+        return cli_read_begin(session, snapshot_out, error);
+    if (cli_json_kind(value) == CLI_JSON_INTEGER)
+        options.as_of_lsn = (uint64_t)cli_json_integer(value);
+    else
+        cli_get_time(request, "as_of", &options.as_of_time);
+    // 1970-01-01T00:00:00Z itself would mean "not set"; nothing was committed a moment before it.
+    if (!options.as_of_lsn && !options.as_of_time)
+        options.as_of_time = -1;
+    return cli_engine(session, memdb_snapshot_begin(session->db, &options, snapshot_out), error,
+                      "as_of");
+}
+
 memdb_durability_t cli_get_durability(const cli_json_t *request) {
     return cli_durability_by_name(cli_get_bytes(request, "durability"));
 }

@@ -129,9 +129,11 @@ memdb_status_t cli_run_spaces(cli_session_t *session, const cli_json_t *request,
 #define UNSIGNED_STATS(X)                                                                          \
     X(visible_lsn)                                                                                 \
     X(durable_lsn)                                                                                 \
-    X(written_lsn) X(applied_lsn) X(memories) X(spaces) X(links) X(log_bytes) X(segment_bytes)     \
-        X(blob_bytes) X(catalog_bytes) X(file_bytes) X(segments) X(tiers) X(runs) X(delta_bytes)   \
-            X(commits) X(conflicts) X(batches) X(syncs) X(checkpoints) X(merges) X(snapshots)
+    X(written_lsn)                                                                                 \
+    X(applied_lsn) X(memories) X(spaces) X(links) X(log_bytes) X(segment_bytes) X(blob_bytes)      \
+        X(catalog_bytes) X(file_bytes) X(segments) X(tiers) X(runs) X(delta_bytes) X(commits)      \
+            X(conflicts) X(batches) X(syncs) X(checkpoints) X(merges) X(snapshots)                 \
+                X(snapshots_expired) X(history_lsn)
 
 memdb_status_t cli_run_stats(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
                              memdb_error_t *error) {
@@ -145,6 +147,7 @@ memdb_status_t cli_run_stats(cli_session_t *session, const cli_json_t *request, 
     UNSIGNED_STATS(SET_STAT)
 #undef SET_STAT
     cli_json_set(answer, "oldest_snapshot_time", cli_time_json(stats.oldest_snapshot_time));
+    cli_json_set(answer, "history_time", cli_time_json(stats.history_time));
     cli_set_unsigned(answer, "views_retired", stats.views_retired);
     cli_set_unsigned(answer, "views_reclaimed", stats.views_reclaimed);
 #define SET_FIGURE(name) cli_set_unsigned(answer, #name, stats.name);
@@ -156,6 +159,31 @@ memdb_status_t cli_run_stats(cli_session_t *session, const cli_json_t *request, 
     SET_FIGURE(log_bytes_written)
     SET_FIGURE(segment_bytes_written)
     return MEMDB_OK;
+}
+
+/// Change the settings that are given, and answer with all of them.
+memdb_status_t cli_run_settings(cli_session_t *session, const cli_json_t *request,
+                                cli_json_t *answer, memdb_error_t *error) {
+    memdb_settings_t settings = {.size = sizeof settings};
+    memdb_status_t status =
+        cli_engine(session, memdb_get_settings(session->db, &settings), error, "settings");
+    if (status != MEMDB_OK)
+        return status;
+    const struct {
+        const char *name;
+        uint64_t *value;
+    } table[] = {{"history_us", &settings.history_us},
+                 {"history_bytes", &settings.history_bytes},
+                 {"snapshot_limit_us", &settings.snapshot_limit_us}};
+    bool any = false;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
+        any = any || cli_json_get(request, table[i].name);
+        *table[i].value =
+            (uint64_t)cli_get_integer(request, table[i].name, (int64_t)*table[i].value);
+        cli_set_unsigned(answer, table[i].name, *table[i].value);
+    }
+    return any ? cli_engine(session, memdb_configure(session->db, &settings), error, "settings")
+               : MEMDB_OK;
 }
 
 memdb_status_t cli_run_checkpoint(cli_session_t *session, const cli_json_t *request,

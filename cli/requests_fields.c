@@ -40,6 +40,17 @@ static memdb_status_t check_time(const char *name, const cli_json_t *value, memd
     return MEMDB_OK;
 }
 
+static memdb_status_t check_moment(const char *name, const cli_json_t *value,
+                                   memdb_error_t *error) {
+    if (cli_json_kind(value) == CLI_JSON_STRING)
+        return check_time(name, value, error);
+    if (cli_json_kind(value) != CLI_JSON_INTEGER)
+        return wrong_type(error, name, "a position (an lsn) or a time", value);
+    return cli_json_integer(value) > 0
+               ? MEMDB_OK
+               : cli_fail(error, MEMDB_INVALID, "%s: a position is above 0", name);
+}
+
 static memdb_status_t check_number(const cli_field_t *field, const char *name,
                                    const cli_json_t *value, memdb_error_t *error) {
     cli_json_kind_t kind = cli_json_kind(value);
@@ -217,6 +228,8 @@ memdb_status_t cli_field_check(const cli_field_t *field, const char *name, const
         return check_string(field, name, value, error);
     case CLI_FIELD_TIME:
         return check_time(name, value, error);
+    case CLI_FIELD_MOMENT:
+        return check_moment(name, value, error);
     case CLI_FIELD_INTEGER:
     case CLI_FIELD_NUMBER:
         return check_number(field, name, value, error);

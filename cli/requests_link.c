@@ -156,7 +156,7 @@ memdb_status_t cli_run_neighbours(cli_session_t *session, const cli_json_t *requ
         return cli_fail(error, MEMDB_UNSUPPORTED, "hops: this version goes one hop");
     memdb_status_t status = cli_reference(request, &reference, error);
     if (status == MEMDB_OK)
-        status = cli_read_begin(session, &walk.snapshot, error);
+        status = cli_read_begin_at(session, request, &walk.snapshot, error);
     if (status != MEMDB_OK)
         return status;
     walk.nodes = cli_json_new_array();

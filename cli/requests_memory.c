@@ -181,7 +181,7 @@ memdb_status_t cli_run_get(cli_session_t *session, const cli_json_t *request, cl
     memdb_snapshot_t *snapshot;
     memdb_space_t space;
     memdb_memory_t memory;
-    memdb_status_t status = cli_read_begin(session, &snapshot, error);
+    memdb_status_t status = cli_read_begin_at(session, request, &snapshot, error);
     if (status != MEMDB_OK)
         return status;
     status = find_named(session, snapshot, request, &space, &memory, error);
@@ -262,7 +262,7 @@ memdb_status_t cli_run_list(cli_session_t *session, const cli_json_t *request, c
     cli_buffer_t after = {0};
     memdb_status_t status = list_options(request, &options, &after, error);
     if (status == MEMDB_OK)
-        status = cli_read_begin(session, &snapshot, error);
+        status = cli_read_begin_at(session, request, &snapshot, error);
     if (status != MEMDB_OK) {
         cli_buffer_free(&after);
         return status;
@@ -292,7 +292,7 @@ memdb_status_t cli_run_trace(cli_session_t *session, const cli_json_t *request, 
     memdb_cursor_t *cursor = NULL;
     uint32_t before = (uint32_t)cli_get_integer(request, "before", 3);
     uint32_t after = (uint32_t)cli_get_integer(request, "after", 3);
-    memdb_status_t status = cli_read_begin(session, &snapshot, error);
+    memdb_status_t status = cli_read_begin_at(session, request, &snapshot, error);
     if (status != MEMDB_OK)
         return status;
     status = find_named(session, snapshot, request, &space, &memory, error);

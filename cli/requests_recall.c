@@ -133,7 +133,7 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     if (!vector && !query.text.size)
         status = cli_fail(error, MEMDB_INVALID, "text: give a text or a vector to ask for");
     if (status == MEMDB_OK)
-        status = cli_read_begin(session, &snapshot, error);
+        status = cli_read_begin_at(session, request, &snapshot, error);
     if (status == MEMDB_OK) {
         status = find_spaces(session, snapshot, request, &spaces, error);
         query.spaces = spaces.ids;

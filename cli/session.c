@@ -98,7 +98,7 @@ memdb_status_t cli_read_begin(cli_session_t *session, memdb_snapshot_t **snapsho
 }
 
 void cli_read_end(cli_session_t *session, memdb_snapshot_t *snapshot) {
-    if (!cli_session_in_transaction(session))
+    if (snapshot != session->view) // one of a transaction is not ended by this
         memdb_snapshot_end(snapshot);
 }
 

@@ -67,13 +67,51 @@ class Json(shell_case.ShellCase):
 
     def test_what_comes_later_is_unsupported(self):
         recall = {"op": "recall", "text": "x"}
-        later = [{**recall, name: value} for name, value in (("seeds", [1]), ("filter", "kind = 'x'"), ("as_of", 5), ("window", []), ("now", "2020-01-01"),
+        later = [{**recall, name: value} for name, value in (("seeds", [1]), ("filter", "kind = 'x'"), ("window", []), ("now", "2020-01-01"),
                                                             ("mmr", 0.5), ("token_budget", 100), ("explain", True))]
-        later += [{"op": "compact"}, {"op": "purge"}, {"op": "get", "key": "a", "as_of": 1}, {"op": "neighbours", "key": "a", "hops": 2},
-                  {"op": "neighbours", "key": "a", "as_of": 1}, {"op": "forget", "key": "a", "erase": True}, {"op": "forget", "filter": "x"}]
+        later += [{"op": "compact"}, {"op": "purge"}, {"op": "neighbours", "key": "a", "hops": 2},
+                  {"op": "forget", "key": "a", "erase": True}, {"op": "forget", "filter": "x"}]
         for request, answer in zip(later, self.ask(*later)):
             self.refused(answer, "MEMDB_UNSUPPORTED")
             self.assertTrue(answer["message"], request)
+
+    def test_as_of_reads_what_was_there_then(self):
+        self.ask({"op": "settings", "history_bytes": 1 << 40}, {"op": "create_space", "name": "main"})
+        first = self.ask(put("a", text="the lantern hangs in the harbour", session="s", time="2023-05-08"), put("b", text="granite", session="s", time="2023-05-09"),
+                         {"op": "link", "from": "a", "to": "b", "type": "t"})
+        lsn = first[2]["lsn"]
+        time = self.ask({"op": "checkpoint"}, {"op": "stats"})[1]["history_time"]
+        self.ask(put("a", text="moss"), {"op": "forget", "key": "b"}, {"op": "checkpoint"})
+        now, then, listed, traced, found, near, nothing, early = self.ask(
+            {"op": "get", "key": "a"}, {"op": "get", "key": "a", "as_of": lsn}, {"op": "list", "as_of": lsn}, {"op": "trace", "key": "b", "as_of": lsn},
+            {"op": "recall", "text": "lantern", "mode": "words", "as_of": lsn}, {"op": "neighbours", "key": "a", "as_of": lsn},
+            {"op": "recall", "text": "lantern", "mode": "words"}, {"op": "list", "as_of": "2020-01-01T00:00:00Z"})
+        self.assertEqual(now["memory"]["text"], "moss")
+        self.assertEqual(then["memory"]["text"], "the lantern hangs in the harbour")
+        self.assertEqual([m["key"] for m in listed["memories"]], ["a", "b"])
+        self.assertEqual([m["key"] for m in traced["memories"]], ["a", "b"])
+        self.assertEqual([h["key"] for h in found["hits"]], ["a"])
+        self.assertEqual([n["key"] for n in near["nodes"]], ["b"])
+        self.assertEqual(nothing["hits"], [])
+        self.assertEqual(early["memories"], [])
+        self.assertIsNone(time)  # history reaches back to the beginning
+
+    def test_as_of_that_history_does_not_reach_is_told(self):
+        lsn = self.ask(put("a", text="one"))[0]["lsn"]
+        self.ask(put("a", text="two"), {"op": "checkpoint"})
+        told, ahead, bad, zero = self.ask({"op": "get", "key": "a", "as_of": lsn}, {"op": "get", "key": "a", "as_of": 1 << 60},
+                                          {"op": "get", "key": "a", "as_of": "yesterday"}, {"op": "get", "key": "a", "as_of": 0})
+        self.refused(told, "MEMDB_EXPIRED", "history")
+        for answer in (ahead, bad, zero):
+            self.refused(answer, "MEMDB_INVALID", "as_of")
+
+    def test_settings_are_kept_and_seen_by_the_next_shell(self):
+        none, some = self.ask({"op": "settings"}, {"op": "settings", "history_us": 5000000, "snapshot_limit_us": 60000000})
+        self.assertEqual(none, {"ok": True, "history_us": 0, "history_bytes": 0, "snapshot_limit_us": 0})
+        self.assertEqual(some, {"ok": True, "history_us": 5000000, "history_bytes": 0, "snapshot_limit_us": 60000000})
+        kept, bad = self.ask({"op": "settings"}, {"op": "settings", "history_us": -1})
+        self.assertEqual(kept, some)
+        self.refused(bad, "MEMDB_INVALID", "history_us")
 
     def test_recall_finds_by_words_and_says_why_fewer(self):
         answers = self.ask(put("a", text="the lantern hangs in the harbour", session="s", time="2023-05-08"), put("b", text="granite and moss"),
