@@ -27,9 +27,10 @@ bool memdb__moments_decode(const uint8_t *data, size_t size, int64_t time,
     for (; memdb__reader_left(&reader) && count < MEMDB__HISTORY_MOMENTS; count++) {
         uint64_t gap = memdb__read_varint(&reader), bytes = memdb__read_varint(&reader);
         uint64_t later = memdb__read_varint(&reader);
-        if (reader.bad || gap >= MEMDB__PRIVATE || bytes >= MEMDB__PRIVATE || bytes == 0 ||
-            end + gap + bytes >= MEMDB__PRIVATE || (later == 0) != (count == 0) ||
-            later > (uint64_t)INT64_MAX - (uint64_t)time) {
+        // Positions stay below 2^63, so no sum of two of them wraps.
+        if (reader.bad || gap >= MEMDB__PRIVATE || end + gap >= MEMDB__PRIVATE || bytes == 0 ||
+            bytes >= MEMDB__PRIVATE || end + gap + bytes >= MEMDB__PRIVATE ||
+            (later == 0) != (count == 0) || later > (uint64_t)INT64_MAX - (uint64_t)time) {
             return false;
         }
         time = (int64_t)((uint64_t)time + later);

@@ -113,6 +113,10 @@ static void check_payload(const uint8_t *data, size_t size, bool with_lists) {
             demand(memdb__record_decode(entry.value, entry.value_size,
                                         &record)); // only what decodes is let in
         }
+        if (entry.key[0] == MEMDB__KEY_SETTING) {
+            demand(entry.value_size == 8 && entry.key_size > 1 &&
+                   entry.key_size <= 1 + MEMDB__SETTING_NAME_BYTES);
+        }
     }
     if (status == MEMDB_OK && with_lists) {
         memdb__words_list_t *words;
