@@ -6,6 +6,8 @@
 #include "engine/history.h"
 #include "tests/unit/engine/engine_model.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -430,6 +432,85 @@ static void test_history_that_is_given_up_gives_its_bytes_back(void **state) {
     assert_true(after < 2 * without);
 }
 
+// ------------------------------------------------------------------------------ threads
+
+#define WRITERS 2
+#define COMMITS 150
+
+typedef struct writer {
+    memdb_t *db;
+    memdb_space_t space;
+    char key[8];
+    uint64_t ends[COMMITS]; // after commit i the text is the number i
+    atomic_int done;
+} writer_t;
+
+static void *write_on(void *context) {
+    writer_t *writer = context;
+    for (int i = 0; i < COMMITS; i++) {
+        char number[16];
+        memdb_txn_t *txn;
+        memdb_memory_t memory = {.size = sizeof memory,
+                                 .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT,
+                                 .key = text(writer->key)};
+        snprintf(number, sizeof number, "%d", i);
+        memory.text = text(number);
+        must(writer->db, memdb_txn_begin(writer->db, &txn));
+        must(writer->db, memdb_put(txn, writer->space, &memory, NULL));
+        must(writer->db, memdb_txn_commit(txn, MEMDB_DURABILITY_OS, &writer->ends[i]));
+        atomic_store_explicit(&writer->done, i + 1, memory_order_release);
+    }
+    return NULL;
+}
+
+static void *read_back(void *context) {
+    writer_t *writers = context;
+    bool all;
+    uint32_t turn = 0;
+    do {
+        all = true;
+        for (int w = 0; w < WRITERS; w++) {
+            writer_t *writer = &writers[w];
+            int done = atomic_load_explicit(&writer->done, memory_order_acquire);
+            all &= done == COMMITS;
+            if (done) {
+                int number = (int)((turn++ * 7919u) % (uint32_t)done);
+                char got[64], wanted[16];
+                snprintf(wanted, sizeof wanted, "%d", number);
+                must(writer->db,
+                     text_at(writer->db, writer->ends[number], 0, writer->space, writer->key, got));
+                assert_string_equal(got, wanted);
+            }
+        }
+    } while (!all || turn < 200);
+    return NULL;
+}
+
+static void test_older_moments_are_read_beside_writers_and_checkpoints(void **state) {
+    fixture_t *fixture = *state;
+    fixture_close(fixture);
+    remove_tree(fixture->path);
+    fixture_open(fixture, (memdb_options_t){.durability = MEMDB_DURABILITY_OS});
+    memdb_t *db = fixture->db;
+    configure(db, 0, UINT64_C(1) << 40);
+    static writer_t writers[WRITERS];
+    pthread_t threads[WRITERS], reader;
+    memdb_space_t space = space_of(db, "main");
+    for (int i = 0; i < WRITERS; i++) {
+        writers[i] = (writer_t){.db = db, .space = space};
+        snprintf(writers[i].key, sizeof writers[i].key, "w%d", i);
+        assert_int_equal(pthread_create(&threads[i], NULL, write_on, &writers[i]), 0);
+    }
+    assert_int_equal(pthread_create(&reader, NULL, read_back, writers), 0);
+    for (int i = 0; i < 6; i++) {
+        must(db, memdb_checkpoint(db));
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    pthread_join(reader, NULL);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int main(void) {
@@ -441,6 +522,7 @@ int main(void) {
         CASE(test_moments_that_are_not_folded_are_read_without_history),
         CASE(test_the_version_of_a_memory_is_a_position_that_sees_it),
         CASE(test_a_dropped_space_is_read_as_before_within_history),
+        CASE(test_older_moments_are_read_beside_writers_and_checkpoints),
         CASE(test_without_history_churn_keeps_one_version),
         CASE(test_history_that_is_given_up_gives_its_bytes_back),
     };
