@@ -4,6 +4,7 @@
 // whoever names it, and the files from front to back. No lock is held, so a collection may have
 // moved a blob and unlinked its extent since the snapshot: what is damaged at the first look is
 // looked at again as its memory names it now.
+#include "engine/history.h"
 #include "engine/verify.h"
 
 #include <fcntl.h>
@@ -38,26 +39,45 @@ static size_t sort_blobs(memdb__verify_t *verify) {
     return kept;
 }
 
-/// Whether the memory of a blob still names it.
+static bool names(const memdb__entry_t *entry, const memdb__verify_blob_t *blob) {
+    memdb__record_t record;
+    memdb_blob_t named;
+    bool found = false;
+    if (entry->tombstone || !memdb__record_decode(entry->value, entry->value_size, &record)) {
+        return false;
+    }
+    for (uint32_t i = 0; !found && i < record.blob_count; i++) {
+        found = memdb__record_next_blob(&record.blobs, &named) &&
+                memcmp(named.reference, blob->reference, sizeof named.reference) == 0;
+    }
+    return found;
+}
+
+/// Whether the memory of a blob still names it, in any version that can be read.
 static memdb_status_t is_named(memdb__verify_t *verify, const memdb__verify_blob_t *blob,
                                bool *named_out, memdb_error_t *error) {
     memdb_snapshot_t now = {0};
-    memdb__record_t record = {0};
-    memdb_blob_t named;
-    uint64_t version;
+    memdb__merge_t merge = {0};
+    memdb__moment_t floor;
+    memdb__key_t key;
     *named_out = false;
     memdb_status_t status = memdb__snapshot_init(verify->db, &now, error);
     if (status) {
         return status;
     }
-    status = memdb__read_record(&now.sight, blob->id, &record, &version, error);
-    memdb__reader_t reader = record.blobs;
-    for (uint32_t i = 0; !status && i < record.blob_count; i++) {
-        *named_out |= memdb__record_next_blob(&reader, &named) &&
-                      memcmp(named.reference, blob->reference, sizeof named.reference) == 0;
+    memdb__key_record(&key, blob->id);
+    status = memdb__history_floor(now.sight.view, &floor, error);
+    status = status ? status
+                    : memdb__merge_open_retained(&merge, &now.sight, floor.end, key.bytes, key.size,
+                                                 error);
+    while (!status && merge.valid && merge.entry.key_size == key.size &&
+           memcmp(merge.entry.key, key.bytes, key.size) == 0) {
+        *named_out |= names(&merge.entry, blob);
+        status = memdb__merge_next(&merge, error);
     }
+    memdb__merge_close(&merge);
     memdb__snapshot_deinit(&now);
-    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+    return status;
 }
 
 static memdb_status_t check_blob(memdb__verify_t *verify, size_t number, void *context,

@@ -3,10 +3,12 @@
 // For every live memory: it is found by its key, its time and its session; the document of its text
 // and the row of its vector are in the word and vector stores. For every link: it decodes, and is
 // found from its other end. For every space: its name leads to it, and the counters and the word
-// statistics say what was counted. An index entry that leads nowhere is a hint that outlived what it
-// led to: readers check each, so it is no damage; one that is not well formed is.
+// statistics say what was counted. An index entry that leads nowhere is a hint that outlived what
+// it led to: readers check each, so it is no damage; one that is not well formed is.
 //
-// The memories are shared among the threads by ranges of their ids, the other entries by their kind.
+// The memories are shared among the threads by ranges of their ids, the other entries by their
+// kind.
+#include "engine/history.h"
 #include "engine/verify.h"
 
 #include <stdio.h>
@@ -239,6 +241,17 @@ typedef struct range {
     uint64_t first, last;
 } range_t;
 
+/// An older version that can still be read: its blobs must be there too.
+static memdb_status_t check_older(shard_t *shard, const memdb__entry_t *entry, uint64_t id,
+                                  memdb_error_t *error) {
+    memdb__record_t record;
+    if (!memdb__record_decode(entry->value, entry->value_size, &record)) {
+        tell_of_memory(shard->verify, entry, id, "an older record is not well formed");
+        return MEMDB_OK;
+    }
+    return add_blobs(shard, id, &record, error);
+}
+
 static memdb_status_t check_memories(memdb__verify_t *verify, size_t number, const range_t *range,
                                      memdb_error_t *error) {
     uint64_t width = (range->last - range->first) / SHARDS + 1;
@@ -257,15 +270,23 @@ static memdb_status_t check_memories(memdb__verify_t *verify, size_t number, con
         shard.counts[i].info.space = verify->spaces[i].info.space;
     }
     memdb__key_record(&key, from);
-    memdb_status_t status =
-        memdb__merge_open(&merge, &verify->snapshot.sight, key.bytes, key.size, error);
+    memdb__moment_t floor;
+    memdb_status_t status = memdb__history_floor(verify->snapshot.sight.view, &floor, error);
+    status = status ? status
+                    : memdb__merge_open_retained(&merge, &verify->snapshot.sight, floor.end,
+                                                 key.bytes, key.size, error);
+    uint64_t last = 0; // ids begin at 1
     while (!status && merge.valid && merge.entry.key[0] == MEMDB__KEY_RECORD) {
         uint64_t id = 0;
-        if (memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &id) &&
-            id - from >= width) {
+        // Behind the last live memory may be older versions of forgotten ones.
+        if (memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &id) && id - from >= width &&
+            number != SHARDS - 1) {
             break;
         }
-        status = merge.entry.tombstone ? MEMDB_OK : check_memory(&shard, &merge.entry, error);
+        status = merge.entry.tombstone ? MEMDB_OK
+                 : id && id == last    ? check_older(&shard, &merge.entry, id, error)
+                                       : check_memory(&shard, &merge.entry, error);
+        last = id;
         status = status ? status : memdb__merge_next(&merge, error);
     }
     memdb__merge_close(&merge);
@@ -286,8 +307,8 @@ static memdb_status_t find_range(memdb__verify_t *verify, range_t *range, memdb_
         return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
     }
     status = memdb__merge_open(&merge, &verify->snapshot.sight, &record, 1, error);
-    if (!status && (!merge.valid || !memdb__key_parse_id(merge.entry.key, merge.entry.key_size,
-                                                         &range->first) ||
+    if (!status && (!merge.valid ||
+                    !memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &range->first) ||
                     !memdb__key_parse_id(last.key, last.key_size, &range->last))) {
         tell(verify, &last, "the key of a record is not well formed");
     }
@@ -320,7 +341,8 @@ static memdb_status_t check_link(memdb__verify_t *verify, const memdb__entry_t *
         }
         if (!status) { // both ends are there: readers show it from either
             memdb__key_link_in(&key, from, name, to);
-            status = check_hint(verify, entry, to, &key, "a link to it is not found from it", error);
+            status =
+                check_hint(verify, entry, to, &key, "a link to it is not found from it", error);
         }
         status = status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
     }
@@ -351,8 +373,7 @@ static memdb_status_t check_descriptor(memdb__verify_t *verify, const memdb__ent
         tell(verify, entry, "a space is not well formed");
         return MEMDB_OK;
     }
-    memdb_status_t status =
-        memdb__find_space(&verify->snapshot.sight, info.name, &found, error);
+    memdb_status_t status = memdb__find_space(&verify->snapshot.sight, info.name, &found, error);
     if (status == MEMDB_NOT_FOUND || (!status && found != memdb__get_be32(entry->key + 1))) {
         tell(verify, entry, "a space's name does not lead to it");
         return MEMDB_OK;
@@ -383,8 +404,8 @@ static bool is_formed(const memdb__entry_t *entry, uint8_t *scratch) {
     }
 }
 
-static const uint8_t kinds[] = {MEMDB__KEY_BLOB, MEMDB__KEY_SPACE, MEMDB__KEY_LINK_IN,
-                                MEMDB__KEY_KEY,  MEMDB__KEY_LINK,  MEMDB__KEY_NAME,
+static const uint8_t kinds[] = {MEMDB__KEY_BLOB, MEMDB__KEY_SPACE,  MEMDB__KEY_LINK_IN,
+                                MEMDB__KEY_KEY,  MEMDB__KEY_LINK,   MEMDB__KEY_NAME,
                                 MEMDB__KEY_TIME, MEMDB__KEY_SESSION};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
@@ -439,7 +460,8 @@ static memdb_status_t check_counters(memdb__verify_t *verify, const memdb__verif
     memdb_status_t status =
         verify->words_whole ? memdb__words_totals(&search, &totals, error) : MEMDB_OK;
     if (!status && verify->words_whole && totals.documents != space->documents) {
-        snprintf(what, sizeof what, "the words of space %u count %llu documents, and there are %llu",
+        snprintf(what, sizeof what,
+                 "the words of space %u count %llu documents, and there are %llu",
                  space->info.space, (unsigned long long)totals.documents,
                  (unsigned long long)space->documents);
         memdb__verify_found(verify, "segments", 0, what);
@@ -451,9 +473,8 @@ static memdb_status_t check_counters(memdb__verify_t *verify, const memdb__verif
 
 static memdb_status_t check_share(memdb__verify_t *verify, size_t number, void *context,
                                   memdb_error_t *error) {
-    memdb_status_t status = number < KINDS
-                                ? check_kind(verify, kinds[number], error)
-                                : check_memories(verify, number - KINDS, context, error);
+    memdb_status_t status = number < KINDS ? check_kind(verify, kinds[number], error)
+                                           : check_memories(verify, number - KINDS, context, error);
     if (status != MEMDB_CORRUPT) {
         return status;
     }
