@@ -6,8 +6,8 @@
 // segment that owns nothing there. Both may be interrupted anywhere and run again: until the new
 // segment has its name, nothing has changed but for synced bytes; after that it is the newest
 // segment, empty, and the next run puts another one in its place.
-#include "base/memory.h"
 #include "wal/wal_handle.h"
+#include "wal/wal_rewrite.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -98,96 +98,23 @@ static uint64_t newest_epoch(const memdb__wal_list_t *list) {
     return list->count ? list->segments[list->count - 1].header.epoch : 0;
 }
 
-/// Copies frames into a fresh segment under the same LSNs, batch by batch.
-typedef struct rewrite {
-    const memdb__wal_log_t *log;
-    memdb__wal_segment_t *segment;
-    memdb__buffer_t bytes; // of the batch being copied, from the LSN `begin` on
-    uint64_t begin;        // a multiple of 4096
-    uint64_t end;          // end of the last frame copied
-    uint64_t previous_end; // end of the last frame of the batch before
-    uint32_t frames;
-    bool headed; // `begin` has a batch header; else the copy starts inside a batch
-    uint64_t from;
-} rewrite_t;
-
-static memdb_status_t rewrite_flush(rewrite_t *r, memdb_error_t *error) {
-    if (r->frames == 0) {
-        return MEMDB_OK;
-    }
-    if (r->headed) {
-        memdb__wal_batch_t batch = {
-            .frames = r->frames,
-            .epoch = r->segment->header.epoch,
-            .lsn = r->begin,
-            .bytes = r->end - r->begin,
-            .durable = r->from,
-            .previous_end = r->previous_end,
-        };
-        memdb__wal_batch_encode(&batch, r->log->salt, r->bytes.data);
-    }
-    size_t used = r->bytes.size, whole = (size_t)memdb__wal_block_up(used);
-    if (!memdb__buffer_reserve(&r->bytes, whole - used)) {
-        return memdb__fail(error, MEMDB_NOMEM, "log: no memory to rewrite a batch");
-    }
-    memset(r->bytes.data + used, 0, whole - used);
-    return memdb__io_write(r->segment->fd, r->bytes.data, whole,
-                           memdb__wal_segment_offset(r->segment, r->begin), r->segment->name,
-                           error);
-}
-
-static memdb_status_t rewrite_frame(void *context, const memdb__frame_t *frame,
-                                    memdb_error_t *error) {
-    rewrite_t *r = context;
-    if (frame->lsn != r->end) {
-        // A gap: the frame is the first of its batch, 64 bytes behind the batch's place.
-        memdb_status_t status = rewrite_flush(r, error);
-        if (status != MEMDB_OK) {
-            return status;
-        }
-        r->begin = frame->lsn - MEMDB__WAL_BATCH_HEADER_BYTES;
-        r->previous_end = r->end;
-        r->headed = true;
-        r->frames = 0;
-        memdb__buffer_clear(&r->bytes);
-    }
-    size_t at = (size_t)(frame->lsn - r->begin), size = (size_t)(frame->end - r->begin);
-    if (!memdb__buffer_reserve(&r->bytes, size - r->bytes.size)) {
-        return memdb__fail(error, MEMDB_NOMEM, "log: no memory to rewrite a batch");
-    }
-    memset(r->bytes.data + r->bytes.size, 0, at - r->bytes.size);
-    memdb__wal_frame_encode(r->bytes.data + at, r->log->salt, r->segment->header.epoch, frame->lsn,
-                            frame->commit_time, frame->payload, frame->size);
-    r->bytes.size = size;
-    r->end = frame->end;
-    r->frames++;
-    return MEMDB_OK;
-}
-
 static memdb_status_t copy_frames(const memdb__wal_log_t *log, memdb__wal_segment_t *fresh,
                                   uint64_t from, uint64_t end, memdb_error_t *error) {
-    rewrite_t r = {.log = log,
-                   .segment = fresh,
-                   .begin = memdb__wal_block_down(from),
-                   .end = from,
-                   .from = from};
+    memdb__wal_rewrite_t rewrite;
     memdb__wal_walk_t walk;
-    // The first block may keep a gap before its first frame, where a recycled file has old bytes.
-    static const uint8_t zeros[MEMDB__WAL_BLOCK_BYTES];
-    memdb_status_t status =
-        memdb__io_write(fresh->fd, zeros, sizeof zeros, MEMDB__WAL_BLOCK_BYTES, fresh->name, error);
+    memdb_status_t status = memdb__wal_rewrite_begin(&rewrite, log, fresh, from, error);
     if (status == MEMDB_OK) {
-        status = memdb__wal_walk_run(&walk, log, from, rewrite_frame, &r, error);
+        status = memdb__wal_walk_run(&walk, log, from, memdb__wal_rewrite_frame, &rewrite, error);
     }
     if (status == MEMDB_OK) {
         memdb__wal_walk_deinit(&walk);
-        status = rewrite_flush(&r, error);
+        status = memdb__wal_rewrite_flush(&rewrite, error);
     }
-    if (status == MEMDB_OK && r.end != end) {
+    if (status == MEMDB_OK && rewrite.end != end) {
         status = memdb__fail(error, MEMDB_CORRUPT,
-                             "log: ended at LSN %" PRIu64 ", then at %" PRIu64, end, r.end);
+                             "log: ended at LSN %" PRIu64 ", then at %" PRIu64, end, rewrite.end);
     }
-    memdb__buffer_deinit(&r.bytes);
+    memdb__wal_rewrite_deinit(&rewrite);
     return status;
 }
 
