@@ -60,6 +60,22 @@ memdb_status_t memdb__container_finish(memdb__container_writer_t *writer, uint64
                                        uint64_t *checksum_out, memdb_error_t *error);
 void memdb__container_abandon(memdb__container_writer_t *writer); // closes and unlinks
 
+/// A copy of a segment as a file of another database.
+typedef struct memdb__container_copy {
+    int from;                           // the file, open for reading; its name may be gone
+    const char *name;                   // of it, for messages
+    memdb__segment_identity_t identity; // what it must be
+    uint64_t file_size, checksum;       // as finish gave them
+    int directory;                      // of the new file
+    const char *to;                     // its name; replaced where it exists
+    const uint8_t *database_id;         // that its header names
+    void (*moved)(void *context, uint64_t bytes); // told of each part; NULL: nobody
+    void *context;
+} memdb__container_copy_t;
+
+/// Copy a segment, checking all of it. The new file is synced, its directory is not.
+memdb_status_t memdb__container_copy(const memdb__container_copy_t *copy, memdb_error_t *error);
+
 /// Map and check header, footer and tail of a segment. `file_size` and `checksum` as finish gave
 /// them (0, 0: not compared). A container may be used by many threads.
 memdb_status_t memdb__container_open(int directory, const char *name,

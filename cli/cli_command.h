@@ -11,11 +11,12 @@
 
 typedef enum cli_words {
     CLI_WORDS_NONE,
-    CLI_WORDS_TEXT,      // all words together are the field
-    CLI_WORDS_REFERENCE, // one word: id or key
-    CLI_WORDS_ENDS,      // two or three words: from, to, type
-    CLI_WORDS_PATH,      // one word
-    CLI_WORDS_MAYBE_PATH // one word or none
+    CLI_WORDS_TEXT,       // all words together are the field
+    CLI_WORDS_REFERENCE,  // one word: id or key
+    CLI_WORDS_ENDS,       // two or three words: from, to, type
+    CLI_WORDS_PATH,       // one word
+    CLI_WORDS_MAYBE_PATH, // one word or none
+    CLI_WORDS_PATHS       // from and to
 } cli_words_t;
 
 typedef void (*cli_print_fn)(cli_screen_t *screen, const cli_json_t *request,
@@ -88,6 +89,6 @@ void cli_print_figures(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_verify(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_done(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 
-extern const cli_op_t cli_import_op, cli_export_op;
+extern const cli_op_t cli_import_op, cli_export_op, cli_restore_op;
 
 #endif

@@ -35,7 +35,9 @@ const cli_command_t cli_commands[] = {
     {"verify", "verify", NULL, CLI_WORDS_NONE, NULL, "", "read and check every byte",
      cli_print_verify},
     {"backup", "backup", NULL, CLI_WORDS_PATH, "to", "DIRECTORY",
-     "copy the database while it is in use", cli_print_done},
+     "copy it while it is in use; again: what is new", cli_print_figures},
+    {"restore", NULL, &cli_restore_op, CLI_WORDS_PATHS, NULL, "FROM TO",
+     "build a database from a backup: memdb restore FROM TO", cli_print_figures},
     {"settings", "settings", NULL, CLI_WORDS_NONE, NULL, "",
      "show the settings of the database, or change them", cli_print_figures},
     {"checkpoint", "checkpoint", NULL, CLI_WORDS_NONE, NULL, "", "fold the log into segments",
@@ -240,6 +242,10 @@ static bool place_words(parse_t *parse) {
         if (parse->count > 1 || (!parse->count && command->words == CLI_WORDS_PATH))
             return wrong(parse, "wants one %s", command->usage);
         return !parse->count || set_string(parse, command->field, parse->plain[0]);
+    case CLI_WORDS_PATHS:
+        return parse->count == 2 ? set_string(parse, "from", parse->plain[0]) &&
+                                       set_string(parse, "to", parse->plain[1])
+                                 : wrong(parse, "wants %s", command->usage);
     }
     return false;
 }
@@ -369,7 +375,8 @@ cli_outcome_t cli_command_run(cli_shell_t *shell, const cli_command_t *command, 
     cli_json_t *request = cli_command_parse(command, count, words, &json, why, sizeof why);
     if (!request) {
         fprintf(stderr, "%s%s: %s\n", shell->interactive ? "" : "memdb: ", command->name, why);
-        fprintf(stderr, "  usage: %s%s %s [options]\n", shell->interactive ? "." : "memdb DB ",
+        const char *before_name = command->words == CLI_WORDS_PATHS ? "memdb " : "memdb DB ";
+        fprintf(stderr, "  usage: %s%s %s [options]\n", shell->interactive ? "." : before_name,
                 command->name, command->usage);
         return CLI_MISUSED;
     }

@@ -109,6 +109,9 @@ static const struct {
     {"vectors", "FILE", "float32, little-endian, one row for each line"},
     {"dimension", "INTEGER", "numbers in a row of --vectors"},
     {"batch", "INTEGER", "lines in a transaction; 1,000 when left out"},
+    {"full", "", "copy everything, also where what is new would do"},
+    {"once", "", "no backup will follow to the same place: keep no log for it"},
+    {"until", "LSN|TIME", "leave out what was committed later; everything when left out"},
     {"progress", "", "show progress though standard error is no terminal"},
     {"force", "", "replace files that exist"},
     {"threads", "INTEGER", "so many read at once; one a processor, at most 4, when left out"},
@@ -152,7 +155,9 @@ void cli_help_command(cli_screen_t *screen, const cli_command_t *command) {
     cli_buffer_printf(&screen->out, "%s %s: %s\n", command->name, command->usage, command->summary);
     for (const cli_field_t *field = cli_command_op(command)->fields; field->name; field++) {
         bool later = field->kind == CLI_FIELD_LATER || field->kind == CLI_FIELD_LATER_FLAG;
-        bool placed = command->field && !strcmp(field->name, command->field);
+        bool placed = command->words == CLI_WORDS_PATHS
+                          ? field->required
+                          : command->field && !strcmp(field->name, command->field);
         if (!later && !placed && field->kind != CLI_FIELD_REFERENCE)
             show_option(screen, command, field);
     }

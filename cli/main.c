@@ -77,7 +77,15 @@ static bool open_database(cli_shell_t *shell, bool create) {
     return false;
 }
 
+// restore stands where a database stands: `memdb restore FROM TO`. (A database of that name is
+// ./restore.)
+static bool is_restore(const char *word) {
+    return !strcmp(word, "restore");
+}
+
 static cli_outcome_t run(cli_shell_t *shell, int count, char **words) {
+    if (is_restore(shell->session.path))
+        return cli_command_run(shell, cli_command_find("restore"), count, words);
     const cli_command_t *command = count ? cli_command_find(words[0]) : NULL;
     if (count && !command) {
         complain_usage("there is no command '%s'", words[0]);
@@ -136,7 +144,8 @@ int main(int count, char **words) {
         printf("memdb %s\n", memdb_version());
         return 0;
     }
-    for (int i = arguments.at + 1; i < count && strcmp(words[i], "--"); i++)
+    int first = arguments.at < count && is_restore(words[arguments.at]) ? 0 : 1;
+    for (int i = arguments.at + first; i < count && strcmp(words[i], "--"); i++)
         arguments.help |= !strcmp(words[i], "--help");
     if (arguments.help)
         return help(&shell, count - arguments.at, words + arguments.at);

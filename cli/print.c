@@ -269,9 +269,13 @@ void cli_print_figures(cli_screen_t *screen, const cli_json_t *request, const cl
     for (void *at = cli_json_first(answer); at; at = cli_json_next(answer, at)) {
         const cli_json_t *value = cli_json_value_at(at);
         cli_json_kind_t kind = cli_json_kind(value);
-        if (kind == CLI_JSON_BOOL)
+        if (!strcmp(cli_json_name_at(at), "ok"))
             continue;
         cli_table_text(table, cli_json_name_at(at));
+        if (kind == CLI_JSON_BOOL) {
+            cli_table_text(table, cli_json_truth(value) ? "yes" : "no");
+            continue;
+        }
         if (kind == CLI_JSON_INTEGER)
             cli_table_number(table, cli_json_integer(value));
         else

@@ -134,7 +134,11 @@ static const cli_field_t create_space_fields[] = {
     END};
 static const cli_field_t drop_space_fields[] = {
     REQUIRED("name", CLI_FIELD_NAME, 1, MEMDB_MAX_NAME_BYTES), DURABILITY, END};
-static const cli_field_t backup_fields[] = {REQUIRED("to", CLI_FIELD_NAME, 1, 4095), END};
+static const cli_field_t backup_fields[] = {REQUIRED("to", CLI_FIELD_NAME, 1, 4095),
+                                            {"full", CLI_FIELD_BOOL, false, 0, 0, NULL},
+                                            {"once", CLI_FIELD_BOOL, false, 0, 0, NULL},
+                                            {"progress", CLI_FIELD_BOOL, false, 0, 0, NULL},
+                                            END};
 static const cli_field_t verify_fields[] = {COUNT("threads", 1, 64), END};
 static const cli_field_t settings_fields[] = {COUNT("history_us", 0, BIG),
                                               COUNT("history_bytes", 0, BIG),

@@ -263,13 +263,3 @@ memdb_status_t cli_run_verify(cli_session_t *session, const cli_json_t *request,
                         "verify: %zu damage%s found", count, count == 1 ? "" : "s");
     return cli_engine(session, status, error, "verify");
 }
-
-memdb_status_t cli_run_backup(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
-                              memdb_error_t *error) {
-    const cli_json_t *to = cli_json_get(request, "to");
-    memdb_status_t status =
-        cli_engine(session, memdb_backup(session->db, cli_json_bytes(to).data), error, "to");
-    if (status == MEMDB_OK)
-        cli_json_set(answer, "to", cli_json_share(to));
-    return status;
-}

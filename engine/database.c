@@ -18,6 +18,7 @@
 #define DEFAULT_LOG_LIMIT (1u << 30)
 #define DEFAULT_DELTA_LIMIT (1u << 30)
 #define DEFAULT_BUSY_MS 10000
+#define DEFAULT_ARCHIVE_LIMIT (1u << 30)
 
 // ------------------------------------------------------------------------------ opening
 
@@ -89,7 +90,8 @@ static memdb_status_t recover_frame(void *context, const memdb__frame_t *frame,
 static memdb__wal_options_t wal_options(const memdb_t *db) {
     memdb__wal_options_t options = {.backend = db->options.io_backend,
                                     .log = db->options.log,
-                                    .log_context = db->options.log_context};
+                                    .log_context = db->options.log_context,
+                                    .archive_limit_bytes = db->options.archive_limit_bytes};
     memcpy(options.database_id, db->database_id, 16);
     return options;
 }
@@ -342,6 +344,8 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
         db->options.delta_limit_bytes ? db->options.delta_limit_bytes : DEFAULT_DELTA_LIMIT;
     db->options.busy_timeout_ms =
         db->options.busy_timeout_ms ? db->options.busy_timeout_ms : DEFAULT_BUSY_MS;
+    db->options.archive_limit_bytes =
+        db->options.archive_limit_bytes ? db->options.archive_limit_bytes : DEFAULT_ARCHIVE_LIMIT;
     db->directory = db->segments = db->lock = -1;
     pthread_mutex_init(&db->apply, NULL);
     pthread_mutex_init(&db->queue, NULL);

@@ -152,6 +152,8 @@ typedef struct memdb_options {
     bool no_background;         ///< no background threads: the caller runs memdb_checkpoint itself
     uint64_t delta_limit_bytes; ///< memory of this handle's delta at which its writers wait; half
                                 ///< of it starts a checkpoint; default 1 GiB
+    uint64_t archive_limit_bytes; ///< of log kept for the next backup, see memdb_backup; default
+                                  ///< 1 GiB
 } memdb_options_t;
 
 /// Why an open failed: there is no handle yet to ask.
@@ -295,10 +297,86 @@ MEMDB_API memdb_status_t memdb_salvage(const char *from, const char *to, memdb_s
                                        void *context, uint64_t *losses_out,
                                        memdb_error_t *error_out);
 
-/// Write a consistent copy of the database, as of the last commit, to the new directory `path`.
+/// Called now and then during long work, by the thread that asked for it: bytes done, and bytes
+/// that are known to be needed in all, which may rise. Must not call back into memdb.
+typedef void (*memdb_progress_fn)(void *context, uint64_t done_bytes, uint64_t total_bytes);
+
+typedef enum memdb_backup_flags {
+    MEMDB_BACKUP_ONCE = 1, ///< no increment will follow: keep no archive, end one that is kept
+    MEMDB_BACKUP_FULL = 2, ///< copy everything, also where an increment would do
+} memdb_backup_flags_t;
+
+typedef struct memdb_backup_options {
+    size_t size;
+    uint32_t flags; ///< memdb_backup_flags_t
+    memdb_progress_fn progress;
+    void *progress_context;
+} memdb_backup_options_t;
+
+/// What a backup or a restore brought.
+typedef struct memdb_copied {
+    size_t size;
+    uint64_t lsn;          ///< the copy holds everything up to here
+    int64_t time;          ///< commit time of the last commit in it, as far as that is known
+    uint64_t base_lsn;     ///< a backup can be restored to any log position from here to `lsn`
+    uint64_t bytes, files; ///< written by this call
+    bool incremental;      ///< only what was new
+} memdb_copied_t;
+
+/// Copy the database to the directory `path` while it is in use: to a new one everything, to an
+/// earlier backup of it what is new since. The copy holds at least every commit that was
+/// acknowledged before the call. All that is copied is checked on the way.
 ///
-/// Errors      MEMDB_EXISTS  `path` exists and is not an empty directory.
-MEMDB_API memdb_status_t memdb_backup(memdb_t *db, const char *path);
+/// A backup is a database that can be opened. As long as it was opened for reading only, increments
+/// can be added to it, and memdb_restore builds the database as it was at any log position or time
+/// from its first full copy on. While backups are taken, the database keeps the log that it would
+/// give up otherwise in its directory `archive`, until the next backup has it, at most
+/// memdb_options_t.archive_limit_bytes; beyond that it is given up, the log function is told
+/// (MEMDB_LIMIT), and the next backup copies everything once more. The archive serves one backup
+/// directory: where two take turns, each time the other's chain may be broken.
+///
+/// options     optional.
+/// copied_out  optional; `size` is set by the caller.
+/// Blocks      no other thread or process: commits, reads and checkpoints go on.
+/// Durability  synced once MEMDB_OK returns. An interrupted backup goes on when it is asked for
+///             again.
+/// Errors      MEMDB_EXISTS   `path` holds other things, or a backup of another database, or one
+///                            that was opened for writing since; nothing was changed.
+///             MEMDB_BUSY     another backup to `path` is running, or somebody opens it.
+///             MEMDB_CORRUPT  database or backup are damaged; the message names file and offset.
+///             MEMDB_FULL     no room at `path`; what was copied stays for the next try.
+MEMDB_API memdb_status_t memdb_backup(memdb_t *db, const char *path,
+                                      const memdb_backup_options_t *options,
+                                      memdb_copied_t *copied_out);
+
+typedef struct memdb_restore_options {
+    size_t size;
+    uint64_t until_lsn; ///< leave out what was committed above; 0: nothing
+    int64_t until_time; ///< leave out what was committed later; 0: nothing
+    memdb_progress_fn progress;
+    void *progress_context;
+} memdb_restore_options_t;
+
+/// Build a new database in the directory `to` from the backup `from`, or from a database that
+/// nobody has open, as of a log position or a time, and verify it. It is a database of its own:
+/// ids of new memories lie above all that `from` knows of, also above those left out.
+///
+/// options     optional; NULL: everything.
+/// copied_out  optional; `size` is set by the caller.
+/// error_out   optional; filled on failure.
+/// Blocks      an opening of `from` waits.
+/// Durability  synced once MEMDB_OK returns. An interrupted one goes on when it is asked for again
+///             with the same options.
+/// Errors      MEMDB_EXISTS        `to` holds something else than the same restore, interrupted.
+///             MEMDB_INVALID       the bound lies before the first full copy.
+///             MEMDB_NOT_DATABASE  `from` is none, or a backup whose first copy was not finished.
+///             MEMDB_BUSY          somebody has `from` open.
+///             MEMDB_CORRUPT       `from` is damaged; the message names file and offset, and for
+///             the
+///                                 log up to where it is whole.
+MEMDB_API memdb_status_t memdb_restore(const char *from, const char *to,
+                                       const memdb_restore_options_t *options,
+                                       memdb_copied_t *copied_out, memdb_error_t *error_out);
 
 // ---------------------------------------------------------------------------------- snapshots
 

@@ -2,11 +2,15 @@
 //
 // The cut gives up segments oldest first, so that what is left is a chain at any time. A file whose
 // last writer died is unlinked; others are kept under a recycling name, cut down to what was really
-// written, so that a file's size tells how far it was written before.
+// written, so that a file's size tells how far it was written before. In a database that keeps an
+// archive all of them are moved there instead, as they are.
 #include "base/memory.h"
+#include "wal/copy.h"
 #include "wal/wal_handle.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
 
 memdb_status_t memdb__wal_open(int directory, const memdb__wal_options_t *options,
@@ -22,6 +26,8 @@ memdb_status_t memdb__wal_open(int directory, const memdb__wal_options_t *option
         return status;
     }
     wal->control = control;
+    wal->directory = directory;
+    wal->archive_limit = options->archive_limit_bytes ? options->archive_limit_bytes : UINT64_MAX;
     wal->writer.segment.fd = -1;
     wal->writer.through = -1;
     // Relaxed: unique is all it needs. From 1: a new control file names no writer.
@@ -100,6 +106,61 @@ static memdb_status_t give_up(const memdb__wal_log_t *log, const memdb__wal_head
     return kept ? MEMDB_OK : memdb__io_unlink(log->directory, name, error);
 }
 
+/// Move a segment to the archive. Both directories are synced by the caller.
+static memdb_status_t move(const memdb__wal_log_t *log, const memdb__wal_header_t *header,
+                           int archive, memdb_error_t *error) {
+    char name[MEMDB__WAL_NAME_BYTES];
+    memdb__wal_segment_name(header->epoch, name);
+    int result;
+    do {
+        result = memdb__io()->rename_at(log->directory, name, archive, name);
+    } while (result != 0 && errno == EINTR);
+    return result == 0 ? MEMDB_OK
+                       : memdb__fail_errno(error, errno, "%s: cannot move to the archive", name);
+}
+
+/// Give up all segments that end at or below `applied`. archive: -1, or where they go.
+static memdb_status_t give_up_all(memdb__wal_t *wal, const memdb__wal_list_t *list, uint64_t newest,
+                                  uint64_t applied, int archive, size_t *given_up,
+                                  memdb_error_t *error) {
+    memdb_status_t status = MEMDB_OK;
+    for (size_t i = 0; i < list->count && status == MEMDB_OK; i++) {
+        const memdb__wal_header_t *header = &list->segments[i].header;
+        if (header->epoch >= newest) {
+            break;
+        }
+        if (!list->segments[i].live) {
+            char name[MEMDB__WAL_NAME_BYTES];
+            memdb__wal_segment_name(header->epoch, name);
+            status = memdb__io_unlink(wal->log.directory, name, error);
+            ++*given_up;
+            continue;
+        }
+        size_t next = memdb__wal_list_next(list, i);
+        if (next == list->count || list->segments[next].header.previous_end > applied) {
+            break;
+        }
+        status = archive < 0 ? give_up(&wal->log, header, &list->segments[next].header, error)
+                             : move(&wal->log, header, archive, error);
+        ++*given_up;
+    }
+    return status;
+}
+
+/// Give the archive up when it is larger than its limit.
+static memdb_status_t bound_archive(memdb__wal_t *wal, memdb_error_t *error) {
+    uint64_t bytes = 0;
+    memdb_status_t status = memdb__archive_bytes(wal->directory, &bytes, error);
+    if (status == MEMDB_OK && bytes > wal->archive_limit) {
+        status = memdb__archive_end(wal->directory, error);
+        memdb__wal_tell(&wal->log, MEMDB_LIMIT,
+                        "archive: it had grown to %" PRIu64 " bytes, its limit is %" PRIu64
+                        "; it is given up, and the next backup copies everything",
+                        bytes, wal->archive_limit);
+    }
+    return status;
+}
+
 memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t *error) {
     // Before any file is touched: a follower that finds one changed looks here (release in
     // memdb__raise, acquire in follow).
@@ -113,28 +174,22 @@ memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t
         return status;
     }
     size_t given_up = 0;
-    for (size_t i = 0; i < list.count && status == MEMDB_OK; i++) {
-        const memdb__wal_header_t *header = &list.segments[i].header;
-        if (header->epoch >= newest) {
-            break;
-        }
-        if (!list.segments[i].live) {
-            char name[MEMDB__WAL_NAME_BYTES];
-            memdb__wal_segment_name(header->epoch, name);
-            status = memdb__io_unlink(wal->log.directory, name, error);
-            given_up++;
-            continue;
-        }
-        size_t next = memdb__wal_list_next(&list, i);
-        if (next == list.count || list.segments[next].header.previous_end > applied) {
-            break;
-        }
-        status = give_up(&wal->log, header, &list.segments[next].header, error);
-        given_up++;
+    int archive = -1;
+    status = memdb__archive_open(wal->directory, &archive, error);
+    if (status == MEMDB_OK) {
+        status = give_up_all(wal, &list, newest, applied, archive, &given_up, error);
     }
     memdb__wal_list_free(&list);
     if (status == MEMDB_OK && given_up != 0) {
-        status = memdb__io_sync_all(wal->log.directory, "log", error);
+        // The new place first: a segment may be found in both, but not in none.
+        status = archive < 0 ? MEMDB_OK : memdb__io_sync_all(archive, "archive", error);
+        if (status == MEMDB_OK) {
+            status = memdb__io_sync_all(wal->log.directory, "log", error);
+        }
+    }
+    memdb__io_close(archive);
+    if (status == MEMDB_OK && archive >= 0) {
+        status = bound_archive(wal, error);
     }
     return status == MEMDB_OK ? status : memdb__error_context(error, status, "cut the log");
 }

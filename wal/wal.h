@@ -54,6 +54,7 @@ typedef struct memdb__wal_options {
     memdb_io_backend_t backend;
     memdb_log_fn log;
     void *log_context;
+    uint64_t archive_limit_bytes; // above it the archive is given up (wal/copy.h); 0: no limit
 } memdb__wal_options_t;
 
 /// Make the first segment of a new database in `directory`/log (epoch 1, start 0), synced.
@@ -99,7 +100,8 @@ memdb_status_t memdb__wal_salvage(int directory, const uint8_t database_id[16], 
                                   memdb__frame_fn visit, memdb_verify_fn lost, void *context,
                                   memdb_error_t *error);
 
-/// Attach to the log of a database that is open: `control` is mapped and outlives the handle.
+/// Attach to the log of a database that is open: `control` is mapped and outlives the handle, as
+/// does `directory`.
 /// Thread-safe as each function says.
 memdb_status_t memdb__wal_open(int directory, const memdb__wal_options_t *options,
                                memdb__control_t *control, memdb__wal_t **wal_out,
@@ -166,8 +168,9 @@ memdb_status_t memdb__wal_follow(memdb__wal_t *wal, uint64_t from, uint64_t to,
                                  memdb__frame_fn visit, void *context, uint64_t *end_out,
                                  memdb_error_t *error);
 
-/// Give up log segments that lie wholly below `applied`; up to two are kept for recycling. Raises
-/// control->applied first, for the followers. The caller holds the checkpoint lock.
+/// Give up log segments that lie wholly below `applied`; up to two are kept for recycling, or all
+/// move to the archive where the database keeps one (wal/copy.h). Raises control->applied first,
+/// for the followers. The caller holds the checkpoint lock.
 memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t *error);
 
 typedef struct memdb__wal_stats {

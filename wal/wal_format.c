@@ -74,7 +74,8 @@ static const char *header_fault(const memdb__wal_header_t *h, const uint8_t *pag
             return "reserved bytes are not zero";
         }
     }
-    if ((h->flags & ~(uint32_t)MEMDB__WAL_SEGMENT_AFTER_DEATH) != 0) {
+    const uint32_t known = MEMDB__WAL_SEGMENT_AFTER_DEATH | MEMDB__WAL_SEGMENT_COPY;
+    if ((h->flags & ~known) != 0) {
         return "unknown flags";
     }
     if (h->epoch == 0 || h->previous_epoch >= h->epoch) {

@@ -25,6 +25,8 @@ typedef struct memdb__wal_writer {
 struct memdb__wal {
     memdb__wal_log_t log;
     memdb__control_t *control;
+    int directory;          // of the database; the caller's
+    uint64_t archive_limit; // bytes
     memdb__wal_writer_t writer;
     memdb__uring_t *ring; // holder of the writer mutex; NULL: pwrite
 

@@ -59,25 +59,59 @@ static memdb_status_t collect_one(void *context, const char *name, memdb_error_t
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__wal_list_read(const memdb__wal_log_t *log, memdb__wal_list_t *list_out,
-                                    memdb_error_t *error) {
+/// Rising epochs, each once: a file that moved to the archive while both were listed is seen twice.
+static void order(memdb__wal_list_t *list) {
+    size_t count = 0;
+    for (size_t i = 0; i < list->count; i++) {
+        memdb__wal_listed_t segment = list->segments[i];
+        size_t at = count;
+        while (at > 0 && list->segments[at - 1].header.epoch > segment.header.epoch) {
+            at--;
+        }
+        if (at > 0 && list->segments[at - 1].header.epoch == segment.header.epoch) {
+            list->segments[at - 1].archived |= segment.archived;
+            continue;
+        }
+        memmove(list->segments + at + 1, list->segments + at,
+                (count - at) * sizeof *list->segments);
+        list->segments[at] = segment;
+        count++;
+    }
+    list->count = count;
+    uint64_t start = UINT64_MAX;
+    for (size_t i = count; i-- > 0;) {
+        list->segments[i].live = list->segments[i].header.start < start;
+        start = list->segments[i].live ? list->segments[i].header.start : start;
+    }
+}
+
+memdb_status_t memdb__wal_list_read_both(const memdb__wal_log_t *log,
+                                         const memdb__wal_log_t *archive,
+                                         memdb__wal_list_t *list_out, memdb_error_t *error) {
     memdb__wal_list_t list = {0};
     collect_t c = {.log = log, .list = &list};
-    memdb_status_t status =
-        memdb__io_list(log->directory, collect_one, &c, error); // names in byte order: epochs rise
+    memdb_status_t status = memdb__io_list(log->directory, collect_one, &c, error);
+    if (status == MEMDB_OK && archive != NULL) {
+        // After the log: what is moved there meanwhile is found in one of them at least.
+        size_t before = list.count;
+        c.log = archive;
+        status = memdb__io_list(archive->directory, collect_one, &c, error);
+        for (size_t i = before; i < list.count; i++) {
+            list.segments[i].archived = true;
+        }
+    }
     if (status != MEMDB_OK) {
         memdb__wal_list_free(&list);
         return status;
     }
-    uint64_t start = UINT64_MAX;
-    for (size_t i = list.count; i-- > 0;) {
-        if (list.segments[i].header.start < start) {
-            list.segments[i].live = true;
-            start = list.segments[i].header.start;
-        }
-    }
+    order(&list);
     *list_out = list;
     return MEMDB_OK;
+}
+
+memdb_status_t memdb__wal_list_read(const memdb__wal_log_t *log, memdb__wal_list_t *list_out,
+                                    memdb_error_t *error) {
+    return memdb__wal_list_read_both(log, NULL, list_out, error);
 }
 
 void memdb__wal_list_free(memdb__wal_list_t *list) {

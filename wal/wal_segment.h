@@ -87,6 +87,7 @@ memdb_status_t memdb__wal_segment_extend(memdb__wal_segment_t *segment, uint64_t
 typedef struct memdb__wal_listed {
     memdb__wal_header_t header;
     bool live;
+    bool archived; // its file is in the archive
 } memdb__wal_listed_t;
 
 typedef struct memdb__wal_list {
@@ -97,6 +98,10 @@ typedef struct memdb__wal_list {
 /// Errors  MEMDB_CORRUPT  a file under a segment's name has a bad header, or one of another name.
 memdb_status_t memdb__wal_list_read(const memdb__wal_log_t *log, memdb__wal_list_t *list_out,
                                     memdb_error_t *error);
+/// The same of the log and its archive together, as one chain. `archive` may be NULL.
+memdb_status_t memdb__wal_list_read_both(const memdb__wal_log_t *log,
+                                         const memdb__wal_log_t *archive,
+                                         memdb__wal_list_t *list_out, memdb_error_t *error);
 void memdb__wal_list_free(memdb__wal_list_t *list);
 /// Number of the live segment in which the frame at or after `lsn` lies.
 /// Errors  MEMDB_CORRUPT  no segment, or a missing link of the chain from there on.

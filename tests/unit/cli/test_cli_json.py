@@ -216,11 +216,15 @@ class Json(shell_case.ShellCase):
 
     def test_database_operations_answer_their_figures(self):
         copy = self.path("copy")
-        answers = self.ask(put("a"), {"op": "checkpoint"}, {"op": "verify"}, {"op": "stats"}, {"op": "backup", "to": copy}, {"op": "backup", "to": copy})
-        self.assertTrue(all(answer["ok"] for answer in answers[:5]), answers)
+        answers = self.ask(put("a"), {"op": "checkpoint"}, {"op": "verify"}, {"op": "stats"}, {"op": "backup", "to": copy},
+                           put("b"), {"op": "backup", "to": copy}, {"op": "backup", "to": self.root})
+        self.assertTrue(all(answer["ok"] for answer in answers[:7]), answers)
         self.assertEqual(answers[2]["errors"], [])
         self.assertEqual(answers[3]["memories"], 1)
-        self.refused(answers[5], "MEMDB_EXISTS")
+        self.assertEqual([answers[n]["incremental"] for n in (4, 6)], [False, True])
+        self.assertEqual(answers[6]["lsn"], answers[5]["lsn"])
+        self.assertTrue(answers[4]["files"] > answers[6]["files"] > 0 and answers[6]["bytes"] > 0, answers)
+        self.refused(answers[7], "MEMDB_EXISTS")
         self.database = copy
         self.assertEqual(self.ask({"op": "get", "key": "a"})[0]["memory"]["text"], "text of a")
 

@@ -183,7 +183,7 @@ static void test_ids_in_a_backup_lie_above_those_of_its_origin(void **state) {
     forget(fixture->db, space, last);
     char path[256];
     snprintf(path, sizeof path, "%.200s-backup", fixture->path);
-    must(fixture->db, memdb_backup(fixture->db, path));
+    must(fixture->db, memdb_backup(fixture->db, path, NULL, NULL));
     memdb_t *backup = open_at(path);
     assert_non_null(backup);
     assert_true(put_one(backup, space) > last);

@@ -271,7 +271,7 @@ static int use_inherited(inherited_t *in) {
     EXPECT(memdb_sync(in->db))
     EXPECT(memdb_verify(in->db, NULL, NULL))
     EXPECT(memdb_get_stats(in->db, &stats))
-    EXPECT(memdb_backup(in->db, "/nonexistent"))
+    EXPECT(memdb_backup(in->db, "/nonexistent", NULL, NULL))
     EXPECT(memdb_txn_commit(in->txn, MEMDB_DURABILITY_DEFAULT, NULL))
     if (memdb_last_error(in->db, message, sizeof message) == 0) {
         return __LINE__;

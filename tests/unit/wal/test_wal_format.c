@@ -57,7 +57,7 @@ static void test_wal_header_with_a_good_checksum_is_still_checked(void **state) 
     (void)state;
     assert_int_equal(decode_with(8, 1, 4), MEMDB_OK);
     assert_int_equal(decode_with(8, 2, 4), MEMDB_VERSION);
-    assert_int_equal(decode_with(12, 2, 4), MEMDB_CORRUPT);     // flags
+    assert_int_equal(decode_with(12, 4, 4), MEMDB_CORRUPT);     // flags
     assert_int_equal(decode_with(32, 0, 8), MEMDB_CORRUPT);     // epoch
     assert_int_equal(decode_with(56, 9, 8), MEMDB_CORRUPT);     // predecessor not older
     assert_int_equal(decode_with(40, 81921, 8), MEMDB_CORRUPT); // start not on a block
