@@ -48,7 +48,10 @@ static memdb_status_t open_target(backup_t *b, memdb_error_t *error) {
     memdb_status_t status = memdb__io_make_directory(AT_FDCWD, b->path, error);
     status = status ? status
                     : memdb__io_open(AT_FDCWD, b->path, O_RDONLY | O_DIRECTORY, &b->copy.to, error);
-    status = status ? status : memdb__backup_state_read(b->copy.to, STATE, &b->state, error);
+    if (status) {
+        return status;
+    }
+    status = memdb__backup_state_read(b->copy.to, STATE, &b->state, error);
     bool fresh = status == MEMDB_NOT_FOUND, unused = true;
     if (fresh) {
         status = memdb__copy_is_unused(b->copy.to, STATE, &unused, error);

@@ -251,7 +251,8 @@ memdb_status_t memdb__manifest_builder_finish(memdb__manifest_builder_t *builder
                            builder->head_txnid, txnid);
     memdb_status_t status = memdb__manifest_check(&builder->manifest, error);
     if (status)
-        return status == MEMDB_CORRUPT ? memdb__error_context(error, status, MEMDB__CATALOG_DATA) : status;
+        return status == MEMDB_CORRUPT ? memdb__error_context(error, status, MEMDB__CATALOG_DATA)
+                                       : status;
     builder->manifest.generation = txnid;
     *hash_out = memdb__hash64(builder->bytes.data, builder->bytes.size, txnid);
     *manifest_out = builder->manifest;

@@ -115,7 +115,10 @@ static memdb_status_t open_to(restore_t *r, bool *done_out, memdb_error_t *error
     status = status ? status
                     : memdb__io_open(AT_FDCWD, r->to, O_RDONLY | O_DIRECTORY, &r->copy.to, error);
     status = status ? status : memdb__directory_is_local(r->copy.to, error);
-    status = status ? status : memdb__backup_state_read(r->copy.to, STATE, state, error);
+    if (status) {
+        return status;
+    }
+    status = memdb__backup_state_read(r->copy.to, STATE, state, error);
     bool fresh = status == MEMDB_NOT_FOUND;
     status = fresh ? memdb__copy_is_unused(r->copy.to, STATE, &unused, error) : status;
     bool same = fresh ? unused
@@ -276,8 +279,8 @@ static memdb_status_t verify(restore_t *r, memdb_error_t *error) {
     }
     memdb_status_t closed = memdb_close(db);
     status = status ? status : closed;
-    status = status ? status : memdb__io_unlink(r->copy.to, STATE, error);
-    return status ? status : memdb__io_sync_all(r->copy.to, "the new database's directory", error);
+    // Not synced: should it come back after a power loss, the same call would only verify again.
+    return status ? status : memdb__io_unlink(r->copy.to, STATE, error);
 }
 
 static memdb_status_t run(restore_t *r, memdb_error_t *error) {
