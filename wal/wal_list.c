@@ -163,8 +163,15 @@ void memdb__wal_list_successor(const memdb__wal_list_t *list, const memdb__wal_l
     memcpy(header.database_id, log->database_id, 16);
     header.start = down ? memdb__wal_block_down(end) : memdb__wal_block_up(end);
     for (size_t i = 0; i < list->count; i++) {
-        if (list->segments[i].live && list->segments[i].header.start < header.start) {
-            header.previous_epoch = list->segments[i].header.epoch;
+        const memdb__wal_listed_t *segment = &list->segments[i];
+        if (segment->live && segment->header.start < header.start) {
+            header.previous_epoch = segment->header.epoch;
+        } else if (segment->live) {
+            // The first whose place is taken hands its own predecessor on, which may be in the
+            // archive by now.
+            header.previous_epoch =
+                header.previous_epoch != 0 ? header.previous_epoch : segment->header.previous_epoch;
+            break;
         }
     }
     *header_out = header;
