@@ -9,8 +9,9 @@
 //   read.c     records, spaces, keys, sources of recall
 //   put.c      put, forget         memory.c   get            handle.c  forks, errors
 //   space.c    spaces, embedders   cursor.c   cursors and traces       link.c  links
-//   fold*.c    the checkpoint      verify*.c, backup.c, stats.c, blobs.c
+//   fold*.c    the checkpoint      verify*.c, stats.c, blobs.c
 //   salvage*.c what is whole of a damaged database
+//   backup*.c, restore.c, copy*.c (what both share), archive.c (extents kept for a backup)
 //
 // Lock order: gate > checkpoint > catalog (file `lock`) > db->queue > writer mutex > db->apply >
 // sync mutex; db->error, db->lease and db->embedders are leaves.
