@@ -100,7 +100,7 @@ static memdb_status_t open_checked(environment_t *environment, bool alone, bool 
     memdb__catalog_damage_t damage;
     memdb__lmdb_mode_t mode = MEMDB__LMDB_WRITE,
                        last = read_only ? MEMDB__LMDB_READ_UNLOCKED : MEMDB__LMDB_WRITE;
-    bool writable, refused;
+    bool writable, refused = false; // stays so where memory ran out
     memdb_status_t status = memdb__catalog_check(environment->directory, &damage, error);
     if (!status)
         status = open_companion(environment, read_only, &writable, error);
