@@ -41,6 +41,11 @@ typedef struct memdb__control {
 
     // Holder of the sync mutex.
     _Alignas(64) _Atomic uint64_t durable; // LSN: all below survives power loss
+    _Atomic uint32_t synced_batches;       // `batches` when the last sync began
+    _Atomic uint32_t expected_batches;     // that the next sync will probably be for
+    _Atomic uint32_t gathering;            // somebody waits on `batches`
+    _Atomic uint32_t syncs; // ended so far, modulo 2^32: who waits for one sleeps on it
+    _Alignas(64) _Atomic uint32_t batches; // written so far, modulo 2^32; holder of the writer
 
     // Holder of the checkpoint lock.
     _Alignas(64) _Atomic uint64_t applied; // LSN: all below is in the base

@@ -31,6 +31,7 @@ struct memdb__wal {
     memdb__uring_t *ring; // holder of the writer mutex; NULL: pwrite
 
     memdb__wal_segment_t synced; // holder of the sync mutex: the segment to sync
+    uint64_t last_sync_ns;       // holder of the sync mutex: how long the last sync took
 
     memdb__wal_reader_t follow; // the one following thread
     uint64_t follow_newest;     // segment epoch when follow_limit was found
@@ -46,6 +47,9 @@ struct memdb__wal {
 memdb_status_t memdb__wal_fail_database(memdb__control_t *control, memdb_status_t status);
 /// MEMDB_FAILED when it is set.
 memdb_status_t memdb__wal_check_failed(const memdb__control_t *control, memdb_error_t *error);
+
+/// A batch was written: tell who gathers some for a sync.
+void memdb__wal_count_batch(memdb__control_t *control);
 
 /// After a death: end the log at its last whole frame and open a new segment. Holder of the writer
 /// mutex.

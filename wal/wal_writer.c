@@ -358,6 +358,7 @@ static void publish_batch(memdb__wal_t *wal, uint64_t end, size_t whole, bool th
         memdb__raise(&control->durable, end); // after written, which is never below it
         atomic_fetch_add_explicit(&wal->syncs, 1, memory_order_relaxed);
     }
+    memdb__wal_count_batch(control);
     atomic_fetch_add_explicit(&wal->batches, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&wal->bytes, whole, memory_order_relaxed);
 }
