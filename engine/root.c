@@ -191,6 +191,19 @@ static memdb_status_t clear_directory(int directory, const char *name, memdb_err
     return status;
 }
 
+memdb_status_t memdb__directory_sync_parent(int directory, memdb_error_t *error) {
+    int parent = memdb__io()->open_at(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (parent < 0 && errno == EACCES) {
+        return MEMDB_OK; // see root.h
+    }
+    if (parent < 0) {
+        return memdb__fail_errno(error, errno, "the directory above the database: cannot open");
+    }
+    memdb_status_t status = memdb__io_sync_all(parent, "the directory above the database", error);
+    memdb__io_close(parent);
+    return status;
+}
+
 memdb_status_t memdb__directory_create(int directory, memdb_durability_t durability,
                                        memdb_error_t *error) {
     memdb__root_t root = {.durability = durability ? durability : MEMDB_DURABILITY_FULL,
@@ -207,6 +220,8 @@ memdb_status_t memdb__directory_create(int directory, memdb_durability_t durabil
     memcpy(options.database_id, root.database_id, 16);
     status = status ? status : memdb__wal_create(directory, &options, error);
     status = status ? status : memdb__io_sync_all(directory, "the database's directory", error);
+    // An earlier creation may have made the directory, so it is never known to have its name.
+    status = status ? status : memdb__directory_sync_parent(directory, error);
     if (status) {
         return memdb__error_context(error, status, "create");
     }

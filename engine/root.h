@@ -47,6 +47,10 @@ memdb_status_t memdb__directory_look(int directory, memdb__directory_state_t *st
 memdb_status_t memdb__directory_create(int directory, memdb_durability_t durability,
                                        memdb_error_t *error);
 
+/// Make the name of a directory durable: sync the directory above it. Where that may not be read,
+/// nothing is done: such a directory belongs to somebody else, who made this one and saw to it.
+memdb_status_t memdb__directory_sync_parent(int directory, memdb_error_t *error);
+
 /// Refuse what is not a local file system (rule 15): locks and shared mappings do not hold there.
 memdb_status_t memdb__directory_is_local(int directory, memdb_error_t *error);
 
