@@ -19,6 +19,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#define LOG_NAME_BYTES 20 // 16 hex digits and ".log"
+
 static const char root_magic[8] = "MEMDBROT";
 
 void memdb__root_encode(const memdb__root_t *root, uint8_t bytes_out[MEMDB__ROOT_BYTES]) {
@@ -114,6 +116,10 @@ static memdb_status_t look_at_log(void *context, const char *name, memdb_error_t
     log_look_t *look = context;
     uint8_t block[4096];
     int fd = -1;
+    // A segment in the making was never synced: after a power loss it may hold any bytes.
+    if (strlen(name) != LOG_NAME_BYTES || strcmp(name + LOG_NAME_BYTES - 4, ".log") != 0) {
+        return MEMDB_OK;
+    }
     memdb_status_t status = memdb__io_open(look->directory, name, O_RDONLY, &fd, error);
     if (status) {
         return status;
