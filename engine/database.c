@@ -201,6 +201,10 @@ static memdb_status_t open_files(memdb_t *db, bool alone, memdb_error_t *error) 
         status = memdb__directory_create(db->directory, db->options.durability, error);
     }
     status = status ? status : memdb__root_read(db->directory, &root, error);
+    if (!status && alone) {
+        // Who made the root may have been killed between its rename and the sync of its name.
+        status = memdb__io_sync_all(db->directory, "the database's directory", error);
+    }
     if (status) {
         return status;
     }
