@@ -100,8 +100,9 @@ struct memdb {
     pthread_mutex_t thread_mutex;
     pthread_cond_t thread_done; // a checkpoint ended
     bool thread_stop, thread_checkpoint, thread_space;
-    _Atomic bool sync_due;
     pthread_mutex_t fold; // one checkpoint at a time in this handle
+    // Apart from the flags above, which gcc reads together: no lock guards this one.
+    _Atomic bool sync_due;
 
     pthread_mutex_t embedders_mutex;
     memdb__embedder_t *embedders;
