@@ -48,6 +48,7 @@ static memdb_status_t open_target(backup_t *b, memdb_error_t *error) {
     memdb_status_t status = memdb__io_make_directory(AT_FDCWD, b->path, error);
     status = status ? status
                     : memdb__io_open(AT_FDCWD, b->path, O_RDONLY | O_DIRECTORY, &b->copy.to, error);
+    status = status ? status : memdb__directory_sync_parent(b->copy.to, error);
     if (status) {
         return status;
     }

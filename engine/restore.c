@@ -115,6 +115,7 @@ static memdb_status_t open_to(restore_t *r, bool *done_out, memdb_error_t *error
     status = status ? status
                     : memdb__io_open(AT_FDCWD, r->to, O_RDONLY | O_DIRECTORY, &r->copy.to, error);
     status = status ? status : memdb__directory_is_local(r->copy.to, error);
+    status = status ? status : memdb__directory_sync_parent(r->copy.to, error);
     if (status) {
         return status;
     }
