@@ -53,6 +53,21 @@ static memdb_status_t try_to_put(memdb_t *db, memdb_space_t space, const char *k
     return memdb_txn_commit(txn, MEMDB_DURABILITY_FULL, NULL);
 }
 
+/// All that survived is in the newest segment: the older ones, whose bytes are in doubt, can go.
+static void expect_in_newest_segment(const fixture_t *fixture, memdb_space_t space,
+                                     const char *first, const char *second) {
+    char copy[256], command[700];
+    fixture_copy(fixture, "-newest", copy);
+    snprintf(command, sizeof command, "cd '%s/log' && ls *.log | head -n -1 | xargs -r rm", copy);
+    assert_int_equal(system(command), 0);
+    fixture_t newest = {0};
+    snprintf(newest.path, sizeof newest.path, "%s", copy);
+    fixture_open(&newest, (memdb_options_t){0});
+    assert_string_equal(get_text(newest.db, space, first), first);
+    assert_string_equal(get_text(newest.db, space, second), second);
+    fixture_close(&newest);
+}
+
 static void test_failed_sync_refuses_commits_and_is_mended_by_the_next_opening(void **state) {
     fixture_t *fixture = *state;
     memdb_space_t space = space_of(fixture->db, "main");
@@ -66,19 +81,28 @@ static void test_failed_sync_refuses_commits_and_is_mended_by_the_next_opening(v
     assert_true(had_failed(fixture->path));
     fixture_open(fixture, (memdb_options_t){0});
     assert_false(had_failed(fixture->path));
-    // All that survived is in the newest segment: the older ones, whose bytes are in doubt, can go.
-    char copy[256], command[700];
-    fixture_copy(fixture, "-newest", copy);
-    snprintf(command, sizeof command, "cd '%s/log' && ls *.log | head -n -1 | xargs -r rm", copy);
-    assert_int_equal(system(command), 0);
-    fixture_t newest = {0};
-    snprintf(newest.path, sizeof newest.path, "%s", copy);
-    fixture_open(&newest, (memdb_options_t){0});
-    assert_string_equal(get_text(newest.db, space, "before"), "before");
-    assert_string_equal(get_text(newest.db, space, "unknown"), "unknown"); // it survived, whole
-    fixture_close(&newest);
+    expect_in_newest_segment(fixture, space, "before", "unknown"); // it survived, whole
     put_text(fixture->db, space, "after", "after");
     must(fixture->db, memdb_verify(fixture->db, NULL, NULL));
+}
+
+static void test_a_recovery_whose_sync_failed_is_mended_by_the_next_opening(void **state) {
+    fixture_t *fixture = *state;
+    memdb_space_t space = space_of(fixture->db, "main");
+    put_text(fixture->db, space, "one", "one");
+    put_text(fixture->db, space, "two", "two");
+    fixture_close(fixture);
+    assert_false(had_failed(fixture->path));
+    fails = 1;
+    memdb_t *db;
+    memdb_error_t error = {0};
+    assert_int_equal(memdb_open(fixture->path, NULL, &db, &error), MEMDB_IO);
+    assert_int_equal(fails, 0);
+    // The kernel told that one caller, and the next sync of the same file succeeds.
+    assert_true(had_failed(fixture->path));
+    fixture_open(fixture, (memdb_options_t){0});
+    assert_false(had_failed(fixture->path));
+    expect_in_newest_segment(fixture, space, "one", "two");
 }
 
 static int install(void **state) {
@@ -101,6 +125,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             test_failed_sync_refuses_commits_and_is_mended_by_the_next_opening, install, restore),
+        cmocka_unit_test_setup_teardown(
+            test_a_recovery_whose_sync_failed_is_mended_by_the_next_opening, install, restore),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
