@@ -171,6 +171,8 @@ static memdb_status_t recover(const memdb__wal_log_t *log, memdb__wal_walk_t *wa
     uint64_t end = walk->reader.position;
     rewrite = rewrite && walk->frames != 0;
     memdb__wal_list_successor(&walk->list, log, rewrite ? from : end, rewrite, epoch, header_out);
+    // Who wrote last may have been killed; a file that may still receive its write is never reused.
+    header_out->flags = MEMDB__WAL_SEGMENT_AFTER_DEATH;
     if (walk->cut_bytes != 0) {
         memdb__wal_tell(log, walk->hole ? MEMDB_CORRUPT : MEMDB_OK,
                         "recover: log ends at LSN %" PRIu64 ": cut %" PRIu64

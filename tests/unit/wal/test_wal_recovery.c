@@ -9,9 +9,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SMALL_SEGMENT (256u << 10)
+
+static ino_t file_inode(const fixture_t *f, const char *name) {
+    char path[64];
+    struct stat info;
+    snprintf(path, sizeof path, "log/%s", name);
+    assert_int_equal(fstatat(f->directory, path, &info, 0), 0);
+    return info.st_ino;
+}
 
 static size_t offset_in(const fixture_t *f, uint64_t lsn) {
     return 4096 + (size_t)(lsn - f->recovery.start);
@@ -399,6 +408,35 @@ static void test_wal_large_frames_get_segments_of_their_own(void **state) {
     fixture_destroy(&f);
 }
 
+static void test_wal_a_segment_that_recovery_found_is_never_recycled(void **state) {
+    (void)state;
+    // Its writer may have been killed in a write that has not landed yet.
+    fixture_t f;
+    char name[32], recycled[64];
+    uint64_t n = 0;
+    fixture_create(&f, 64 << 10);
+    fixture_open(&f, 0, false);
+    while (n < 10) { // more than half of it, so that it would be worth keeping
+        append(&f, n++, true);
+    }
+    newest_name(&f, name);
+    ino_t found = file_inode(&f, name);
+    fixture_close(&f);
+    fixture_open(&f, 0, false);
+    assert_int_equal(f.recovery.frames, 10);
+    while (file_count(&f, ".log") < 4) {
+        append(&f, n++, true);
+    }
+    EXPECT_OK(&f, memdb__wal_cut(f.wal, atomic_load(&f.control->durable), &f.error));
+    assert_int_equal(file_count(&f, name), 0);
+    assert_int_equal(file_count(&f, "recycle"), 2); // those after it were left by a living writer
+    for (int slot = 0; slot < 2; slot++) {
+        snprintf(recycled, sizeof recycled, "recycle.%d", slot);
+        assert_true(file_inode(&f, recycled) != found);
+    }
+    fixture_destroy(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wal_reopened_log_has_every_frame),
@@ -410,6 +448,7 @@ int main(void) {
         cmocka_unit_test(test_wal_bytes_of_older_epochs_never_come_back),
         cmocka_unit_test(test_wal_leftovers_are_deleted_and_empty_segments_replaced),
         cmocka_unit_test(test_wal_rewrite_keeps_positions),
+        cmocka_unit_test(test_wal_a_segment_that_recovery_found_is_never_recycled),
         cmocka_unit_test(test_wal_large_frames_get_segments_of_their_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
