@@ -86,7 +86,8 @@ static memdb_status_t mark_predecessor(const memdb__wal_log_t *log,
     memdb_status_t status =
         memdb__wal_segment_open(log, header->previous_epoch, true, &segment, error);
     if (status != MEMDB_OK) {
-        return status == MEMDB_NOT_FOUND ? MEMDB_OK : status; // cut: it was marked when it was left
+        // Cut, perhaps beside this repair by another process: nobody needs what lay in it.
+        return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
     }
     status = memdb__wal_segment_mark(log, &segment, header->previous_end, error);
     memdb__wal_segment_close(&segment);

@@ -216,12 +216,51 @@ static void test_wal_follow_tells_a_missing_segment(void **state) {
     fixture_destroy(&f);
 }
 
+static fixture_t *cutter; // cuts the log as soon as a segment is published
+
+static int rename_and_cut(int from_directory, const char *from, int to_directory, const char *to) {
+    int result = memdb__io_real.rename_at(from_directory, from, to_directory, to);
+    if (result == 0 && cutter && strstr(to, ".log")) {
+        fixture_t *f = cutter;
+        cutter = NULL;
+        EXPECT_OK(f, memdb__wal_cut(f->wal, atomic_load(&f->control->durable), &f->error));
+    }
+    return result;
+}
+
+static void test_wal_cut_beside_a_repair_takes_its_predecessor(void **state) {
+    (void)state;
+    fixture_t f, other;
+    char name[32];
+    fixture_create(&f, 64 << 10);
+    fixture_open(&f, 0, false);
+    fixture_attach(&other, &f);
+    append(&f, 0, true);
+    newest_name(&f, name);
+    memdb__io_table_t table = memdb__io_real;
+    table.rename_at = rename_and_cut;
+    for (int death = 0; death < 2; death++) { // the second finds the segment of the first empty
+        atomic_store(&f.control->repair_needed, 1);
+        cutter = death ? &other : NULL;
+        memdb__io_install(&table);
+        EXPECT_OK(&f, memdb__wal_lock(f.wal, &f.error));
+        memdb__io_install(NULL);
+        memdb__wal_unlock(f.wal);
+        assert_int_equal(file_count(&f, name), death ? 0 : 1);
+    }
+    assert_null(cutter);
+    append(&f, 1, true);
+    fixture_close(&other);
+    fixture_destroy(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wal_follow_reads_each_frame_as_it_comes),
         cmocka_unit_test(test_wal_follow_stops_at_every_frame_end),
         cmocka_unit_test(test_wal_follow_hands_on_what_the_visitor_says),
         cmocka_unit_test(test_wal_cut_recycles_and_tells_followers_behind),
+        cmocka_unit_test(test_wal_cut_beside_a_repair_takes_its_predecessor),
         cmocka_unit_test(test_wal_follow_finds_damage),
         cmocka_unit_test(test_wal_follow_tells_a_missing_segment),
     };
