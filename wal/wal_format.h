@@ -29,7 +29,7 @@ static inline uint64_t memdb__wal_frame_bytes(uint64_t size) {
 
 typedef enum memdb__wal_segment_flags {
     MEMDB__WAL_SEGMENT_AFTER_DEATH =
-        1, // its predecessor's writer died: that file may still receive a late write
+        1, // its predecessor's writer died, or may have: that file may still receive a late write
     MEMDB__WAL_SEGMENT_COPY = 2, // written whole by a backup: no process ever appended to it
 } memdb__wal_segment_flags_t;
 

@@ -1,24 +1,91 @@
 #!/bin/bash
-# run.sh [plain | mutants | all | NAME] ...: search the model exhaustively. The plain model must have no error, in each of
-# four bounds (one alone would be too large): one kill and one power loss with a snapshot; the same with a change of
-# segment instead; two kills; two snapshots. In each mutant the search must find an error. Needs spin and gcc;
-# MEMDB_MODEL_MIB (default 6000) bounds the memory. Ends with a line "model: N passed, N failed".
+# run.sh [plain | mutants | all | NAME] ...: search the models exhaustively. The plain models must have no error, in each of
+# several bounds (one alone would be too large); in each mutant, which the heads of memdb.pml and names.pml list, the search
+# must find one. Needs spin and gcc; MEMDB_MODEL_MIB (default 6000) bounds the memory. Ends with a line "model: N passed, N
+# failed".
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 passed=0 failed=0
 
-# search NAME [-D...]: leave the outcome in $work/NAME.out.
+mutants_of() {
+    grep -oE '^ \*   MUTANT_[A-Z_]+' "$here/$1.pml" | grep -oE 'MUTANT_[A-Z_]+'
+}
+mutants="$(mutants_of memdb) $(mutants_of names)"
+names_mutants=" $(mutants_of names | tr '\n' ' ')"
+
+# The bounds of the plain models, one line each. What is left out is as log.pml and names.pml say.
+bounds_of_plain() {
+    case $1 in
+    plain_base) echo -DSNAPSHOTS=1 ;;
+    plain_none) echo -DLESSER=2 -DFRAMES=2 -DTAILS=1 ;;
+    plain_os) echo -DOS_DATABASE -DFRAMES=2 -DSNAPSHOTS=1 ;;
+    plain_kills) echo -DKILLS=2 -DPOWER_LOSSES=0 ;;
+    plain_conflicts) echo -DCONFLICTS=1 -DSNAPSHOTS=1 -DFRAMES=2 -DKILLS=0 ;;
+    plain_segments) echo -DROLLS=1 -DFRAMES=2 ;;
+    plain_direct) echo -DDIRECT=1 -DFRAMES=2 ;;
+    plain_faults) echo -DFAULTS=1 -DFRAMES=2 ;;
+    plain_fault_segments) echo -DFAULTS=1 -DROLLS=1 -DFRAMES=2 -DKILLS=0 ;;
+    plain_fault_reads) echo -DFAULTS=1 -DFRAMES=2 -DSNAPSHOTS=1 -DKILLS=0 -DOS_DATABASE ;;
+    plain_checkpoint) echo -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 -DLESSER=0 ;;
+    plain_checkpoint_reads) echo -DCHECKPOINTS=1 -DSNAPSHOTS=2 -DLSNS=3 -DFRAMES=2 -DLESSER=0 -DPOWER_LOSSES=0 ;;
+    plain_checkpoints) echo -DCHECKPOINTS=2 -DSNAPSHOTS=2 -DLSNS=4 -DFRAMES=2 -DLESSER=0 -DKILLS=0 -DPOWER_LOSSES=0 ;;
+    plain_commits) echo -DCHECKPOINTS=1 -DSNAPSHOTS=1 -DLSNS=4 -DFRAMES=3 -DLESSER=0 -DKILLS=0 -DPOWER_LOSSES=0 ;;
+    plain_recycle) echo -DRECYCLE=1 -DROLLS=2 -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 -DLESSER=0 -DPOWER_LOSSES=0 -DSNAPSHOTS=1 ;;
+    plain_recycle_power) echo -DRECYCLE=1 -DROLLS=2 -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 -DLESSER=0 -DKILLS=0 ;;
+    plain_readers) echo -DREADERS=1 -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 -DLESSER=0 -DPOWER_LOSSES=0 ;;
+    plain_names) ;;
+    plain_ids) echo -DCHECKPOINTS=1 -DSTORES=3 -DREADS=0 -DSWEEPS=0 -DCOLLECTIONS=0 ;;
+    esac
+}
+plain="plain_base plain_none plain_os plain_kills plain_conflicts plain_segments plain_direct plain_faults
+plain_fault_segments plain_fault_reads plain_checkpoint plain_checkpoint_reads plain_checkpoints plain_commits
+plain_recycle plain_recycle_power plain_readers plain_names plain_ids"
+
+# The least bounds in which the mutant shows.
+bounds_of_mutant() {
+    case $1 in
+    MUTANT_RECYCLE_DEAD)
+        echo -DRECYCLE=1 -DROLLS=1 -DCHECKPOINTS=1 -DLSNS=2 -DFRAMES=2 -DLESSER=0 -DSNAPSHOTS=1 -DPOWER_LOSSES=0 ;;
+    MUTANT_EPOCHLESS)
+        echo -DRECYCLE=1 -DROLLS=2 -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 -DLESSER=0 -DSNAPSHOTS=1 -DPOWER_LOSSES=0 ;;
+    MUTANT_RECYCLE_UNRENAMED)
+        echo -DRECYCLE=1 -DROLLS=2 -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 -DLESSER=0 -DKILLS=0 ;;
+    MUTANT_CARRY_WRITTEN) echo -DTAILS=1 -DFRAMES=2 ;;
+    MUTANT_FOLD_PART | MUTANT_FOLD_WRITTEN | MUTANT_COPY_UNCONFIRMED | MUTANT_CUT_UNTOLD)
+        echo -DCHECKPOINTS=1 -DSNAPSHOTS=2 -DLSNS=3 -DFRAMES=2 -DKILLS=0 -DPOWER_LOSSES=0 ;;
+    MUTANT_SEGMENT_UNSYNCED | MUTANT_CUT_FIRST | MUTANT_COMPANION_AFTER)
+        echo -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 ;;
+    MUTANT_VISIBLE_FIRST) echo -DCHECKPOINTS=1 -DSNAPSHOTS=1 -DLSNS=3 -DFRAMES=2 -DKILLS=0 -DPOWER_LOSSES=0 ;;
+    MUTANT_NONE_UNWRITTEN) echo -DLESSER=2 -DFRAMES=2 ;;
+    MUTANT_READ_WRITTEN) echo -DSNAPSHOTS=1 -DFRAMES=2 ;;
+    MUTANT_CONFLICT_UNHELPED) echo -DCONFLICTS=1 -DSNAPSHOTS=1 -DFRAMES=2 -DKILLS=0 -DPOWER_LOSSES=0 ;;
+    MUTANT_LEAVE_UNSYNCED | MUTANT_EPOCH_FIRST | MUTANT_PUBLISH_UNSYNCED) echo -DROLLS=1 -DFRAMES=2 ;;
+    MUTANT_DIRECT_*) echo -DDIRECT=1 -DFRAMES=2 -DSNAPSHOTS=1 ;;
+    MUTANT_DURABLE_FIRST) echo -DDIRECT=1 -DFRAMES=2 -DSNAPSHOTS=1 -DKILLS=0 -DPOWER_LOSSES=0 ;;
+    MUTANT_READ_FAILED) echo -DFAULTS=1 -DOS_DATABASE -DSNAPSHOTS=1 -DFRAMES=2 ;;
+    MUTANT_SYNC_ASIDE) echo -DFAULTS=1 -DROLLS=1 -DFRAMES=2 -DKILLS=0 -DSNAPSHOTS=1 -DLESSER=0 ;;
+    MUTANT_FAILED_UNTOLD | MUTANT_NO_REWRITE | MUTANT_RECOVERY_FORGETS | MUTANT_SYNC_DEATH_* | MUTANT_FAIL_PRESENT)
+        echo -DFAULTS=1 -DFRAMES=2 ;;
+    MUTANT_READER_BESIDE_CUT) echo -DREADERS=1 -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 ;;
+    MUTANT_READER_BEYOND) echo -DREADERS=1 -DFRAMES=2 -DPOWER_LOSSES=0 ;;
+    MUTANT_READER_RECOVERS) echo -DREADERS=1 -DFRAMES=2 -DEPOCHS=6 ;;
+    MUTANT_IDS_*) echo -DCHECKPOINTS=1 -DREADS=0 -DSWEEPS=0 ;;
+    MUTANT_*) echo -DFRAMES=2 ;;
+    esac
+}
+
+# search MODEL NAME [-D...]: leave the outcome in $work/NAME.out.
 search() {
-    local name=$1
-    shift
+    local model=$1 name=$2
+    shift 2
     mkdir -p "$work/$name"
     (
         cd "$work/$name"
-        spin -a "$@" "$here/memdb.pml"
-        gcc -O2 -w -DSAFETY -DCOLLAPSE -DVECTORSZ=1024 -DMEMLIM="${MEMDB_MODEL_MIB:-6000}" -o pan pan.c
-        ./pan -m300000 -w22 >"$work/$name.out" 2>&1 || true
+        spin -a "$@" "$here/$model.pml"
+        gcc -O1 -w -DSAFETY -DCOLLAPSE -DVECTORSZ=1024 -DMEMLIM="${MEMDB_MODEL_MIB:-6000}" -o pan pan.c
+        ./pan -m600000 -w23 >"$work/$name.out" 2>&1 || true
     )
     rm -rf "${work:?}/$name"
 }
@@ -43,8 +110,6 @@ report() {
     fi
 }
 
-mutants=$(grep -oE '^ \*   MUTANT_[A-Z_]+' "$here/memdb.pml" | grep -oE 'MUTANT_[A-Z_]+')
-plain="plain_base plain_segments plain_kills plain_snapshots"
 for what in "${@:-all}"; do
     case $what in
     all) list="$plain $mutants" ;;
@@ -53,20 +118,18 @@ for what in "${@:-all}"; do
     *) list=$what ;;
     esac
     for name in $list; do
-        bounds=() wanted=0
-        case $name in
-        plain_base) ;;
-        plain_segments) bounds=(-DROLLS=1 -DSNAPSHOTS=0) ;;
-        plain_kills) bounds=(-DKILLS=2 -DPOWER_LOSSES=0 -DSNAPSHOTS=0) ;;
-        plain_snapshots) bounds=(-DSNAPSHOTS=2 -DPOWER_LOSSES=0) ;;
-        MUTANT_LEAVE_UNSYNCED | MUTANT_EPOCH_FIRST) bounds=("-D$name" -DROLLS=1 -DSNAPSHOTS=0) wanted=1 ;;
-        MUTANT_*) bounds=("-D$name") wanted=1 ;;
-        esac
-        if [[ " $plain $(echo $mutants) " != *" $name "* ]]; then
-            echo "run.sh knows: $plain" $mutants >&2
+        if [[ " $(echo $plain $mutants) " != *" $name "* ]]; then
+            echo "run.sh knows:" $plain $mutants >&2
             exit 2
         fi
-        search "$name" ${bounds[@]+"${bounds[@]}"}
+        model=memdb wanted=0
+        [[ $name != plain_names && $name != plain_ids && $names_mutants != *" $name "* ]] || model=names
+        bounds=$(bounds_of_plain "$name")
+        if [[ $name = MUTANT_* ]]; then
+            bounds="-D$name $(bounds_of_mutant "$name")" wanted=1
+        fi
+        # Words: the bounds.
+        search "$model" "$name" $bounds
         report "$name" "$wanted"
     done
 done
