@@ -1,14 +1,15 @@
 // Verify: read and check every byte that counts.
 //
 // Under the checkpoint lock, so that nothing is cut meanwhile: root, catalog, the log above the
-// base. Then the lock is given back: what is left hangs on a pinned view, whose segments are mapped,
-// and takes as long as it takes while others fold and merge. Threads share it:
+// base. Then the lock is given back: what is left hangs on a pinned view, whose segments are
+// mapped, and takes as long as it takes while others fold and merge. Threads share it:
 //   1. every page of every segment, in pieces;
 //   2. the structure of the segments whose pages are whole;
 //   3. that the stores agree with each other, and which blobs the memories name (verify_cross.c);
 //   4. every piece of those blobs, in the order of the files (verify_blobs.c).
 // At the end the lock is taken once more, shortly, for the files that nothing names.
 #include "engine/verify.h"
+
 #include "engine/root.h"
 
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #define MAX_THREADS 64
 #define DEFAULT_THREADS 4
 #define PIECE_PAGES 1024 // 16 MiB
+#define SNAPSHOT_TRIES 64
 
 // ------------------------------------------------------------------------------ telling
 
@@ -212,12 +214,11 @@ static memdb_status_t check_structure(memdb__verify_t *verify, size_t number, vo
     segment_t *segment = &((segments_t *)context)->list[number];
     memdb_status_t status = MEMDB_OK;
     if (segment->place.findings == 0) { // damaged pages would only be found once more
-        status = segment->sorted
-                     ? memdb__sorted_verify(segment->sorted, pass_on, &segment->place, error)
-                 : segment->words
-                     ? memdb__words_segment_verify(segment->words, pass_on, &segment->place, error)
-                     : memdb__vector_segment_verify(segment->vectors, pass_on, &segment->place,
-                                                    error);
+        status =
+            segment->sorted ? memdb__sorted_verify(segment->sorted, pass_on, &segment->place, error)
+            : segment->words
+                ? memdb__words_segment_verify(segment->words, pass_on, &segment->place, error)
+                : memdb__vector_segment_verify(segment->vectors, pass_on, &segment->place, error);
         status =
             conclude(&segment->place, memdb__container_name(segment->container), status, error);
     }
@@ -231,12 +232,10 @@ static memdb_status_t verify_segments(memdb__verify_t *verify, bool *sorted_whol
     segments_t segments = {0};
     memdb_status_t status = list_segments(verify, &segments, error);
     if (!status) {
-        status =
-            memdb__verify_parallel(verify, segments.pieces, check_piece, &segments, error);
+        status = memdb__verify_parallel(verify, segments.pieces, check_piece, &segments, error);
     }
     if (!status) {
-        status =
-            memdb__verify_parallel(verify, segments.count, check_structure, &segments, error);
+        status = memdb__verify_parallel(verify, segments.count, check_structure, &segments, error);
     }
     *sorted_whole_out = verify->words_whole = verify->vectors_whole = true;
     for (size_t i = 0; i < segments.count; i++) {
@@ -294,10 +293,9 @@ static memdb_status_t verify_head(memdb__verify_t *verify, memdb_error_t *error)
 /// were mapped at its opening.
 static memdb_status_t lock(memdb_t *db, memdb_error_t *error) {
     pthread_mutex_lock(&db->fold);
-    memdb_status_t status = db->control
-                                ? memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT,
-                                                      MEMDB__LOCK_EXCLUSIVE, true, error)
-                                : MEMDB_OK;
+    memdb_status_t status = db->control ? memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT,
+                                                              MEMDB__LOCK_EXCLUSIVE, true, error)
+                                        : MEMDB_OK;
     if (status) {
         pthread_mutex_unlock(&db->fold);
     }
@@ -311,6 +309,32 @@ static void unlock(memdb_t *db) {
     pthread_mutex_unlock(&db->fold);
 }
 
+/// Take the snapshot and the spaces' counters. Counters have no versions: they are those of the
+/// snapshot only where nothing was applied behind it, which is tried for beside busy writers.
+static memdb_status_t take_snapshot(memdb__verify_t *verify, memdb_error_t *error) {
+    memdb_t *db = verify->db;
+    for (int tries = 1;; tries++) {
+        memdb_status_t status = memdb__snapshot_init(db, &verify->snapshot, error);
+        if (status) {
+            return status;
+        }
+        status = memdb__verify_spaces(verify, error);
+        // Acquire: as in memdb__snapshot_init.
+        verify->counters_exact = atomic_load_explicit(&db->position, memory_order_acquire) ==
+                                 verify->snapshot.sight.visible;
+        if (!status && (verify->counters_exact || tries == SNAPSHOT_TRIES)) {
+            return MEMDB_OK;
+        }
+        memdb__free(verify->spaces);
+        verify->spaces = NULL;
+        verify->space_count = 0;
+        memdb__snapshot_deinit(&verify->snapshot);
+        if (status) {
+            return status;
+        }
+    }
+}
+
 /// Take the snapshot, and check what a checkpoint changes in place.
 static memdb_status_t begin(memdb__verify_t *verify, memdb_error_t *error) {
     memdb_t *db = verify->db;
@@ -319,14 +343,14 @@ static memdb_status_t begin(memdb__verify_t *verify, memdb_error_t *error) {
         return status;
     }
     status = db->control ? memdb__adopt(db, error) : MEMDB_OK;
-    status = status ? status : memdb__snapshot_init(db, &verify->snapshot, error);
+    status = status ? status : take_snapshot(verify, error);
     if (!status) {
         verify->newest_file =
             db->control ? atomic_load_explicit(&db->control->next_segment_id, memory_order_relaxed)
                         : 0; // names only: no more than a bound
-        verify->total = db->control ? verify->snapshot.sight.visible -
-                                          verify->snapshot.sight.view->applied_lsn
-                                    : 0;
+        verify->total =
+            db->control ? verify->snapshot.sight.visible - verify->snapshot.sight.view->applied_lsn
+                        : 0;
         status = verify_head(verify, error);
         // The log of a read-only handle's moment may be cut by now.
         status = status || !db->control ? status : verify_log(verify, error);
@@ -377,9 +401,10 @@ memdb_status_t memdb_verify_with(memdb_t *db, const memdb_verify_options_t *opti
         return MEMDB_INVALID;
     }
     if (!options || options->size < sizeof *options || options->threads > MAX_THREADS) {
-        memdb_status_t status =
-            memdb__fail(&error, MEMDB_INVALID, "verify: options with their size, and at most %d "
-                        "threads, are needed", MAX_THREADS);
+        memdb_status_t status = memdb__fail(&error, MEMDB_INVALID,
+                                            "verify: options with their size, and at most %d "
+                                            "threads, are needed",
+                                            MAX_THREADS);
         return memdb__report(db, status, &error);
     }
     memdb__verify_t verify = {.db = db, .options = *options};

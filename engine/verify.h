@@ -29,6 +29,7 @@ typedef struct memdb__verify {
     bool words_whole, vectors_whole; // no damage was found in their segments
     memdb__verify_space_t *spaces;   // live ones, by id
     size_t space_count;
+    bool counters_exact; // what the spaces count is what they counted at the snapshot
 
     pthread_mutex_t mutex; // all below; also: one callback at a time
     uint64_t findings, done, total;
@@ -46,6 +47,8 @@ memdb_status_t memdb__verify_parallel(memdb__verify_t *verify, size_t count,
                                                              void *context, memdb_error_t *error),
                                       void *context, memdb_error_t *error);
 
+/// Gather the live spaces of the snapshot, with what they count now.
+memdb_status_t memdb__verify_spaces(memdb__verify_t *verify, memdb_error_t *error);
 /// That the stores agree with each other, at the snapshot; gathers the blobs that memories name.
 memdb_status_t memdb__verify_cross(memdb__verify_t *verify, memdb_error_t *error);
 /// Every piece of the gathered blobs, once each.

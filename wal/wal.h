@@ -93,8 +93,8 @@ memdb_status_t memdb__wal_scan(int directory, const memdb__wal_options_t *option
                                memdb__frame_fn visit, void *context, uint64_t *end_out,
                                memdb_error_t *error);
 
-/// Visit every frame from `from` on that is whole, in a log that may be damaged anywhere; nobody has
-/// the database open. `lost` is told of each piece that is missing between them or behind them.
+/// Visit every frame from `from` on that is whole, in a log that may be damaged anywhere; nobody
+/// has the database open. `lost` is told of each piece that is missing between them or behind them.
 /// Dead frames (rule 1) are not visited; commits may be visited that come behind lost ones.
 memdb_status_t memdb__wal_salvage(int directory, const uint8_t database_id[16], uint64_t from,
                                   memdb__frame_fn visit, memdb_verify_fn lost, void *context,

@@ -240,10 +240,17 @@ memdb_status_t memdb__wal_repair(memdb__wal_t *wal, memdb_error_t *error) {
     if (status != MEMDB_OK) {
         return memdb__error_context(error, status, "repair the log after a writer's death");
     }
-    status = sync_live(&wal->log, &walk.list, written, error);
+    status = memdb__wal_sync_lock(control, error);
+    if (status == MEMDB_OK) {
+        status = sync_live(&wal->log, &walk.list, written, error);
+        if (status != MEMDB_OK) {
+            memdb__wal_fail_database(control, status);
+        }
+        memdb__wal_sync_unlock(control);
+    }
     if (status != MEMDB_OK) {
         memdb__wal_walk_deinit(&walk);
-        return memdb__wal_fail_database(control, status);
+        return status;
     }
     uint64_t epoch = newest_epoch(&walk.list) + 1,
              next = atomic_load_explicit(&control->next_epoch, memory_order_relaxed);

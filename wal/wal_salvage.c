@@ -2,8 +2,8 @@
 //
 // A frame's checksum covers database, epoch, LSN, size and payload, so a frame is known by itself:
 // each file is searched at every multiple of 8, and nothing else in it is needed but where its log
-// begins, which its header says, or any batch header in it. Batch headers tell what is missing: each
-// promises its own frames, and names the end of the frame before it.
+// begins, which its header says, or any batch header in it. Batch headers tell what is missing:
+// each promises its own frames, and names the end of the frame before it.
 //
 // Frames that are dead by rule 1 (of an older segment, from where a newer one begins on) are not
 // taken: nobody was ever told that they are there.
@@ -149,8 +149,7 @@ static void expect(salvage_t *salvage, const file_t *file, uint64_t to) {
 static void meet_batch(salvage_t *salvage, const file_t *file, uint64_t lsn, const uint8_t *at,
                        bool last) {
     memdb__wal_batch_t batch;
-    if (lsn >= MAX_LSN ||
-        !memdb__wal_batch_decode(at, salvage->salt, file->epoch, lsn, &batch)) {
+    if (lsn >= MAX_LSN || !memdb__wal_batch_decode(at, salvage->salt, file->epoch, lsn, &batch)) {
         return;
     }
     if (batch.flags & MEMDB__WAL_BATCH_CLOSING) {
@@ -190,14 +189,12 @@ static memdb_status_t read_file(salvage_t *salvage, const file_t *file, bool las
         if (lsn >= file->limit) {
             break;
         }
-        if (at % MEMDB__WAL_BLOCK_BYTES == 0 &&
-            at + MEMDB__WAL_BATCH_HEADER_BYTES <= file->size) {
+        if (at % MEMDB__WAL_BLOCK_BYTES == 0 && at + MEMDB__WAL_BATCH_HEADER_BYTES <= file->size) {
             meet_batch(salvage, file, lsn, bytes, last);
         }
         uint64_t size = memdb__wal_frame_is(bytes) ? memdb__wal_frame_size(bytes) : UINT64_MAX;
         int64_t time;
-        if (size > MEMDB__WAL_MAX_PAYLOAD_BYTES ||
-            memdb__wal_frame_bytes(size) > file->size - at ||
+        if (size > MEMDB__WAL_MAX_PAYLOAD_BYTES || memdb__wal_frame_bytes(size) > file->size - at ||
             !memdb__wal_frame_verify(bytes, salvage->salt, file->epoch, lsn, &time)) {
             at += 8;
             continue;
@@ -216,9 +213,8 @@ static memdb_status_t read_file(salvage_t *salvage, const file_t *file, bool las
             }
             salvage->end = frame.end;
         }
-        memdb_status_t status = lsn >= salvage->from
-                                    ? salvage->visit(salvage->context, &frame, error)
-                                    : MEMDB_OK;
+        memdb_status_t status =
+            lsn >= salvage->from ? salvage->visit(salvage->context, &frame, error) : MEMDB_OK;
         if (status) {
             return status;
         }

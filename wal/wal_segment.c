@@ -283,8 +283,8 @@ memdb_status_t memdb__wal_segment_extend(memdb__wal_segment_t *segment, uint64_t
 }
 
 memdb_status_t memdb__wal_segment_fill(memdb__wal_segment_t *segment, uint64_t end,
-                                       bool *failed_out, memdb_error_t *error) {
-    *failed_out = false;
+                                       bool *failed_out, bool *grown_out, memdb_error_t *error) {
+    *failed_out = *grown_out = false;
     if (end <= segment->filled) {
         return MEMDB_OK;
     }
@@ -303,12 +303,8 @@ memdb_status_t memdb__wal_segment_fill(memdb__wal_segment_t *segment, uint64_t e
     goal = goal < end ? end : goal;
     status = write_zeros(segment, goal < most ? goal : most, error);
     *failed_out = status != MEMDB_OK && status != MEMDB_FULL;
-    if (status == MEMDB_OK) {
-        // The new size and blocks become durable here, so that a commit's sync finds no metadata to
-        // write.
-        status = memdb__io_sync_data(segment->fd, segment->name, error);
-        *failed_out = status != MEMDB_OK;
-    } else if (status == MEMDB_FULL && segment->filled >= end) {
+    *grown_out = status == MEMDB_OK;
+    if (status == MEMDB_FULL && segment->filled >= end) {
         status = MEMDB_OK; // not the whole step, but enough for now
     }
     return status;

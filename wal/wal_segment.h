@@ -72,11 +72,12 @@ memdb_status_t memdb__wal_segment_mark(const memdb__wal_log_t *log,
 memdb_status_t memdb__wal_segment_is_marked(const memdb__wal_log_t *log,
                                             const memdb__wal_segment_t *segment, bool *marked_out,
                                             memdb_error_t *error);
-/// See that the file is filled up to the offset `end`, in steps that are synced. `failed_out`: a
-/// sync failed, which must fail the database; without it nothing is lost and nothing was written
-/// (MEMDB_FULL).
+/// See that the file is filled up to the offset `end`, in steps. `failed_out`: a write failed,
+/// which must fail the database; without it nothing is lost and nothing was written (MEMDB_FULL).
+/// `grown_out`: zeros were written; a sync makes the file's new size and blocks durable, so that a
+/// commit's sync finds no metadata to write.
 memdb_status_t memdb__wal_segment_fill(memdb__wal_segment_t *segment, uint64_t end,
-                                       bool *failed_out, memdb_error_t *error);
+                                       bool *failed_out, bool *grown_out, memdb_error_t *error);
 /// Write zeros up to the offset `end`, where the file has none yet, without a sync. The caller
 /// holds the writer mutex, and the segment is the newest.
 memdb_status_t memdb__wal_segment_extend(memdb__wal_segment_t *segment, uint64_t end,

@@ -88,12 +88,55 @@ static memdb_status_t sync_newest(memdb__wal_t *wal, memdb_error_t *error) {
     return MEMDB_OK;
 }
 
+/// What pthread_mutex_(try)lock answered, for the sync mutex.
+static memdb_status_t took_mutex(memdb__control_t *control, int result, memdb_error_t *error) {
+    if (result == EOWNERDEAD) {
+        // A dead owner leaves nothing half done: durable is raised after a whole sync only.
+        result = pthread_mutex_consistent(&control->sync);
+    }
+    return result == 0 ? MEMDB_OK
+                       : memdb__fail_errno(error, result, "log: cannot take the sync mutex");
+}
+
+memdb_status_t memdb__wal_sync_lock(memdb__control_t *control, memdb_error_t *error) {
+    memdb_status_t status = took_mutex(control, pthread_mutex_lock(&control->sync), error);
+    if (status == MEMDB_OK) {
+        status = memdb__wal_check_failed(control, error);
+        if (status != MEMDB_OK) {
+            memdb__wal_sync_unlock(control);
+        }
+    }
+    return status;
+}
+
+void memdb__wal_sync_unlock(memdb__control_t *control) {
+    pthread_mutex_unlock(&control->sync);
+    // Release: pairs with the load in sync_or_wait; the mutex is free, and durable or failed is
+    // set.
+    atomic_fetch_add_explicit(&control->syncs, 1, memory_order_release);
+    syscall(SYS_futex, &control->syncs, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+memdb_status_t memdb__wal_sync_file(memdb__control_t *control, int fd, const char *name,
+                                    memdb_error_t *error) {
+    memdb_status_t status = memdb__wal_sync_lock(control, error);
+    if (status != MEMDB_OK) {
+        return status;
+    }
+    status = memdb__io_sync_data(fd, name, error);
+    if (status != MEMDB_OK) {
+        memdb__wal_fail_database(control, status);
+    }
+    memdb__wal_sync_unlock(control);
+    return status;
+}
+
 /// Sync, if nobody else does; else wait until somebody has. Nobody queues for the mutex: one sync
 /// serves all who wait, and they go on at once instead of one after the other.
 static memdb_status_t sync_or_wait(memdb__wal_t *wal, uint64_t lsn, memdb_error_t *error) {
     memdb__control_t *control = wal->control;
-    // Acquire: pairs with the release below. Read before the mutex is tried: a sync that ends in
-    // between ends the waiting.
+    // Acquire: pairs with memdb__wal_sync_unlock. Read before the mutex is tried: a sync that ends
+    // in between ends the waiting.
     uint32_t syncs = atomic_load_explicit(&control->syncs, memory_order_acquire);
     int result = pthread_mutex_trylock(&control->sync);
     if (result == EBUSY) {
@@ -103,23 +146,17 @@ static memdb_status_t sync_or_wait(memdb__wal_t *wal, uint64_t lsn, memdb_error_
         }
         return MEMDB_OK;
     }
-    if (result == EOWNERDEAD) {
-        // A dead owner leaves nothing half done: durable is raised after a whole sync only.
-        result = pthread_mutex_consistent(&control->sync);
+    memdb_status_t status = took_mutex(control, result, error);
+    if (status != MEMDB_OK) {
+        return status;
     }
-    if (result != 0) {
-        return memdb__fail_errno(error, result, "log: cannot take the sync mutex");
-    }
-    memdb_status_t status = MEMDB_OK;
-    if (atomic_load_explicit(&control->durable, memory_order_acquire) < lsn) {
+    status = memdb__wal_check_failed(control, error); // perhaps set by the one before
+    if (status == MEMDB_OK && atomic_load_explicit(&control->durable, memory_order_acquire) < lsn) {
         gather(wal);
         status = sync_newest(wal, error);
         status = status == MEMDB_BUSY ? MEMDB_OK : status;
     }
-    pthread_mutex_unlock(&control->sync);
-    // Release: pairs with the load above; the mutex is free, and durable or failed is set.
-    atomic_fetch_add_explicit(&control->syncs, 1, memory_order_release);
-    syscall(SYS_futex, &control->syncs, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+    memdb__wal_sync_unlock(control);
     return status;
 }
 

@@ -168,10 +168,10 @@ static memdb_status_t switch_segment(memdb__wal_t *wal, uint64_t bytes, memdb_er
     if (status != MEMDB_OK) {
         return status;
     }
-    status = memdb__io_sync_data(w->segment.fd, w->segment.name, error);
+    status = memdb__wal_sync_file(control, w->segment.fd, w->segment.name, error);
     if (status != MEMDB_OK) {
         memdb__wal_segment_close(&fresh);
-        return memdb__wal_fail_database(control, status);
+        return status;
     }
     memdb__raise(&control->durable, atomic_load_explicit(&control->written, memory_order_relaxed));
     status = memdb__wal_segment_publish(&wal->log, &fresh, error);
@@ -210,9 +210,12 @@ static memdb_status_t make_room(memdb__wal_t *wal, uint64_t frame_bytes, memdb_e
             return status;
         }
     }
-    bool failed;
+    bool failed, grown;
     uint64_t end = memdb__wal_segment_offset(&w->segment, w->lsn) + memdb__wal_block_up(bytes);
-    memdb_status_t status = memdb__wal_segment_fill(&w->segment, end, &failed, error);
+    memdb_status_t status = memdb__wal_segment_fill(&w->segment, end, &failed, &grown, error);
+    if (grown) {
+        status = memdb__wal_sync_file(wal->control, w->segment.fd, w->segment.name, error);
+    }
     return failed ? memdb__wal_fail_database(wal->control, status) : status;
 }
 

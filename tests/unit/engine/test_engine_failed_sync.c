@@ -70,6 +70,8 @@ static void expect_in_newest_segment(const fixture_t *fixture, memdb_space_t spa
 
 static void test_failed_sync_refuses_commits_and_is_mended_by_the_next_opening(void **state) {
     fixture_t *fixture = *state;
+    fixture_close(fixture); // a sync of the background would take the fault
+    fixture_open(fixture, (memdb_options_t){.no_background = true});
     memdb_space_t space = space_of(fixture->db, "main");
     put_text(fixture->db, space, "before", "before");
     fails = 1;
