@@ -240,19 +240,46 @@ static memdb_status_t open_files(memdb_t *db, bool alone, memdb_error_t *error) 
     return status;
 }
 
+/// Applying frames up to an LSN.
+typedef struct bounded {
+    memdb_t *db;
+    uint64_t end;
+} bounded_t;
+
+static memdb_status_t apply_below(void *context, const memdb__frame_t *frame,
+                                  memdb_error_t *error) {
+    const bounded_t *bounded = context;
+    return frame->end <= bounded->end ? memdb__apply_frame(bounded->db, frame, error) : MEMDB_OK;
+}
+
+/// How far the log may be read: all that is whole, where nobody has the database open; else as far
+/// as its readers see (rule 6). What a writer that died wrote behind that may own nothing.
+static memdb_status_t find_bound(memdb_t *db, uint64_t *end_out, memdb_error_t *error) {
+    bool open = false;
+    memdb_status_t status = memdb__lock_is_held(db->lock, MEMDB__LOCK_PRESENCE, &open, error);
+    *end_out = UINT64_MAX;
+    return status || !open
+               ? status
+               : memdb__control_read_end(db->directory, db->database_id,
+                                         db->database_durability == MEMDB_DURABILITY_FULL, end_out,
+                                         error);
+}
+
 /// The base and the log above it as they are now, once.
 static memdb_status_t read_base_and_log(memdb_t *db, memdb_error_t *error) {
     memdb__manifest_t manifest = {0};
     memdb__wal_options_t options = wal_options(db);
     uint64_t end = 0;
+    bounded_t bounded = {.db = db};
     memdb_status_t status = open_catalog(db, false, &manifest, error);
     status = status ? status : memdb__adopt_locked(db, &manifest, error);
     if (status == MEMDB_NOT_FOUND) { // no checkpoint runs: the catalog names what is not there
         status = error->status = MEMDB_CORRUPT;
     }
+    status = status ? status : find_bound(db, &bounded.end, error);
     status = status ? status
-                    : memdb__wal_scan(db->directory, &options, manifest.applied_lsn,
-                                      memdb__apply_frame, db, &end, error);
+                    : memdb__wal_scan(db->directory, &options, manifest.applied_lsn, apply_below,
+                                      &bounded, &end, error);
     memdb__manifest_deinit(&manifest);
     memdb__catalog_close(db->catalog);
     db->catalog = NULL;

@@ -198,6 +198,35 @@ bool memdb__control_had_failed(int directory) {
     return failed != 0 && memcmp(control->boot_id, place.boot_id, sizeof place.boot_id) == 0;
 }
 
+memdb_status_t memdb__control_read_end(int directory, const uint8_t database_id[16], bool durable,
+                                       uint64_t *end_out, memdb_error_t *error) {
+    _Alignas(64) uint8_t bytes[MEMDB__CONTROL_BYTES];
+    int fd;
+    memdb_status_t status = memdb__io_open(directory, "control", O_RDONLY, &fd, error);
+    if (status != MEMDB_OK) {
+        return status == MEMDB_NOT_FOUND
+                   ? memdb__fail(error, MEMDB_CORRUPT,
+                                 "control: missing, though the database is open elsewhere")
+                   : status;
+    }
+    status = memdb__io_read(fd, bytes, sizeof bytes, 0, "control", error);
+    memdb__io_close(fd);
+    const memdb__control_t *control = (const memdb__control_t *)(const void *)bytes;
+    if (status == MEMDB_OK &&
+        (memcmp(control->magic, control_magic, sizeof control_magic) != 0 ||
+         control->static_checksum != static_checksum(control) ||
+         memcmp(control->database_id, database_id, sizeof control->database_id) != 0)) {
+        status = memdb__fail(error, MEMDB_CORRUPT, "control at 0: checksum mismatch");
+    }
+    if (status == MEMDB_OK) { // a copy: each word is one that it had
+        memcpy(end_out,
+               bytes + (durable ? offsetof(memdb__control_t, durable)
+                                : offsetof(memdb__control_t, written)),
+               sizeof *end_out);
+    }
+    return status;
+}
+
 memdb_status_t memdb__control_map(int directory, const uint8_t database_id[16],
                                   memdb__control_t **control_out, memdb_error_t *error) {
     place_t place;

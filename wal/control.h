@@ -81,6 +81,10 @@ memdb_status_t memdb__control_create(int directory, const memdb__control_start_t
 /// keeps (rule 8). True also where the file cannot tell. A file of an earlier boot is no witness,
 /// and none is needed: its page cache is gone.
 bool memdb__control_had_failed(int directory);
+/// Read how far the log of an open database may be read by one who has no handle: `durable`, or
+/// `written`. The caller holds the gate while another process is present.
+memdb_status_t memdb__control_read_end(int directory, const uint8_t database_id[16], bool durable,
+                                       uint64_t *end_out, memdb_error_t *error);
 /// Map the existing one. The caller holds the gate while another process is present.
 /// Errors  MEMDB_UNSUPPORTED  made in another pid namespace, or another boot (a shared file
 /// system);
@@ -114,5 +118,8 @@ typedef enum memdb__lock_mode { MEMDB__LOCK_SHARED, MEMDB__LOCK_EXCLUSIVE } memd
 memdb_status_t memdb__lock_acquire(int fd, memdb__lock_range_t range, memdb__lock_mode_t mode,
                                    bool wait, memdb_error_t *error);
 void memdb__lock_release(int fd, memdb__lock_range_t range);
+/// Whether another descriptor holds a range, in any mode. `fd` may be open for reading only.
+memdb_status_t memdb__lock_is_held(int fd, memdb__lock_range_t range, bool *held_out,
+                                   memdb_error_t *error);
 
 #endif

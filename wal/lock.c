@@ -37,3 +37,15 @@ memdb_status_t memdb__lock_acquire(int fd, memdb__lock_range_t range, memdb__loc
 void memdb__lock_release(int fd, memdb__lock_range_t range) {
     set_range(fd, range, F_UNLCK, false);
 }
+
+memdb_status_t memdb__lock_is_held(int fd, memdb__lock_range_t range, bool *held_out,
+                                   memdb_error_t *error) {
+    struct flock lock = {
+        .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)range, .l_len = 1};
+    if (fcntl(fd, F_OFD_GETLK, &lock) != 0) {
+        return memdb__fail_errno(error, errno, "lock: cannot ask for the %s range",
+                                 range_name(range));
+    }
+    *held_out = lock.l_type != F_UNLCK;
+    return MEMDB_OK;
+}

@@ -3,12 +3,14 @@
 // log that is at its limit.
 #include "base/bytes.h"
 #include "base/checksum.h"
+#include "base/io.h"
 #include "engine/root.h"
 #include "tests/lib/database.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -326,6 +328,55 @@ static void test_read_only_works_in_a_directory_without_write_permission(void **
     fixture_open(fixture, (memdb_options_t){0});
 }
 
+static _Atomic bool holds_syncs;
+
+/// Syncs of files wait while they are held.
+static int sync_when_let(int fd) {
+    while (atomic_load(&holds_syncs)) {
+        usleep(1000);
+    }
+    return memdb__io_real.sync_data(fd);
+}
+
+static bool sees(const char *path, memdb_space_t space, const char *key) {
+    memdb_options_t options = {.size = sizeof options, .flags = MEMDB_OPEN_READ_ONLY};
+    memdb_t *db = NULL;
+    must(NULL, memdb_open(path, &options, &db, NULL));
+    bool seen = get_text(db, space, key) != NULL;
+    must(db, memdb_close(db));
+    return seen;
+}
+
+static void test_read_only_opening_sees_nothing_that_power_loss_could_take(void **state) {
+    static memdb__io_table_t table;
+    fixture_t *fixture = *state;
+    fixture_close(fixture);
+    table = memdb__io_real;
+    table.sync_data = sync_when_let;
+    memdb__io_install(&table);
+    fixture_open(fixture, (memdb_options_t){0});
+    memdb_space_t space = space_of(fixture->db, "main");
+    put_text(fixture->db, space, "durable", "words");
+    atomic_store(&holds_syncs, true);
+    memdb_txn_t *txn;
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT,
+                             .key = text("written"),
+                             .text = text("words")};
+    must(fixture->db, memdb_txn_begin(fixture->db, &txn));
+    must(fixture->db, memdb_put(txn, space, &memory, NULL));
+    must(fixture->db, memdb_txn_commit(txn, MEMDB_DURABILITY_OS, NULL));
+    assert_non_null(get_text(fixture->db, space, "written")); // its own
+    assert_true(sees(fixture->path, space, "durable"));
+    assert_false(sees(fixture->path, space, "written"));
+    atomic_store(&holds_syncs, false);
+    must(fixture->db, memdb_sync(fixture->db));
+    assert_true(sees(fixture->path, space, "written"));
+    fixture_close(fixture);
+    memdb__io_install(NULL);
+    fixture_open(fixture, (memdb_options_t){0});
+}
+
 static void *write_and_fold(void *context) {
     fixture_t *fixture = context;
     memdb_space_t space = space_of(fixture->db, "main");
@@ -452,6 +503,7 @@ int main(void) {
         TEST(test_stray_bytes_in_a_segment_in_the_making_are_no_database),
         TEST(test_read_only_handles_see_the_data_and_refuse_changes),
         TEST(test_read_only_works_in_a_directory_without_write_permission),
+        TEST(test_read_only_opening_sees_nothing_that_power_loss_could_take),
         TEST(test_read_only_opens_beside_checkpoints),
         TEST(test_close_waits_for_nobody_and_says_busy),
         TEST(test_a_log_at_its_limit_is_busy_until_a_checkpoint),
