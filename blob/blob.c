@@ -1,5 +1,6 @@
 // The arena as a whole: attaching, closing, syncing, counting.
 #include "blob/blob_extent.h"
+#include "blob/copy.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -52,6 +53,7 @@ void memdb__blobs_close(memdb__blobs_t *blobs) {
         return;
     memdb__extents_destroy(blobs);
     memdb__io_close(blobs->directory);
+    memdb__free(blobs->retired);
     memdb__free(blobs);
 }
 
@@ -109,15 +111,11 @@ typedef struct count {
     uint64_t extents, bytes;
 } count_t;
 
-// "<16 hex digits>.ext", as memdb__extent_name writes it.
-static bool is_extent_name(const char *name) {
-    return strspn(name, "0123456789abcdef") == 16 && strcmp(name + 16, ".ext") == 0;
-}
-
 static memdb_status_t count_extent(void *context, const char *name, memdb_error_t *error) {
     count_t *count = context;
     struct stat file;
-    if (!is_extent_name(name))
+    uint64_t id;
+    if (!memdb__blob_extent_number(name, &id))
         return MEMDB_OK;
     if (memdb__io()->stat_at(count->blobs->directory, name, &file, AT_SYMLINK_NOFOLLOW)) {
         if (errno == ENOENT) // collected since it was listed

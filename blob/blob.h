@@ -63,6 +63,45 @@ void memdb__blob_close(memdb__blob_view_t *view);
 /// Check header and every piece of the blob, and its content hash.
 memdb_status_t memdb__blob_verify(memdb__blobs_t *blobs, const uint8_t reference[32],
                                   memdb_error_t *error);
+/// What a memory names in this handle from now on is in none of these extents: a frame, or the
+/// catalog, says that the collector takes them. Blobs in them can still be read; nothing is
+/// appended to them any more, and their descriptors are closed as soon as nobody reads.
+memdb_status_t memdb__blobs_retire(memdb__blobs_t *blobs, const uint64_t *extent_ids, size_t count,
+                                   memdb_error_t *error);
+/// Whether the blob lies in one of them.
+bool memdb__blobs_is_retired(memdb__blobs_t *blobs, const uint8_t reference[32]);
+
+// --- for the collector, which holds the checkpoint lock (blob_collect.c)
+
+/// One extent file. locked: its creator lives and may have blobs in it that no frame names yet.
+typedef struct memdb__extent_info {
+    uint64_t id, bytes;
+    bool locked;
+} memdb__extent_info_t;
+/// Call `visit` for each extent file, by rising id.
+memdb_status_t memdb__blobs_each(memdb__blobs_t *blobs,
+                                 memdb_status_t (*visit)(void *context,
+                                                         const memdb__extent_info_t *extent,
+                                                         memdb_error_t *error),
+                                 void *context, memdb_error_t *error);
+/// Copy a blob into another arena of the same directory; it is synced with that arena.
+memdb_status_t memdb__blob_duplicate(memdb__blobs_t *from, const uint8_t reference[32],
+                                memdb__blobs_t *to, uint8_t reference_out[32], uint8_t hash_out[16],
+                                memdb_error_t *error);
+/// Unlink an extent; the caller syncs the directory with memdb__blobs_sync_directory. A missing one
+/// is no error.
+memdb_status_t memdb__extent_unlink(memdb__blobs_t *blobs, uint64_t extent_id,
+                                    memdb_error_t *error);
+memdb_status_t memdb__blobs_sync_directory(memdb__blobs_t *blobs, memdb_error_t *error);
+/// Write marks over everything in an extent but the blobs that `live` wants kept, and sync it. Who
+/// reads a blob that was written over gets MEMDB_NOT_FOUND. A missing file is no error.
+memdb_status_t memdb__extent_erase(memdb__blobs_t *blobs, uint64_t extent_id,
+                                   bool (*live)(void *context, uint64_t size, uint64_t hash_prefix),
+                                   void *context, memdb_error_t *error);
+/// Bytes that a blob of `size` bytes takes in its extent, and that an extent has before the first.
+uint64_t memdb__blob_footprint(uint64_t size);
+#define MEMDB__EXTENT_HEADER_BYTES 4096
+
 /// The extent ids present in the directory, bytes on disk.
 memdb_status_t memdb__blobs_stat(memdb__blobs_t *blobs, uint64_t *extents_out, uint64_t *bytes_out,
                                  memdb_error_t *error);

@@ -12,6 +12,8 @@
 //   one.
 #include "blob/blob_extent.h"
 
+#include "base/bytes.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -100,7 +102,8 @@ memdb_status_t memdb__extent_take(memdb__blobs_t *blobs, memdb__extent_t **exten
                                   memdb_error_t *error) {
     pthread_mutex_lock(&blobs->table);
     memdb__extent_t *extent = blobs->extents;
-    while (extent && (!extent->own || extent->taken || extent->end >= MEMDB__EXTENT_BYTES))
+    while (extent && (!extent->own || extent->taken || extent->end >= MEMDB__EXTENT_BYTES ||
+                      memdb__extent_is_retired(blobs, extent->id)))
         extent = extent->next;
     if (extent) {
         extent->taken = true;
@@ -212,12 +215,99 @@ memdb_status_t memdb__extent_acquire(memdb__blobs_t *blobs, uint64_t extent_id,
     return status;
 }
 
+// Close an extent that nobody uses. Under the table's lock.
+static void close_unused(memdb__blobs_t *blobs, memdb__extent_t *extent) {
+    memdb__extent_t **link = &blobs->extents;
+    while (*link != extent)
+        link = &(*link)->next;
+    *link = extent->next;
+    destroy_extent(extent);
+}
+
 void memdb__extent_release(memdb__blobs_t *blobs, memdb__extent_t *extent) {
     pthread_mutex_lock(&blobs->table);
     extent->used_at = ++blobs->tick;
-    if (--extent->users == 0 && !extent->own && ++blobs->idle > MEMDB__BLOB_IDLE_EXTENTS)
-        close_idle(blobs);
+    if (--extent->users == 0) {
+        if (memdb__extent_is_retired(blobs, extent->id))
+            close_unused(blobs, extent); // it may have no name any more: its space is held by us
+        else if (!extent->own && ++blobs->idle > MEMDB__BLOB_IDLE_EXTENTS)
+            close_idle(blobs);
+    }
     pthread_mutex_unlock(&blobs->table);
+}
+
+// ------------------------------------------------------------------------------ retired extents
+
+bool memdb__extent_is_retired(const memdb__blobs_t *blobs, uint64_t extent_id) {
+    size_t low = 0, high = blobs->retired_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (blobs->retired[middle] < extent_id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < blobs->retired_count && blobs->retired[low] == extent_id;
+}
+
+bool memdb__blobs_is_retired(memdb__blobs_t *blobs, const uint8_t reference[32]) {
+    pthread_mutex_lock(&blobs->table);
+    bool retired = memdb__extent_is_retired(blobs, memdb__get_u64(reference));
+    pthread_mutex_unlock(&blobs->table);
+    return retired;
+}
+
+// Under the table's lock. False: out of memory.
+static bool add_retired(memdb__blobs_t *blobs, uint64_t extent_id) {
+    if (memdb__extent_is_retired(blobs, extent_id))
+        return true;
+    if (blobs->retired_count == blobs->retired_capacity) {
+        size_t capacity = blobs->retired_capacity ? 2 * blobs->retired_capacity : 16;
+        uint64_t *grown = memdb__reallocate(blobs->retired, capacity * sizeof *grown);
+        if (!grown)
+            return false;
+        blobs->retired = grown;
+        blobs->retired_capacity = capacity;
+    }
+    size_t at = blobs->retired_count++;
+    for (; at && blobs->retired[at - 1] > extent_id; at--)
+        blobs->retired[at] = blobs->retired[at - 1];
+    blobs->retired[at] = extent_id;
+    return true;
+}
+
+// Close what is retired and not in use. An own extent too: its lock says that blobs in it may be
+// named yet, and they may not.
+static void close_retired(memdb__blobs_t *blobs) {
+    for (memdb__extent_t **link = &blobs->extents; *link;) {
+        memdb__extent_t *extent = *link;
+        if (extent->users == 0 && memdb__extent_is_retired(blobs, extent->id)) {
+            *link = extent->next;
+            blobs->idle -= !extent->own;
+            destroy_extent(extent);
+        } else {
+            link = &extent->next;
+        }
+    }
+}
+
+memdb_status_t memdb__blobs_retire(memdb__blobs_t *blobs, const uint64_t *extent_ids, size_t count,
+                                   memdb_error_t *error) {
+    bool fine = true;
+    pthread_mutex_lock(&blobs->append);
+    pthread_mutex_lock(&blobs->table);
+    for (size_t i = 0; i < count && fine; i++)
+        fine = add_retired(blobs, extent_ids[i]);
+    memdb__extent_t *shared = blobs->shared;
+    if (shared && memdb__extent_is_retired(blobs, shared->id)) {
+        shared->taken = false;
+        shared->users--;
+        blobs->shared = NULL;
+    }
+    close_retired(blobs);
+    pthread_mutex_unlock(&blobs->table);
+    pthread_mutex_unlock(&blobs->append);
+    return fine ? MEMDB_OK : memdb__fail(error, MEMDB_NOMEM, "blob: out of memory");
 }
 
 memdb_status_t memdb__extent_covers(const memdb__extent_t *extent, uint64_t end,

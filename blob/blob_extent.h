@@ -8,7 +8,6 @@
 
 #include <pthread.h>
 
-#define MEMDB__EXTENT_HEADER_BYTES 4096
 #define MEMDB__EXTENT_BYTES                                                                        \
     (UINT64_C(64) << 20) // an extent that has reached this takes no more blobs
 #define MEMDB__BLOB_HEADER_BYTES 64
@@ -45,8 +44,13 @@ memdb_status_t memdb__blob_header_decode(const uint8_t bytes[MEMDB__BLOB_HEADER_
                                          uint8_t hash_out[16], memdb_error_t *error);
 /// The checksum of a piece that lies at `offset` of the extent.
 uint64_t memdb__piece_checksum(uint64_t extent_id, uint64_t offset, const void *data, size_t size);
-/// Bytes of a blob in the extent: header, pieces with their checksums, fill.
-uint64_t memdb__blob_footprint(uint64_t size);
+/// What the header at `offset` says; false: there is no whole one.
+bool memdb__blob_header_parse(const uint8_t bytes[MEMDB__BLOB_HEADER_BYTES], uint64_t extent_id,
+                              uint64_t offset, uint64_t *size_out, uint64_t *hash_prefix_out);
+/// The mark of an erased place, 64 bytes, and whether `bytes` are one.
+void memdb__erased_mark(uint64_t extent_id, uint64_t offset, uint8_t out[MEMDB__BLOB_ALIGNMENT]);
+bool memdb__is_erased(const uint8_t bytes[MEMDB__BLOB_ALIGNMENT], uint64_t extent_id,
+                      uint64_t offset);
 
 // A mapping of an extent from its beginning. Views hold it; a larger one replaces it when the file
 // has grown.
@@ -86,7 +90,14 @@ struct memdb__blobs {
     memdb__extent_t *extents;
     uint64_t idle, tick, round;
     bool directory_dirty, failed; // failed: a sync has failed
+    uint64_t *retired;            // extent ids, rising; from memdb__allocate
+    size_t retired_count, retired_capacity;
 };
+
+/// Whether an extent is retired. Under the table's lock.
+bool memdb__extent_is_retired(const memdb__blobs_t *blobs, uint64_t extent_id);
+/// The content hash in the header of an open view.
+const uint8_t *memdb__blob_view_hash(const memdb__blob_view_t *view);
 
 /// Take an own extent with room, or make one. It is `taken` and used; give it back with
 /// memdb__extent_put_back.

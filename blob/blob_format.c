@@ -9,6 +9,9 @@
 //               32 piece size u32 (65536), 36 reserved u32, 40 offset of this header u64,
 //               48 reserved u64, 56 XXH3-64 of bytes 0 to 55 u64
 //   piece       65536 bytes of content, the last one fewer and at least 1; then their XXH3-64 u64
+//   mark        0 magic "MEMDBERA", 8 zero to 56, 56 XXH3-64 of bytes 0 to 55 u64: written over
+//   each
+//               64 bytes of what a purge erased in place
 //   reference   0 extent id u64, 8 offset u64, 16 size u64, 24 first 8 bytes of the content hash
 //
 // The seed of a checksum is made of extent id and offset in the extent (of the header, of the
@@ -26,7 +29,8 @@
 #include <stdio.h>
 
 #define FORMAT_VERSION 1
-#define BLOB_MAGIC UINT64_C(0x424F4C42444D454D) // "MEMDBLOB"
+#define BLOB_MAGIC UINT64_C(0x424F4C42444D454D)   // "MEMDBLOB"
+#define ERASED_MAGIC UINT64_C(0x41524542444D454D) // "MEMDBERA"
 enum { EXTENT_HEADER_END = 48 };
 
 static const char EXTENT_MAGIC[8] = {'M', 'E', 'M', 'D', 'B', 'E', 'X', 'T'};
@@ -147,4 +151,29 @@ memdb_status_t memdb__blob_header_decode(const uint8_t bytes[MEMDB__BLOB_HEADER_
                            reference->extent_id, reference->offset, what);
     memcpy(hash_out, bytes + 16, 16);
     return MEMDB_OK;
+}
+
+bool memdb__blob_header_parse(const uint8_t bytes[MEMDB__BLOB_HEADER_BYTES], uint64_t extent_id,
+                              uint64_t offset, uint64_t *size_out, uint64_t *hash_prefix_out) {
+    memdb__blob_reference_t reference = {extent_id, offset, memdb__get_u64(bytes + 8),
+                                         memdb__get_u64(bytes + 16)};
+    uint8_t hash[16];
+    memdb_error_t ignored = {0};
+    *size_out = reference.size;
+    *hash_prefix_out = reference.hash_prefix;
+    return reference.size <= MEMDB__BLOB_MAX_BYTES &&
+           memdb__blob_header_decode(bytes, &reference, hash, &ignored) == MEMDB_OK;
+}
+
+void memdb__erased_mark(uint64_t extent_id, uint64_t offset, uint8_t out[MEMDB__BLOB_ALIGNMENT]) {
+    memset(out, 0, MEMDB__BLOB_ALIGNMENT);
+    memdb__put_u64(out, ERASED_MAGIC);
+    memdb__put_u64(out + 56, memdb__hash64(out, 56, seed_of(extent_id, offset)));
+}
+
+bool memdb__is_erased(const uint8_t bytes[MEMDB__BLOB_ALIGNMENT], uint64_t extent_id,
+                      uint64_t offset) {
+    uint8_t mark[MEMDB__BLOB_ALIGNMENT];
+    memdb__erased_mark(extent_id, offset, mark);
+    return memcmp(bytes, mark, sizeof mark) == 0;
 }

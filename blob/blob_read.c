@@ -49,6 +49,17 @@ static memdb_status_t damaged(const memdb__blob_view_t *view, uint64_t offset, c
                        view->extent->id, offset, what);
 }
 
+// A purge wrote over it: only a snapshot that is older than the purge still knows its name.
+static memdb_status_t erased(const memdb__blob_reference_t *reference, memdb_error_t *error) {
+    return memdb__fail(error, MEMDB_NOT_FOUND,
+                       "blob/%016" PRIx64 ".ext at %" PRIu64 ": the blob was erased by a purge",
+                       reference->extent_id, reference->offset);
+}
+
+const uint8_t *memdb__blob_view_hash(const memdb__blob_view_t *view) {
+    return view->hash;
+}
+
 memdb_status_t memdb__blob_open(memdb__blobs_t *blobs, const uint8_t reference[32],
                                 memdb__blob_view_t **view_out, uint64_t *size_out,
                                 memdb_error_t *error) {
@@ -71,10 +82,11 @@ memdb_status_t memdb__blob_open(memdb__blobs_t *blobs, const uint8_t reference[3
         status = memdb__fail(error, MEMDB_NOMEM, "blob: out of memory");
         goto release_mapping;
     }
-    status = blobs->trusts_pieces
-                 ? MEMDB_OK // the reference says how much there is
-                 : memdb__blob_header_decode(mapping->address + decoded.offset, &decoded, view->hash,
-                                             error);
+    const uint8_t *header = mapping->address + decoded.offset;
+    status = blobs->trusts_pieces ? MEMDB_OK // the reference says how much there is
+                                  : memdb__blob_header_decode(header, &decoded, view->hash, error);
+    if (status && memdb__is_erased(header, decoded.extent_id, decoded.offset))
+        status = erased(&decoded, error);
     if (status)
         goto free_view;
     view->blobs = blobs;
@@ -116,8 +128,15 @@ static memdb_status_t check_piece(memdb__blob_view_t *view, uint64_t piece, memd
     uint64_t offset = piece_offset(view, piece);
     const uint8_t *data = view->mapping->address + offset;
     size_t size = piece_size(view, piece);
-    if (memdb__get_u64(data + size) != memdb__piece_checksum(view->extent->id, offset, data, size))
+    if (memdb__get_u64(data + size) !=
+        memdb__piece_checksum(view->extent->id, offset, data, size)) {
+        const memdb__blob_reference_t *reference = &view->reference;
+        // A purge writes forward, so the header goes first.
+        if (memdb__is_erased(view->mapping->address + reference->offset, view->extent->id,
+                             reference->offset))
+            return erased(reference, error);
         return damaged(view, offset, "checksum mismatch", error);
+    }
     return MEMDB_OK;
 }
 

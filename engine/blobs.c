@@ -17,8 +17,8 @@ struct memdb_blob_reader {
 };
 
 /// The blob with this content, if the transaction can see one.
-static memdb_status_t find_equal(const memdb__sight_t *sight, const uint8_t hash[16], uint64_t size,
-                                 memdb_blob_t *blob_out, memdb_error_t *error) {
+static memdb_status_t find_equal(memdb_t *db, const memdb__sight_t *sight, const uint8_t hash[16],
+                                 uint64_t size, memdb_blob_t *blob_out, memdb_error_t *error) {
     memdb__key_t key;
     memdb__entry_t entry;
     memdb__key_blob(&key, hash);
@@ -29,7 +29,8 @@ static memdb_status_t find_equal(const memdb__sight_t *sight, const uint8_t hash
     if (entry.value_size != 40) {
         return memdb__fail(error, MEMDB_CORRUPT, "a blob's entry is not well formed");
     }
-    if (memdb__get_u64(entry.value + 32) != size) {
+    if (memdb__get_u64(entry.value + 32) != size ||
+        memdb__blobs_is_retired(db->blobs, entry.value)) {
         return MEMDB_NOT_FOUND;
     }
     *blob_out = (memdb_blob_t){.size_bytes = size};
@@ -49,6 +50,7 @@ static memdb_status_t add_blob(memdb_txn_t *txn, const uint8_t reference[32], ui
             atomic_fetch_add_explicit(&txn->snapshot.db->naming, 1, memory_order_acq_rel);
         }
         txn->has_blobs = true;
+        atomic_fetch_add_explicit(&txn->snapshot.db->stored, size, memory_order_relaxed); // a hint
         *blob_out = (memdb_blob_t){.size_bytes = size};
         memcpy(blob_out->reference, reference, sizeof blob_out->reference);
     }
@@ -60,7 +62,8 @@ static memdb_status_t put_blob(memdb_txn_t *txn, const void *data, size_t size,
     uint8_t hash[16], reference[MEMDB__BLOB_REFERENCE_BYTES];
     uint64_t stored;
     memdb__hash128(data, size, hash);
-    memdb_status_t status = find_equal(&txn->snapshot.sight, hash, size, blob_out, error);
+    memdb_status_t status =
+        find_equal(txn->snapshot.db, &txn->snapshot.sight, hash, size, blob_out, error);
     if (status != MEMDB_NOT_FOUND) {
         return status;
     }
@@ -77,6 +80,92 @@ static memdb_status_t put_blob(memdb_txn_t *txn, const void *data, size_t size,
     status = memdb__blob_finish(stream, reference, &stored, hash, error);
     return status ? status : add_blob(txn, reference, stored, hash, blob_out, error);
 }
+
+// ------------------------------------------------------------------------------ retired extents
+
+/// Store a blob of a retired extent again, or find it where that was done before.
+static memdb_status_t renew_blob(memdb_txn_t *txn, memdb_blob_t *blob, memdb_error_t *error) {
+    memdb_t *db = txn->snapshot.db;
+    memdb_blob_t renewed;
+    uint8_t hash[16], reference[MEMDB__BLOB_REFERENCE_BYTES];
+    memdb_status_t status =
+        memdb__blob_duplicate(db->blobs, blob->reference, db->blobs, reference, hash, error);
+    if (status == MEMDB_NOT_FOUND) {
+        return memdb__fail(error, MEMDB_CONFLICT,
+                           "a blob was erased by a purge meanwhile; nothing was written, retry");
+    }
+    status = status ? status
+                    : find_equal(db, &txn->snapshot.sight, hash, blob->size_bytes, &renewed, error);
+    if (status == MEMDB_NOT_FOUND) {
+        status = add_blob(txn, reference, blob->size_bytes, hash, &renewed, error);
+    }
+    if (!status) {
+        memcpy(blob->reference, renewed.reference, sizeof blob->reference);
+    }
+    return status;
+}
+
+memdb_status_t memdb__renew_blobs(memdb_txn_t *txn, const memdb__record_t *record,
+                                  const memdb_blob_t *given, const memdb_blob_t **blobs_out,
+                                  memdb_error_t *error) {
+    memdb_t *db = txn->snapshot.db;
+    memdb__reader_t kept = record->blobs;
+    memdb_blob_t *renewed = NULL, blob;
+    bool any = false;
+    for (uint32_t i = 0; i < record->blob_count; i++) {
+        if (given) {
+            blob = given[i];
+        } else {
+            memdb__record_next_blob(&kept, &blob); // checked when the record was decoded
+        }
+        any |= memdb__blobs_is_retired(db->blobs, blob.reference);
+    }
+    if (!any) {
+        return MEMDB_OK;
+    }
+    renewed = memdb__arena_allocate(&txn->snapshot.arena, record->blob_count * sizeof *renewed);
+    if (!renewed) {
+        return memdb__fail(error, MEMDB_NOMEM, "put: out of memory");
+    }
+    kept = record->blobs;
+    for (uint32_t i = 0; i < record->blob_count; i++) {
+        if (given) {
+            renewed[i] = given[i];
+        } else {
+            memdb__record_next_blob(&kept, &renewed[i]);
+        }
+        memdb_status_t status = memdb__blobs_is_retired(db->blobs, renewed[i].reference)
+                                    ? renew_blob(txn, &renewed[i], error)
+                                    : MEMDB_OK;
+        if (status) {
+            return status;
+        }
+    }
+    *blobs_out = renewed;
+    return MEMDB_OK;
+}
+
+bool memdb__names_retired(memdb_t *db, const memdb__entry_t *entry) {
+    memdb__record_t record;
+    memdb_blob_t blob;
+    if (entry->key[0] == MEMDB__KEY_BLOB) {
+        return memdb__blobs_is_retired(db->blobs, entry->value);
+    }
+    if (entry->key[0] != MEMDB__KEY_RECORD || entry->tombstone ||
+        !memdb__record_decode(entry->value, entry->value_size, &record)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < record.blob_count; i++) {
+        memdb__record_next_blob(&record.blobs, &blob);
+        if (memdb__blobs_is_retired(db->blobs, blob.reference)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// ------------------------------------------------------------------------------ writing and
+// reading
 
 memdb_status_t memdb_blob_put(memdb_txn_t *txn, const void *data, size_t size,
                               memdb_blob_t *blob_out) {
@@ -138,8 +227,8 @@ memdb_status_t memdb_blob_writer_finish(memdb_blob_writer_t *writer, memdb_blob_
     }
     // The content is written already; an equal blob is named instead, and this one is left as
     // garbage.
-    if (!status && (status = find_equal(&txn->snapshot.sight, hash, size, blob_out, &error)) ==
-                       MEMDB_NOT_FOUND) {
+    if (!status && (status = find_equal(txn->snapshot.db, &txn->snapshot.sight, hash, size,
+                                        blob_out, &error)) == MEMDB_NOT_FOUND) {
         status = add_blob(txn, reference, size, hash, blob_out, &error);
     }
     memdb__free(writer);

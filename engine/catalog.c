@@ -141,14 +141,39 @@ static memdb_status_t begin_read(MDB_env *env, MDB_txn **txn_out, memdb_error_t 
 
 memdb_status_t memdb__lmdb_read(memdb__lmdb_t *lmdb, memdb__manifest_t *manifest_out,
                                 memdb_error_t *error) {
-    MDB_txn *txn;
-    uint64_t hash;
-    memdb_status_t status = begin_read(lmdb->env, &txn, error);
-    if (status)
-        return status;
-    status = collect(lmdb, txn, manifest_out, &hash, error);
-    mdb_txn_abort(txn);
-    return status;
+    // A reader that LMDB lets begin takes a transaction's number first and its meta page after
+    // that; where two commits come in between, the page is a later transaction's, whole, under the
+    // older number. The head tells, and then there is a newer transaction to read.
+    for (;;) {
+        MDB_txn *txn;
+        MDB_envinfo info = {0};
+        uint64_t hash;
+        memdb_status_t status = begin_read(lmdb->env, &txn, error);
+        if (status)
+            return status;
+        status = collect(lmdb, txn, manifest_out, &hash, error);
+        bool older = status == MEMDB_CORRUPT && mdb_env_info(lmdb->env, &info) == 0 &&
+                     info.me_last_txnid > mdb_txn_id(txn) + 1;
+        mdb_txn_abort(txn);
+        if (!older)
+            return status;
+    }
+}
+
+// Delete the entries of a kind from number `from` on: what is no more. The code is LMDB's.
+static int delete_from(MDB_cursor *cursor, uint8_t kind, uint64_t from) {
+    uint8_t bytes[MEMDB__MANIFEST_KEY_BYTES] = {kind};
+    memdb__put_be64(bytes + 1, from);
+    for (;;) {
+        MDB_val key = {sizeof bytes, bytes}, value;
+        int code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        if (code == MDB_NOTFOUND || (!code && *(const uint8_t *)key.mv_data != kind))
+            return 0;
+        if (!code)
+            code = mdb_cursor_del(cursor, 0);
+        if (code)
+            return code;
+    }
 }
 
 // Make the main database equal to the manifest, touching only entries that differ: the head, and
@@ -161,7 +186,7 @@ static memdb_status_t put_manifest(memdb__lmdb_t *lmdb, MDB_txn *txn,
     int code = mdb_cursor_open(txn, lmdb->main, &cursor);
     if (code)
         return fail_lmdb(error, code, "cursor");
-    for (uint64_t i = 0; i <= manifest->tier_count && !code; i++) {
+    for (uint64_t i = 0; i < memdb__manifest_entries(manifest) && !code; i++) {
         memdb__manifest_encode(manifest, mdb_txn_id(txn), i, &entry);
         key = (MDB_val){entry.key_size, entry.key};
         code = mdb_cursor_get(cursor, &key, &value, MDB_SET);
@@ -174,17 +199,12 @@ static memdb_status_t put_manifest(memdb__lmdb_t *lmdb, MDB_txn *txn,
         value = (MDB_val){entry.value_size, entry.value};
         code = mdb_cursor_put(cursor, &key, &value, 0);
     }
-    // The tiers that are no more.
-    entry.key[0] = 't';
-    memdb__put_be64(entry.key + 1, manifest->tier_count);
-    while (!code) {
-        key = (MDB_val){MEMDB__MANIFEST_KEY_BYTES, entry.key};
-        code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-        if (!code)
-            code = mdb_cursor_del(cursor, 0);
-    }
+    if (!code)
+        code = delete_from(cursor, 't', manifest->tier_count);
+    if (!code)
+        code = delete_from(cursor, 'x', manifest->retired_count);
     mdb_cursor_close(cursor);
-    return code == MDB_NOTFOUND ? MEMDB_OK : fail_lmdb(error, code, "write");
+    return code ? fail_lmdb(error, code, "write") : MEMDB_OK;
 }
 
 // LMDB writes its pages where the file may have no blocks yet. Allocating them first turns a full
@@ -204,7 +224,7 @@ static memdb_status_t allocate_room(MDB_env *env, const memdb__manifest_t *manif
         code = mdb_env_get_fd(env, &fd);
     if (code)
         return fail_lmdb(error, code, "size");
-    uint64_t content = (manifest->tier_count + 1) * (MEMDB__MANIFEST_VALUE_BYTES + 32);
+    uint64_t content = memdb__manifest_entries(manifest) * (MEMDB__MANIFEST_VALUE_BYTES + 32);
     uint64_t needed = (info.me_last_pgno + 1 + 16) * stat.ms_psize + 2 * content;
     needed = (needed + ALLOCATION_STEP - 1) / ALLOCATION_STEP * ALLOCATION_STEP;
     if (needed > MEMDB__CATALOG_MAP_BYTES)
@@ -231,10 +251,11 @@ static memdb_status_t read_back(memdb__lmdb_t *lmdb, MDB_txn *txn,
     memdb__manifest_t written = {0};
     memdb__manifest_entry_t asked, found;
     memdb_status_t status = collect(lmdb, txn, &written, hash_out, error);
-    if (!status && written.tier_count != manifest->tier_count)
+    if (!status && (written.tier_count != manifest->tier_count ||
+                    written.retired_count != manifest->retired_count))
         status = memdb__fail(error, MEMDB_CORRUPT,
-                             MEMDB__CATALOG_DATA ": other tiers than were written");
-    for (uint64_t i = 0; !status && i <= written.tier_count; i++) {
+                             MEMDB__CATALOG_DATA ": other entries than were written");
+    for (uint64_t i = 0; !status && i < memdb__manifest_entries(&written); i++) {
         memdb__manifest_encode(manifest, 0, i, &asked);
         memdb__manifest_encode(&written, 0, i, &found);
         if (memcmp(&asked, &found, sizeof asked) != 0)

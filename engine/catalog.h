@@ -32,7 +32,15 @@ typedef struct memdb__segment_name {
 typedef struct memdb__tier_name {
     uint64_t first_lsn, last_lsn;
     memdb__segment_name_t sorted, words, vectors;
+    uint64_t superseded_bytes;   // about what older tiers hold of memories that this one replaces
+    uint64_t dropped_blob_bytes; // what those named in the arena, and their successors do not
 } memdb__tier_name_t;
+
+/// An extent of the blob arena that a fold emptied. It is unlinked when no view of `generation` or
+/// an older one is left in any process.
+typedef struct memdb__retired_extent {
+    uint64_t extent_id, generation;
+} memdb__retired_extent_t;
 
 /// Everything that the catalog holds. `applied_lsn` is the last tier's last_lsn, or 0.
 typedef struct memdb__manifest {
@@ -43,7 +51,13 @@ typedef struct memdb__manifest {
     int64_t last_commit_time;
     uint64_t tier_count;
     memdb__tier_name_t *tiers; // from memdb__allocate
+    uint64_t retired_count;
+    memdb__retired_extent_t *retired;       // by rising id; from memdb__allocate
+    uint64_t named_blob_bytes, arena_bytes; // when a fold last looked at all of the arena
+    uint64_t purged_lsn; // what was forgotten with erase up to here is in no file any more
 } memdb__manifest_t;
+
+#define MEMDB__MAX_RETIRED 4096 // so that the catalog stays small
 
 void memdb__manifest_deinit(memdb__manifest_t *manifest);
 /// Exposed for tests and the fuzzer: to and from the bytes of LMDB values.

@@ -1,20 +1,23 @@
 // The manifest as entries of the catalog's main database.
 //
-// Key "m" is the head; key "t" and a big-endian number (0, 1, ...) is a tier, oldest first. In
-// LMDB's order the head comes first. The head names the transaction that wrote it, so that a tree
-// cannot pass for another transaction's.
+// Key "m" is the head; key "t" and a big-endian number (0, 1, ...) is a tier, oldest first; key "x"
+// and a big-endian number is a retired extent. In LMDB's order the head comes first. The head names
+// the transaction that wrote it, so that a tree cannot pass for another transaction's.
 //
 //   head   0 format version u32 (1), 4 reserved u32, then u64 each: 8 transaction id,
 //          16 applied_lsn, 24 next_id, 32 next_space, 40 next_segment_id, 48 epoch_floor,
-//          56 last_commit_time (i64), 64 count of tiers, 72 reserved
+//          56 last_commit_time (i64), 64 count of tiers, 72 count of retired extents,
+//          80 named bytes of the arena, 88 its bytes, 96 purged LSN
 //   tier   u64 each: 0 first_lsn, 8 last_lsn; 16 sorted, 40 words, 64 vectors, each of
-//          segment id, file size, checksum
+//          segment id, file size, checksum; 88 superseded bytes, 96 dropped blob bytes
+//   retired extent  u64 each: 0 extent id, 8 the last generation whose views may name it
 //
 // The root file of the database tells the format's version to people; here another version is
 // damage.
 //
 // Invariants: tiers are adjacent and not empty; applied_lsn is the last tier's last_lsn, or 0; a
-// segment id is used once and is below next_segment_id; an absent segment is all zero.
+// segment id is used once and is below next_segment_id; an absent segment is all zero; retired
+// extents rise by id, below next_segment_id, and are at most MEMDB__MAX_RETIRED.
 #include "base/bytes.h"
 #include "base/check.h"
 #include "base/checksum.h"
@@ -25,11 +28,12 @@
 
 #define HEAD_VERSION 1
 
-static_assert(MEMDB__MANIFEST_HEAD_BYTES == 80, "format");
-static_assert(MEMDB__MANIFEST_TIER_BYTES == 16 + 3 * 24, "format");
+static_assert(MEMDB__MANIFEST_HEAD_BYTES == 104, "format");
+static_assert(MEMDB__MANIFEST_TIER_BYTES == 16 + 3 * 24 + 16, "format");
 
 void memdb__manifest_deinit(memdb__manifest_t *manifest) {
     memdb__free(manifest->tiers);
+    memdb__free(manifest->retired);
     *manifest = (memdb__manifest_t){0};
 }
 
@@ -82,6 +86,23 @@ static memdb_status_t check_distinct(const memdb__manifest_t *manifest, memdb_er
     return status;
 }
 
+static memdb_status_t check_retired(const memdb__manifest_t *manifest, memdb_error_t *error) {
+    uint64_t last = 0;
+    if (manifest->retired_count > MEMDB__MAX_RETIRED)
+        return memdb__fail(error, MEMDB_CORRUPT, "manifest: %" PRIu64 " retired extents",
+                           manifest->retired_count);
+    for (uint64_t i = 0; i < manifest->retired_count; i++) {
+        uint64_t id = manifest->retired[i].extent_id;
+        if (id <= last || id >= manifest->next_segment_id)
+            return memdb__fail(error, MEMDB_CORRUPT,
+                               "manifest: retired extent %" PRIu64 " after %" PRIu64
+                               ", not below %" PRIu64,
+                               id, last, manifest->next_segment_id);
+        last = id;
+    }
+    return MEMDB_OK;
+}
+
 memdb_status_t memdb__manifest_check(const memdb__manifest_t *manifest, memdb_error_t *error) {
     uint64_t applied = 0;
     for (uint64_t i = 0; i < manifest->tier_count; i++) {
@@ -107,7 +128,8 @@ memdb_status_t memdb__manifest_check(const memdb__manifest_t *manifest, memdb_er
         return memdb__fail(error, MEMDB_CORRUPT,
                            "manifest: applied lsn %" PRIu64 ", the last tier ends at %" PRIu64,
                            manifest->applied_lsn, applied);
-    return check_distinct(manifest, error);
+    memdb_status_t status = check_retired(manifest, error);
+    return status ? status : check_distinct(manifest, error);
 }
 
 static void encode_segment(const memdb__segment_name_t *segment, uint8_t *at) {
@@ -139,6 +161,18 @@ void memdb__manifest_encode(const memdb__manifest_t *manifest, uint64_t txnid, u
         memdb__put_u64(value + 48, manifest->epoch_floor);
         memdb__put_u64(value + 56, (uint64_t)manifest->last_commit_time);
         memdb__put_u64(value + 64, manifest->tier_count);
+        memdb__put_u64(value + 72, manifest->retired_count);
+        memdb__put_u64(value + 80, manifest->named_blob_bytes);
+        memdb__put_u64(value + 88, manifest->arena_bytes);
+        memdb__put_u64(value + 96, manifest->purged_lsn);
+    } else if (index > manifest->tier_count) {
+        uint64_t number = index - 1 - manifest->tier_count;
+        entry.key[0] = 'x';
+        memdb__put_be64(entry.key + 1, number);
+        entry.key_size = MEMDB__MANIFEST_KEY_BYTES;
+        entry.value_size = MEMDB__MANIFEST_RETIRED_BYTES;
+        memdb__put_u64(value, manifest->retired[number].extent_id);
+        memdb__put_u64(value + 8, manifest->retired[number].generation);
     } else {
         const memdb__tier_name_t *tier = &manifest->tiers[index - 1];
         entry.key[0] = 't';
@@ -150,6 +184,8 @@ void memdb__manifest_encode(const memdb__manifest_t *manifest, uint64_t txnid, u
         encode_segment(&tier->sorted, value + 16);
         encode_segment(&tier->words, value + 40);
         encode_segment(&tier->vectors, value + 64);
+        memdb__put_u64(value + 88, tier->superseded_bytes);
+        memdb__put_u64(value + 96, tier->dropped_blob_bytes);
     }
     *entry_out = entry;
 }
@@ -171,8 +207,7 @@ static memdb_status_t add_head(memdb__manifest_builder_t *builder, const uint8_t
     if (memdb__get_u32(value) != HEAD_VERSION)
         return memdb__fail(error, MEMDB_CORRUPT, MEMDB__CATALOG_DATA ": manifest version %" PRIu32,
                            memdb__get_u32(value));
-    if (size != MEMDB__MANIFEST_HEAD_BYTES || memdb__get_u32(value + 4) ||
-        memdb__get_u64(value + 72))
+    if (size != MEMDB__MANIFEST_HEAD_BYTES || memdb__get_u32(value + 4))
         return memdb__fail(error, MEMDB_CORRUPT,
                            MEMDB__CATALOG_DATA ": the manifest head is damaged");
     memdb__manifest_t *manifest = &builder->manifest;
@@ -184,6 +219,10 @@ static memdb_status_t add_head(memdb__manifest_builder_t *builder, const uint8_t
     manifest->epoch_floor = memdb__get_u64(value + 48);
     manifest->last_commit_time = (int64_t)memdb__get_u64(value + 56);
     builder->head_tiers = memdb__get_u64(value + 64);
+    builder->head_retired = memdb__get_u64(value + 72);
+    manifest->named_blob_bytes = memdb__get_u64(value + 80);
+    manifest->arena_bytes = memdb__get_u64(value + 88);
+    manifest->purged_lsn = memdb__get_u64(value + 96);
     builder->has_head = true;
     return MEMDB_OK;
 }
@@ -206,6 +245,25 @@ static memdb_status_t add_tier(memdb__manifest_builder_t *builder, const uint8_t
     decode_segment(value + 16, &tier->sorted);
     decode_segment(value + 40, &tier->words);
     decode_segment(value + 64, &tier->vectors);
+    tier->superseded_bytes = memdb__get_u64(value + 88);
+    tier->dropped_blob_bytes = memdb__get_u64(value + 96);
+    return MEMDB_OK;
+}
+
+static memdb_status_t add_retired(memdb__manifest_builder_t *builder, const uint8_t *value,
+                                  memdb_error_t *error) {
+    memdb__manifest_t *manifest = &builder->manifest;
+    if (manifest->retired_count == builder->retired_capacity) {
+        uint64_t capacity = builder->retired_capacity ? 2 * builder->retired_capacity : 16;
+        memdb__retired_extent_t *retired =
+            memdb__reallocate(manifest->retired, (size_t)capacity * sizeof *retired);
+        if (!retired)
+            return memdb__fail(error, MEMDB_NOMEM, "manifest: out of memory");
+        manifest->retired = retired;
+        builder->retired_capacity = capacity;
+    }
+    manifest->retired[manifest->retired_count++] =
+        (memdb__retired_extent_t){memdb__get_u64(value), memdb__get_u64(value + 8)};
     return MEMDB_OK;
 }
 
@@ -218,12 +276,16 @@ memdb_status_t memdb__manifest_builder_add(void *context, const uint8_t *key, si
         status = add_head(builder, value, value_size, error);
     } else if (builder->has_head && key_size == MEMDB__MANIFEST_KEY_BYTES && key[0] == 't' &&
                memdb__get_be64(key + 1) == builder->manifest.tier_count &&
-               value_size == MEMDB__MANIFEST_TIER_BYTES) {
+               value_size == MEMDB__MANIFEST_TIER_BYTES && builder->manifest.retired_count == 0) {
         status = add_tier(builder, value, error);
+    } else if (builder->has_head && key_size == MEMDB__MANIFEST_KEY_BYTES && key[0] == 'x' &&
+               memdb__get_be64(key + 1) == builder->manifest.retired_count &&
+               value_size == MEMDB__MANIFEST_RETIRED_BYTES) {
+        status = add_retired(builder, value, error);
     } else {
-        status = memdb__fail(error, MEMDB_CORRUPT,
-                             MEMDB__CATALOG_DATA ": entry %" PRIu64 " is unknown or damaged",
-                             builder->manifest.tier_count + builder->has_head);
+        status = memdb__fail(
+            error, MEMDB_CORRUPT, MEMDB__CATALOG_DATA ": entry %" PRIu64 " is unknown or damaged",
+            builder->manifest.tier_count + builder->manifest.retired_count + builder->has_head);
     }
     if (status)
         return status;
@@ -244,6 +306,11 @@ memdb_status_t memdb__manifest_builder_finish(memdb__manifest_builder_t *builder
         return memdb__fail(error, MEMDB_CORRUPT,
                            MEMDB__CATALOG_DATA ": %" PRIu64 " tiers, the head names %" PRIu64,
                            builder->manifest.tier_count, builder->head_tiers);
+    if (builder->head_retired != builder->manifest.retired_count)
+        return memdb__fail(error, MEMDB_CORRUPT,
+                           MEMDB__CATALOG_DATA ": %" PRIu64
+                                               " retired extents, the head names %" PRIu64,
+                           builder->manifest.retired_count, builder->head_retired);
     if (builder->head_txnid != txnid)
         return memdb__fail(error, MEMDB_CORRUPT,
                            MEMDB__CATALOG_DATA ": the manifest of transaction %" PRIu64

@@ -28,6 +28,7 @@ static memdb_status_t conflict(memdb_error_t *error, uint8_t kind) {
     const char *what = kind == MEMDB__KEY_RECORD ? "the memory"
                        : kind == MEMDB__KEY_KEY  ? "the key"
                        : kind == MEMDB__KEY_LINK ? "the link"
+                       : kind == MEMDB__KEY_BLOB ? "the place of a blob"
                                                  : "the space";
     return memdb__fail(error, MEMDB_CONFLICT,
                        "%s was changed by another commit meanwhile; nothing was written, retry",
@@ -78,6 +79,11 @@ static memdb_status_t validate(memdb_t *db, const memdb_txn_t *txn, memdb_error_
             if (status || version > seen) {
                 return status ? status : conflict(error, entry.key[0]);
             }
+        }
+        // Rule 9: what is named was retired since it was read or stored. What was retired before
+        // is stored again by the put itself.
+        if (memdb__names_retired(db, &entry)) {
+            return conflict(error, MEMDB__KEY_BLOB);
         }
     }
     for (const memdb__guard_t *guard = txn->guards; guard; guard = guard->next) {

@@ -222,6 +222,7 @@ memdb_status_t memdb__copy_segments(memdb__copy_t *copy, memdb_error_t *error) {
 memdb_status_t memdb__copy_catalog(memdb__copy_t *copy, bool exists, memdb_error_t *error) {
     memdb__catalog_t *catalog = NULL;
     uint64_t generation;
+    copy->manifest.retired_count = 0; // nobody reads older bases of the copy: plain garbage there
     memdb_status_t status = exists ? MEMDB_OK : memdb__catalog_create(copy->to, error);
     status = status ? status : memdb__catalog_open(copy->to, true, false, &catalog, error);
     status = status ? status : memdb__catalog_commit(catalog, &copy->manifest, &generation, error);

@@ -193,7 +193,13 @@ static memdb_status_t headless(memdb_error_t *error) {
                        "root at 0: the file is missing, and the database is not empty");
 }
 
-/// Root, segments, catalog, base, log, control: under the gate.
+uint64_t memdb__next_extent(void *context) {
+    memdb_t *db = context;
+    return atomic_fetch_add_explicit(&db->control->next_segment_id, 1,
+                                     memory_order_relaxed); // unique is all it needs
+}
+
+/// Root, arena, segments, catalog, base, log, control: under the gate.
 static memdb_status_t open_files(memdb_t *db, bool alone, memdb_error_t *error) {
     memdb__root_t root;
     memdb__directory_state_t state;
@@ -213,6 +219,11 @@ static memdb_status_t open_files(memdb_t *db, bool alone, memdb_error_t *error) 
         return status;
     }
     memcpy(db->database_id, root.database_id, 16);
+    status = memdb__blobs_open(db->directory, db->database_id, memdb__next_extent, db, false,
+                               &db->blobs, error); // frames that are replayed speak of it
+    if (status) {
+        return status;
+    }
     db->database_durability = root.durability;
     db->durability = db->options.durability ? db->options.durability : root.durability;
     memdb__manifest_t manifest = {0};
@@ -302,8 +313,10 @@ static memdb_status_t open_read_only(memdb_t *db, memdb_error_t *error) {
     }
     memcpy(db->database_id, root.database_id, 16);
     db->database_durability = db->durability = root.durability;
-    status =
-        memdb__io_open(db->directory, "segments", O_RDONLY | O_DIRECTORY, &db->segments, error);
+    status = memdb__blobs_open(db->directory, db->database_id, NULL, NULL, true, &db->blobs, error);
+    status = status ? status
+                    : memdb__io_open(db->directory, "segments", O_RDONLY | O_DIRECTORY,
+                                     &db->segments, error);
     // No checkpoint meanwhile: it would unlink segments and cut the log under the reading.
     status = status ? status
                     : memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_SHARED,
@@ -320,15 +333,7 @@ static memdb_status_t open_read_only(memdb_t *db, memdb_error_t *error) {
         memdb__lock_release(db->lock, MEMDB__LOCK_GATE);
     }
     memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);
-    return status ? status
-                  : memdb__blobs_open(db->directory, db->database_id, NULL, NULL, true, &db->blobs,
-                                      error);
-}
-
-static uint64_t next_extent(void *context) {
-    memdb_t *db = context;
-    return atomic_fetch_add_explicit(&db->control->next_segment_id, 1,
-                                     memory_order_relaxed); // unique is all it needs
+    return status;
 }
 
 static memdb_status_t open_locked(memdb_t *db, memdb_error_t *error) {
@@ -357,9 +362,7 @@ static memdb_status_t open_locked(memdb_t *db, memdb_error_t *error) {
         memdb__lock_release(db->lock, MEMDB__LOCK_PRESENCE);
     }
     memdb__lock_release(db->lock, MEMDB__LOCK_GATE);
-    return status ? status
-                  : memdb__blobs_open(db->directory, db->database_id, next_extent, db, false,
-                                      &db->blobs, error);
+    return status;
 }
 
 static void set_defaults(memdb_t *db, const memdb_options_t *options) {
@@ -382,6 +385,7 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     db->options.archive_limit_bytes =
         db->options.archive_limit_bytes ? db->options.archive_limit_bytes : DEFAULT_ARCHIVE_LIMIT;
     db->directory = db->segments = db->lock = -1;
+    memdb__pins_init(&db->pins, &db->lock);
     pthread_mutex_init(&db->apply, NULL);
     pthread_mutex_init(&db->queue, NULL);
     pthread_mutex_init(&db->lease, NULL);
@@ -414,6 +418,7 @@ static void destroy(memdb_t *db) {
         memdb__view_destroy(atomic_load_explicit(&db->view, memory_order_seq_cst));
         memdb__epochs_deinit(&db->epochs);
     }
+    memdb__pins_deinit(&db->pins);
     while (db->embedders) {
         memdb__embedder_t *next = db->embedders->next;
         memdb__free(db->embedders->name);

@@ -12,6 +12,7 @@
 //   fold*.c    the checkpoint      verify*.c, stats.c, blobs.c
 //   salvage*.c what is whole of a damaged database
 //   backup*.c, restore.c, copy*.c (what both share), archive.c (extents kept for a backup)
+//   collect*.c garbage of the arena  compact.c  compact and purge    pins.c   bases in use
 //
 // Lock order: gate > checkpoint > catalog (file `lock`) > db->queue > writer mutex > db->apply >
 // sync mutex; db->error, db->lease and db->embedders are leaves.
@@ -77,6 +78,7 @@ struct memdb {
     memdb__blobs_t *blobs;
 
     // Reading.
+    memdb__pins_t pins; // outlives the views
     memdb__epochs_t epochs;
     _Atomic(memdb__view_t *) view;
     _Atomic uint64_t position;     // the delta holds all frames below
@@ -109,6 +111,7 @@ struct memdb {
     pthread_mutex_t error_mutex;
     memdb_error_t error;
     _Atomic int64_t snapshot_limit_us; // the age at which snapshots end; see settings.h
+    _Atomic uint64_t stored;           // bytes put into the arena since its last checkpoint
     _Atomic uint64_t naming;           // transactions that stored blobs and have not ended
     // Figures.
     _Atomic uint64_t commits, conflicts, checkpoints, merges;
@@ -123,6 +126,7 @@ struct memdb_snapshot {
     int64_t time;
     memdb__arena_t arena;  // what reads lend beyond the database's own memory
     struct memdb_txn *txn; // NULL: a plain snapshot
+    bool adopted; // a newer base at its beginning: what that replaced is given up at its end
 };
 
 /// A thing that must not be gone when the transaction commits, though it does not write it.
@@ -251,6 +255,12 @@ memdb_status_t memdb__session_neighbours(const memdb__sight_t *sight, uint64_t i
                                          uint32_t *before_count, uint64_t *after_out,
                                          uint32_t *after_count, memdb_error_t *error);
 
+/// The id of a new extent; context: the handle.
+uint64_t memdb__next_extent(void *context);
+
+/// Bytes that the database's files take on the disk.
+memdb_status_t memdb__files_bytes(memdb_t *db, uint64_t *bytes_out, memdb_error_t *error);
+
 /// The embedder of a space's name on this handle; false: none. Copied out.
 bool memdb__embedder_of(memdb_t *db, memdb_bytes_t name, memdb__embedder_t *embedder_out);
 
@@ -270,12 +280,35 @@ memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error
 /// Wait while log or delta are at their limit.
 memdb_status_t memdb__throttle(memdb_t *db, memdb_error_t *error);
 
-/// Fold what is durable and sealed into a new base. force: seal and fold whatever there is.
+/// Seal, and fold what is durable into a new base.
 memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error);
 /// Bytes of log above the base.
 uint64_t memdb__log_above_base(memdb_t *db);
 /// Whether log or delta have grown so far that a checkpoint should begin.
 bool memdb__wants_checkpoint(memdb_t *db);
+
+// ------------------------------------------------------------------------------ collect.c
+
+/// The extents that a frame's payload, or a base, says are retired: nothing names them any more.
+memdb_status_t memdb__collect_note_retired(memdb_t *db, const uint8_t *payload, size_t size,
+                                           memdb_error_t *error);
+memdb_status_t memdb__collect_note_base(memdb_t *db, const memdb__manifest_t *manifest,
+                                        memdb_error_t *error);
+
+/// The retired extents that still have a file: how many, and their bytes.
+memdb_status_t memdb__collect_waiting(memdb_t *db, const memdb__manifest_t *manifest,
+                                      uint64_t *count_out, uint64_t *bytes_out,
+                                      memdb_error_t *error);
+
+// ------------------------------------------------------------------------------ blobs.c
+
+/// Blobs of a record that a put is about to write: those in retired extents are stored again. NULL
+/// in *blobs_out: none is. Else an array in the snapshot's arena.
+memdb_status_t memdb__renew_blobs(memdb_txn_t *txn, const memdb__record_t *record,
+                                  const memdb_blob_t *given, const memdb_blob_t **blobs_out,
+                                  memdb_error_t *error);
+/// Whether an entry, a record or a blob's, names a blob in a retired extent.
+bool memdb__names_retired(memdb_t *db, const memdb__entry_t *entry);
 
 void memdb__background_stop(memdb_t *db);
 /// Ask the background thread for a checkpoint; does not wait.

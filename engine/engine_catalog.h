@@ -50,9 +50,10 @@ memdb_status_t memdb__lmdb_walk_meta(const uint8_t *file, size_t size,
                                      void *context, uint64_t *damage_out, memdb_error_t *error);
 
 #define MEMDB__MANIFEST_KEY_BYTES 9
-#define MEMDB__MANIFEST_HEAD_BYTES 80
-#define MEMDB__MANIFEST_TIER_BYTES 88
-#define MEMDB__MANIFEST_VALUE_BYTES 88 // the larger of both
+#define MEMDB__MANIFEST_HEAD_BYTES 104
+#define MEMDB__MANIFEST_TIER_BYTES 104
+#define MEMDB__MANIFEST_RETIRED_BYTES 16
+#define MEMDB__MANIFEST_VALUE_BYTES 104 // the largest of them
 
 // One entry of the main database.
 typedef struct memdb__manifest_entry {
@@ -60,15 +61,18 @@ typedef struct memdb__manifest_entry {
     size_t key_size, value_size;
 } memdb__manifest_entry_t;
 
-/// Entry number `index`, 0 (the head) to tier_count, in key order, as transaction `txnid` writes
-/// it.
+/// How many entries a manifest has: the head, the tiers, the retired extents.
+static inline uint64_t memdb__manifest_entries(const memdb__manifest_t *manifest) {
+    return 1 + manifest->tier_count + manifest->retired_count;
+}
+/// Entry number `index`, below that count, in key order, as transaction `txnid` writes it.
 void memdb__manifest_encode(const memdb__manifest_t *manifest, uint64_t txnid, uint64_t index,
                             memdb__manifest_entry_t *entry_out);
 
 // Collects entries in key order into a manifest, and their bytes for the hash.
 typedef struct memdb__manifest_builder {
     memdb__manifest_t manifest;
-    uint64_t head_tiers, head_txnid, capacity;
+    uint64_t head_tiers, head_retired, head_txnid, capacity, retired_capacity;
     bool has_head;
     memdb__buffer_t bytes;
 } memdb__manifest_builder_t;

@@ -2,7 +2,8 @@
 // catalog.
 //
 // Steps (each may be the last one before a crash, and the next opening is right):
-//   1. seal: a frame that closes the open run at the same LSN in every process; synced.
+//   1. seal: a frame that closes the open run at the same LSN in every process, and retires extents
+//   of the arena that are worth emptying (collect.c); synced.
 //   2. write: one new tier from the runs below that LSN and, so that tiers stay few, from the
 //   newest tiers that are not
 //      much larger than what goes into them; synced with their directory. Nobody names these files
@@ -11,7 +12,7 @@
 //   4. tell: base_generation and applied in the control file, so that others adopt the base; adopt
 //   it here.
 //   5. cut the log below, and unlink the files of tiers that were merged: other processes have them
-//   mapped.
+//   mapped. Extents that were emptied wait until nobody reads them.
 // One process at a time does this (range CHECKPOINT of `lock`), one thread of it (db->fold).
 #include "engine/fold.h"
 
@@ -55,12 +56,13 @@ static memdb_status_t copy_entries(memdb__fold_t *fold, memdb__sorted_writer_t *
         for (; !status && next < SUMMED_COUNT && kind > summed[next].kind; next++) {
             status = summed[next].write(fold, writer, error);
         }
-        bool dropped = next < SUMMED_COUNT && kind == summed[next].kind;
+        bool dropped = (next < SUMMED_COUNT && kind == summed[next].kind) ||
+                       memdb__collect_drops(&fold->collection, &merge.entry);
         if (!status && !dropped) {
             status = memdb__fold_is_dropped(fold, &merge.entry, &dropped, error);
         }
         if (!status && !dropped) {
-            status = memdb__sorted_append(writer, &merge.entry, error);
+            status = memdb__collect_append(fold, writer, &merge.entry, error);
         }
         status = status ? status : memdb__merge_next(&merge, error);
     }
@@ -182,13 +184,14 @@ static uint64_t tier_bytes(const memdb__tier_name_t *tier) {
     return tier->sorted.file_size + tier->words.file_size + tier->vectors.file_size;
 }
 
-/// How many of the newest tiers are merged along.
+/// From which tier on the newest are merged along with the runs up to `last_lsn`.
 static size_t choose_tiers(const memdb__view_t *view, uint64_t last_lsn) {
     uint64_t bytes = 0;
     size_t first = view->tier_count;
     for (size_t i = 0; i < view->run_count; i++) {
         uint64_t sealed = memdb__run_sealed_lsn(view->runs[i]);
-        bytes += sealed && sealed <= last_lsn ? memdb__run_bytes(view->runs[i]) : 0;
+        bool counts = last_lsn == UINT64_MAX || (sealed && sealed <= last_lsn);
+        bytes += counts ? memdb__run_bytes(view->runs[i]) : 0;
     }
     while (first > 0 && tier_bytes(&view->tiers[first - 1]->name) <= MERGE_RATIO * bytes) {
         first--;
@@ -200,12 +203,10 @@ static size_t choose_tiers(const memdb__view_t *view, uint64_t last_lsn) {
 /// Write the new tier's files; on failure none is left.
 static memdb_status_t write_tier(memdb__fold_t *fold, memdb_error_t *error) {
     const memdb__view_t *view = fold->snapshot.sight.view;
-    fold->first_tier = choose_tiers(view, fold->tier.last_lsn);
     fold->tier.first_lsn = fold->first_tier < view->tier_count
                                ? view->tiers[fold->first_tier]->name.first_lsn
                                : view->applied_lsn;
-    memdb_status_t status = memdb__fold_choose_horizon(fold, error);
-    status = status ? status : write_sorted(fold, error);
+    memdb_status_t status = write_sorted(fold, error);
     status = status ? status : write_words(fold, error);
     status = status ? status : write_vectors(fold, error);
     if (!status && fold->live.error.status) {
@@ -224,9 +225,16 @@ static memdb_status_t write_tier(memdb__fold_t *fold, memdb_error_t *error) {
 
 // ------------------------------------------------------------------------------ the switch
 
-static memdb_status_t commit_manifest(memdb__fold_t *fold, memdb__manifest_t *manifest,
+/// Tell the other processes which base there is. applied first: who sees the generation finds the
+/// LSN. Release: the catalog transaction comes before.
+static void tell_base(memdb_t *db, uint64_t applied_lsn, uint64_t generation) {
+    memdb__raise(&db->control->applied, applied_lsn);
+    memdb__raise(&db->control->base_generation, generation);
+}
+
+/// The one switch.
+static memdb_status_t commit_manifest(memdb_t *db, memdb__manifest_t *manifest,
                                       memdb_error_t *error) {
-    memdb_t *db = fold->db;
     memdb_status_t status =
         memdb__lock_acquire(db->lock, MEMDB__LOCK_CATALOG, MEMDB__LOCK_EXCLUSIVE, true, error);
     if (status) {
@@ -241,11 +249,22 @@ static memdb_status_t commit_manifest(memdb__fold_t *fold, memdb__manifest_t *ma
     return status;
 }
 
-static memdb_status_t switch_base(memdb__fold_t *fold, memdb_error_t *error) {
-    memdb_t *db = fold->db;
+/// Tell of a manifest that was switched to, and adopt it.
+static memdb_status_t adopt_own(memdb_t *db, const memdb__manifest_t *manifest,
+                                memdb_error_t *error) {
+    tell_base(db, manifest->applied_lsn, manifest->generation);
+    pthread_mutex_lock(&db->apply);
+    memdb_status_t status = memdb__adopt_locked(db, manifest, error);
+    pthread_mutex_unlock(&db->apply);
+    return status;
+}
+
+/// What the catalog is to say: the tiers that stay, the new one, and the arena.
+static memdb_status_t make_manifest(memdb__fold_t *fold, memdb_error_t *error) {
     const memdb__view_t *view = fold->snapshot.sight.view;
-    memdb__control_t *control = db->control;
-    memdb__manifest_t manifest = {
+    memdb__control_t *control = fold->db->control;
+    memdb__manifest_t *manifest = &fold->manifest;
+    *manifest = (memdb__manifest_t){
         .applied_lsn = fold->tier.last_lsn,
         .next_id = atomic_load_explicit(
             &control->next_id,
@@ -256,36 +275,47 @@ static memdb_status_t switch_base(memdb__fold_t *fold, memdb_error_t *error) {
         .last_commit_time = atomic_load_explicit(&control->last_commit_time, memory_order_relaxed),
         .tier_count = fold->first_tier + 1,
     };
-    manifest.tiers = memdb__allocate(manifest.tier_count * sizeof *manifest.tiers);
-    if (!manifest.tiers) {
+    manifest->tiers = memdb__allocate(manifest->tier_count * sizeof *manifest->tiers);
+    if (!manifest->tiers) {
         return memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
     }
     for (size_t i = 0; i < fold->first_tier; i++) {
-        manifest.tiers[i] = view->tiers[i]->name;
+        manifest->tiers[i] = view->tiers[i]->name;
     }
-    manifest.tiers[fold->first_tier] = fold->tier;
-    memdb_status_t status = commit_manifest(fold, &manifest, error);
+    manifest->tiers[fold->first_tier] = fold->tier;
+    return memdb__collect_name(&fold->collection, view->generation, manifest, error);
+}
+
+static memdb_status_t switch_base(memdb__fold_t *fold, memdb_error_t *error) {
+    memdb_t *db = fold->db;
+    memdb__manifest_t *manifest = &fold->manifest;
+    memdb_status_t status = make_manifest(fold, error);
+    status = status ? status : commit_manifest(db, manifest, error);
     if (status && status != MEMDB_IO) {
         unlink_tier(db, &fold->tier);
     }
-    if (!status) {
-        // applied first: who sees the generation finds the LSN. Release: the catalog transaction
-        // comes before.
-        memdb__raise(&control->applied, manifest.applied_lsn);
-        memdb__raise(&control->base_generation, manifest.generation);
-        pthread_mutex_lock(&db->apply);
-        status = memdb__adopt_locked(db, &manifest, error);
-        pthread_mutex_unlock(&db->apply);
-    }
+    return status ? status : adopt_own(db, manifest, error);
+}
+
+memdb_status_t memdb__fold_mark_purged(memdb_t *db, uint64_t lsn, memdb_error_t *error) {
+    memdb__manifest_t manifest = {0};
+    memdb_status_t status = memdb__catalog_read(db->catalog, &manifest, error);
+    manifest.purged_lsn = lsn;
+    status = status ? status : commit_manifest(db, &manifest, error);
+    status = status ? status : adopt_own(db, &manifest, error);
     memdb__manifest_deinit(&manifest);
     return status;
 }
 
-/// Seal the open run and make everything up to there durable. lsn_out: after the seal.
-static memdb_status_t seal(memdb_t *db, uint64_t *lsn_out, memdb_error_t *error) {
+/// Retire the chosen extents, seal the open run, and make everything up to there durable. lsn_out:
+/// after the seal.
+static memdb_status_t seal(memdb_t *db, const memdb__collection_t *collection, uint64_t *lsn_out,
+                           memdb_error_t *error) {
     memdb__buffer_t payload = {0};
     memdb__operation_t operation = {.kind = MEMDB__OPERATION_SEAL};
-    if (!memdb__operation_encode(&payload, &operation)) {
+    if (!memdb__collect_encode(collection, &payload) ||
+        !memdb__operation_encode(&payload, &operation)) {
+        memdb__buffer_deinit(&payload);
         return memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
     }
     memdb__request_t request = {
@@ -320,36 +350,80 @@ static memdb_status_t unlink_unnamed(void *context, const char *name, memdb_erro
     return memdb__io_unlink(garbage->db->segments, name, error);
 }
 
-/// The work under the checkpoint lock.
-static memdb_status_t fold_all(memdb_t *db, memdb_error_t *error) {
-    memdb__fold_t fold = {.db = db, .error = error};
+/// Take the newest base, decide what is folded, and seal.
+static memdb_status_t prepare(memdb__fold_t *fold, memdb_error_t *error) {
+    memdb_t *db = fold->db;
+    memdb_snapshot_t snapshot = {0};
     memdb_status_t status = memdb__adopt(db, error); // another process may have folded before us
-    status = status ? status : seal(db, &fold.tier.last_lsn, error);
-    status = status ? status : memdb__snapshot_init(db, &fold.snapshot, error);
+    status = status ? status : memdb__snapshot_init(db, &snapshot, error);
     if (status) {
         return status;
     }
-    fold.snapshot.sight.visible =
-        fold.tier.last_lsn; // exactly the seal: later commits stay in the log
-    garbage_t garbage = {db, fold.snapshot.sight.view};
-    status = memdb__io_list(db->segments, unlink_unnamed, &garbage, error);
-    status = status ? status : write_tier(&fold, error);
-    status = status ? status : switch_base(&fold, error);
-    if (!status) {
-        const memdb__view_t *view = fold.snapshot.sight.view;
-        for (size_t i = fold.first_tier; i < view->tier_count; i++) {
-            unlink_tier(db, &view->tiers[i]->name);
-        }
-        atomic_fetch_add_explicit(&db->merges, view->tier_count - fold.first_tier,
-                                  memory_order_relaxed); // figures only
-        atomic_fetch_add_explicit(&db->checkpoints, 1, memory_order_relaxed);
-        status = memdb__wal_cut(db->wal, fold.tier.last_lsn, error);
+    const memdb__view_t *view = snapshot.sight.view;
+    // A process that was killed after its switch may have told nobody.
+    tell_base(db, view->applied_lsn, view->generation);
+    bool full = choose_tiers(view, UINT64_MAX) == 0;
+    memdb__snapshot_deinit(&snapshot);
+    status = memdb__collect_plan(&fold->collection, full, error);
+    status = status ? status : seal(db, &fold->collection, &fold->tier.last_lsn, error);
+    status = status ? status : memdb__snapshot_init(db, &fold->snapshot, error);
+    if (status) {
+        return status;
     }
-    memdb__snapshot_deinit(&fold.snapshot);
+    fold->snapshot.sight.visible =
+        fold->tier.last_lsn; // exactly the seal: later commits stay in the log
+    view = fold->snapshot.sight.view;
+    fold->first_tier = fold->collection.all_tiers ? 0 : choose_tiers(view, fold->tier.last_lsn);
+    status = memdb__fold_choose_horizon(fold, error);
+    if (status) {
+        memdb__snapshot_deinit(&fold->snapshot);
+    }
     return status;
 }
 
-memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error) {
+/// From the seal to the cut.
+static memdb_status_t perform(memdb__fold_t *fold, memdb_error_t *error) {
+    memdb_t *db = fold->db;
+    const memdb__view_t *view = fold->snapshot.sight.view;
+    garbage_t garbage = {db, view};
+    bool whole = fold->collection.work && fold->collection.work->whole;
+    memdb_status_t status = memdb__io_list(db->segments, unlink_unnamed, &garbage, error);
+    status = status ? status : memdb__collect_copy(fold, error);
+    status = status ? status : write_tier(fold, error);
+    status = status ? status : switch_base(fold, error);
+    if (status) {
+        return status;
+    }
+    for (size_t i = fold->first_tier; i < view->tier_count; i++) {
+        unlink_tier(db, &view->tiers[i]->name);
+    }
+    atomic_fetch_add_explicit(&db->merges, view->tier_count - fold->first_tier,
+                              memory_order_relaxed); // figures only
+    atomic_fetch_add_explicit(&db->checkpoints, 1, memory_order_relaxed);
+    atomic_store_explicit(&db->stored, 0, memory_order_relaxed); // a hint
+    if (fold->collection.work) {
+        fold->collection.work->seal_lsn = fold->tier.last_lsn;
+    }
+    return whole ? memdb__wal_cut_all(db->wal, fold->tier.last_lsn, error)
+                 : memdb__wal_cut(db->wal, fold->tier.last_lsn, error);
+}
+
+/// The work under the checkpoint lock.
+static memdb_status_t fold_all(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
+    memdb__fold_t fold = {.db = db, .collection = {.db = db, .work = work}, .error = error};
+    memdb_status_t status = prepare(&fold, error);
+    if (!status) {
+        status = perform(&fold, error);
+        memdb__snapshot_deinit(&fold.snapshot);
+        memdb__epoch_collect(&db->epochs, SIZE_MAX); // our own older views go first
+    }
+    status = status ? status : memdb__collect_finish(&fold.collection, &fold.manifest, error);
+    memdb__collect_deinit(&fold.collection);
+    memdb__manifest_deinit(&fold.manifest);
+    return status;
+}
+
+memdb_status_t memdb__fold(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
     memdb_status_t status = memdb__writable(db, error);
     if (status) {
         return status;
@@ -358,11 +432,17 @@ memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error) {
     status =
         memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE, true, error);
     if (!status) {
-        status = fold_all(db, error);
+        status = work ? memdb__space_begin(db, work, error) : MEMDB_OK;
+        status = status ? status : fold_all(db, work, error);
+        status = status || !work ? status : memdb__space_end(db, work, error);
         memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);
     }
     pthread_mutex_unlock(&db->fold);
-    memdb__epoch_collect(&db->epochs, 64);
+    return status;
+}
+
+memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error) {
+    memdb_status_t status = memdb__fold(db, NULL, error);
     return status ? memdb__error_context(error, status, "checkpoint") : MEMDB_OK;
 }
 

@@ -1,9 +1,9 @@
-// What the files of the checkpoint share: fold.c (its steps), fold_keep.c (what a new tier keeps)
-// and fold_sums.c (what it says of the merged tiers and runs as a whole).
+// What the files of the checkpoint share: fold.c (its steps), fold_keep.c (what a new tier keeps),
+// fold_sums.c (what it says of the merged tiers and runs as a whole) and collect*.c (the arena).
 #ifndef MEMDB_ENGINE_FOLD_H
 #define MEMDB_ENGINE_FOLD_H
 
-#include "engine/engine.h"
+#include "engine/collect.h"
 #include "engine/history.h"
 
 typedef struct memdb__fold {
@@ -14,8 +14,20 @@ typedef struct memdb__fold {
     memdb__sight_t at_horizon;
     memdb__live_t live;      // at the horizon
     memdb__tier_name_t tier; // what is written
+    memdb__collection_t collection;
+    memdb__manifest_t manifest; // what was switched to
     memdb_error_t *error;
 } memdb__fold_t;
+
+/// Fold, with `work` or as an ordinary checkpoint (NULL).
+memdb_status_t memdb__fold(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error);
+
+/// Note in the catalog that what was forgotten with erase up to `lsn` is erased.
+memdb_status_t memdb__fold_mark_purged(memdb_t *db, uint64_t lsn, memdb_error_t *error);
+
+/// What compact and purge do around their fold, under the checkpoint lock (compact.c).
+memdb_status_t memdb__space_begin(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error);
+memdb_status_t memdb__space_end(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error);
 
 // fold_keep.c: what the new tier keeps.
 

@@ -97,12 +97,14 @@ bool memdb__fold_keeps_space(void *context, memdb_space_t space) {
 
 bool memdb__fold_keeps_document(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
     memdb__fold_t *fold = context;
-    return version > fold->horizon.end || memdb__document_live(&fold->live, space, id, version);
+    return !memdb__collect_erases(&fold->collection, id) &&
+           (version > fold->horizon.end || memdb__document_live(&fold->live, space, id, version));
 }
 
 bool memdb__fold_keeps_row(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
     memdb__fold_t *fold = context;
-    return version > fold->horizon.end || memdb__row_live(&fold->live, space, id, version);
+    return !memdb__collect_erases(&fold->collection, id) &&
+           (version > fold->horizon.end || memdb__row_live(&fold->live, space, id, version));
 }
 
 // ------------------------------------------------------------------------------ entries

@@ -42,6 +42,12 @@ static memdb_status_t derive(memdb_t *db, memdb__tier_t *const *tiers, size_t ti
     }
     view->applied_lsn = applied;
     view->generation = generation;
+    memdb_status_t status = memdb__pins_add(&db->pins, generation, error);
+    if (status) {
+        memdb__view_destroy(view);
+        return status;
+    }
+    view->pins = &db->pins;
     for (size_t i = 0; i < tier_count; i++) {
         view->tiers[i] = tiers[i];
         memdb__tier_retain(tiers[i]);
@@ -76,6 +82,9 @@ memdb_status_t memdb__apply_frame(void *context, const memdb__frame_t *frame,
     }
     if (!status && frame->size && frame->payload[0] == MEMDB__OPERATION_SETTING) {
         status = memdb__settings_refresh(db, error); // settings have a frame of their own
+    }
+    if (status == MEMDB_OK && sealed) { // extents are retired together with a seal
+        status = memdb__collect_note_retired(db, frame->payload, frame->size, error);
     }
     if (status == MEMDB_OK && sealed) {
         memdb__run_seal(run, frame->end);
@@ -119,13 +128,11 @@ static memdb_status_t open_tiers(memdb_t *db, const memdb__manifest_t *manifest,
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifest,
+/// Publish a view on a base that is pinned.
+static memdb_status_t adopt_pinned(memdb_t *db, const memdb__manifest_t *manifest,
                                    memdb_error_t *error) {
     memdb__view_t *old =
         atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
-    if (old && manifest->generation <= old->generation) {
-        return MEMDB_OK;
-    }
     memdb__tier_t **tiers = memdb__allocate_zeroed(manifest->tier_count + 1, sizeof *tiers);
     if (!tiers) {
         return no_memory(error);
@@ -152,6 +159,29 @@ memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifes
         memdb__tier_release(tiers[i]);
     }
     memdb__free(tiers);
+    return status;
+}
+
+memdb_status_t memdb__adopt_locked(memdb_t *db, const memdb__manifest_t *manifest,
+                                   memdb_error_t *error) {
+    memdb__view_t *old =
+        atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
+    if (old && manifest->generation <= old->generation) {
+        return MEMDB_OK;
+    }
+    memdb_status_t status = memdb__pins_add(&db->pins, manifest->generation, error);
+    if (status) {
+        return status;
+    }
+    // After the pin. Acquire: pairs with the checkpoint's release after its switch; it looks for
+    // pins after that, so either it finds this one, or the newer base is found here.
+    if (db->control && atomic_load_explicit(&db->control->base_generation, memory_order_acquire) >
+                           manifest->generation) {
+        status = memdb__fail(error, MEMDB_NOT_FOUND, "base: it was replaced meanwhile");
+    }
+    status = status ? status : memdb__collect_note_base(db, manifest, error);
+    status = status ? status : adopt_pinned(db, manifest, error);
+    memdb__pins_remove(&db->pins, manifest->generation); // the view has its own
     return status;
 }
 

@@ -89,6 +89,11 @@ void memdb__key_record(memdb__key_t *key, uint64_t id) {
     add_u64(key, id);
 }
 
+void memdb__key_erased(memdb__key_t *key, uint64_t id) {
+    begin(key, MEMDB__KEY_ERASED);
+    add_u64(key, id);
+}
+
 void memdb__key_key(memdb__key_t *key, memdb_space_t space, memdb_bytes_t name) {
     memdb__key_key_prefix(key, space);
     add_bytes(key, name);

@@ -8,6 +8,7 @@
 //   'B' hash[16]                                  -> blob reference[32], size u64
 //   'C' space u32                                 -> counters: svarint memories, svarint text bytes
 //   (summed over tiers) 'D' space u32                                 -> descriptor of the space
+//   'E' id u64                                    -> nothing: forgotten with erase (see purged_lsn)
 //   'H' nothing                                   -> the oldest moment that can be read: history.c
 //   'H' time                                      -> the commits from then on: history.c
 //   'I' target u64, type text, source u64         -> nothing: the link's value is under 'L'
@@ -31,6 +32,7 @@ enum {
     MEMDB__KEY_BLOB = 'B',
     MEMDB__KEY_COUNTERS = 'C',
     MEMDB__KEY_SPACE = 'D',
+    MEMDB__KEY_ERASED = 'E',
     MEMDB__KEY_HISTORY = 'H',
     MEMDB__KEY_LINK_IN = 'I',
     MEMDB__KEY_KEY = 'K',
@@ -59,6 +61,7 @@ void memdb__key_setting(memdb__key_t *key, memdb_bytes_t name);
 void memdb__key_history(memdb__key_t *key);
 void memdb__key_history_at(memdb__key_t *key, int64_t time);
 void memdb__key_record(memdb__key_t *key, uint64_t id);
+void memdb__key_erased(memdb__key_t *key, uint64_t id);
 void memdb__key_key(memdb__key_t *key, memdb_space_t space, memdb_bytes_t name);
 void memdb__key_time(memdb__key_t *key, memdb_space_t space, int64_t time, uint64_t id);
 void memdb__key_session(memdb__key_t *key, memdb_space_t space, memdb_bytes_t session, int64_t time,

@@ -80,7 +80,8 @@ typedef struct put {
     bool is_new;
     memdb__record_t old;
     uint64_t old_version;
-    memdb__record_t record; // what will be
+    memdb__record_t record;    // what will be
+    const memdb_blob_t *blobs; // to be written; NULL: those of the old record, as they are
     memdb__operation_t operation;
     bool text_changed;
     float *embedded; // a vector from the space's embedder
@@ -351,6 +352,10 @@ static memdb_status_t perform_put(put_t *put, memdb_error_t *error) {
     memdb_status_t status = check_blobs(put, error);
     status = status ? status : resolve(put, error);
     status = status ? status : merge_fields(put, error);
+    if (!status && put->record.blob_count) {
+        put->blobs = put->in->fields & MEMDB_FIELD_BLOBS ? put->in->blobs : NULL;
+        status = memdb__renew_blobs(txn, &put->record, put->blobs, &put->blobs, error);
+    }
     status = status ? status : derive_bag(put, error);
     status = status ? status : derive_row(put, error);
     if (status) {
@@ -369,8 +374,7 @@ static memdb_status_t perform_put(put_t *put, memdb_error_t *error) {
     operation->text_difference =
         (int64_t)record->text.size - (put->is_new ? 0 : (int64_t)put->old.text.size);
     memdb__buffer_clear(&txn->record);
-    if (!memdb__record_encode(&txn->record, record,
-                              put->in->fields & MEMDB_FIELD_BLOBS ? put->in->blobs : NULL)) {
+    if (!memdb__record_encode(&txn->record, record, put->blobs)) {
         return memdb__fail(error, MEMDB_NOMEM, "put: out of memory");
     }
     operation->body = bytes_of(&txn->record);
@@ -405,7 +409,7 @@ memdb_status_t memdb_put(memdb_txn_t *txn, memdb_space_t space, const memdb_memo
 // ------------------------------------------------------------------------------ forget
 
 static memdb_status_t perform_forget(memdb_txn_t *txn, memdb_space_t space, uint64_t id,
-                                     memdb_error_t *error) {
+                                     uint8_t flags, memdb_error_t *error) {
     put_t put = {.txn = txn};
     memdb_status_t status = memdb__read_space(&txn->snapshot.sight, space, &put.space, error);
     status = status
@@ -418,11 +422,12 @@ static memdb_status_t perform_forget(memdb_txn_t *txn, memdb_space_t space, uint
     memdb__operation_t operation = {.kind = MEMDB__OPERATION_FORGET,
                                     .id = id,
                                     .space = space,
+                                    .flags = flags,
                                     .text_difference = -(int64_t)put.old.text.size};
     if (!status && put.old.text_version) {
         status = encode_bag(&put, &put.old, &txn->old_bag, error);
         operation.old_bag = bytes_of(&txn->old_bag);
-        operation.flags = MEMDB__PUT_OLD_BAG;
+        operation.flags |= MEMDB__PUT_OLD_BAG;
     }
     memdb__key_t key;
     memdb__key_space(&key, space);
@@ -430,12 +435,20 @@ static memdb_status_t perform_forget(memdb_txn_t *txn, memdb_space_t space, uint
     return status ? status : memdb__txn_operate(txn, &operation, error);
 }
 
-memdb_status_t memdb_forget(memdb_txn_t *txn, memdb_space_t space, uint64_t id) {
+static memdb_status_t forget(memdb_txn_t *txn, memdb_space_t space, uint64_t id, uint8_t flags) {
     memdb_error_t error = {0};
     if (!txn) {
         return MEMDB_INVALID;
     }
     memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
-    status = status ? status : perform_forget(txn, space, id, &error);
+    status = status ? status : perform_forget(txn, space, id, flags, &error);
     return memdb__report(txn->snapshot.db, status, &error);
+}
+
+memdb_status_t memdb_forget(memdb_txn_t *txn, memdb_space_t space, uint64_t id) {
+    return forget(txn, space, id, 0);
+}
+
+memdb_status_t memdb_forget_erase(memdb_txn_t *txn, memdb_space_t space, uint64_t id) {
+    return forget(txn, space, id, MEMDB__FORGET_ERASE);
 }

@@ -252,6 +252,9 @@ bool memdb__operation_encode(memdb__buffer_t *out, const memdb__operation_t *ope
         memdb__buffer_append(out, operation->reference, 32);
         memdb__buffer_append_u64(out, operation->size);
         break;
+    case MEMDB__OPERATION_RETIRE:
+        append_bytes(out, operation->body);
+        break;
     case MEMDB__OPERATION_SEAL:
         break;
     case MEMDB__OPERATION_SETTING:
@@ -293,7 +296,8 @@ bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operat
         if (operation.flags & MEMDB__PUT_OLD_BAG) {
             operation.old_bag = read_bytes(reader);
         }
-        reader->bad |= operation.id == 0;
+        reader->bad |= operation.id == 0 ||
+                       (operation.flags & ~(MEMDB__PUT_OLD_BAG | MEMDB__FORGET_ERASE)) != 0;
         break;
     case MEMDB__OPERATION_LINK:
     case MEMDB__OPERATION_UNLINK:
@@ -318,6 +322,10 @@ bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operat
         operation.hash = memdb__read_slice(reader, 16);
         operation.reference = memdb__read_slice(reader, 32);
         operation.size = memdb__read_u64(reader);
+        break;
+    case MEMDB__OPERATION_RETIRE:
+        operation.body = read_bytes(reader);
+        reader->bad |= operation.body.size % 8 != 0;
         break;
     case MEMDB__OPERATION_SEAL:
         break;

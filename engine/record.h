@@ -61,18 +61,20 @@ typedef enum memdb__operation_kind {
     MEMDB__OPERATION_DROP = 6,
     MEMDB__OPERATION_BLOB = 7,
     MEMDB__OPERATION_SEAL = 8,
+    MEMDB__OPERATION_RETIRE = 9,
     MEMDB__OPERATION_SETTING = 10,
 } memdb__operation_kind_t;
 
 #define MEMDB__SETTING_NAME_BYTES 64
 
 typedef enum memdb__put_flags {
-    MEMDB__PUT_NEW = 1,      // counts as one more memory
-    MEMDB__PUT_KEY = 2,      // the key entry is new or other
-    MEMDB__PUT_PLACE = 4,    // session or time are new or other
-    MEMDB__PUT_BAG = 8,      // a new document
-    MEMDB__PUT_OLD_BAG = 16, // the old document's bag, to be taken out of the statistics
-    MEMDB__PUT_ROW = 32,     // a new vector row
+    MEMDB__PUT_NEW = 1,       // counts as one more memory
+    MEMDB__PUT_KEY = 2,       // the key entry is new or other
+    MEMDB__PUT_PLACE = 4,     // session or time are new or other
+    MEMDB__PUT_BAG = 8,       // a new document
+    MEMDB__PUT_OLD_BAG = 16,  // the old document's bag, to be taken out of the statistics
+    MEMDB__PUT_ROW = 32,      // a new vector row
+    MEMDB__FORGET_ERASE = 64, // of a forget: its bytes leave the files at the next purge
 } memdb__put_flags_t;
 
 /// One operation, as encoded in a frame's payload: kind u8, then
@@ -82,6 +84,7 @@ typedef enum memdb__put_flags {
 ///   SPACE   space u32, sized descriptor                  DROP    space u32, sized name
 ///   BLOB    hash[16], reference[32], size u64            SEAL    nothing
 ///   SETTING sized name, value varint; settings have a frame of their own
+///   RETIRE  sized extent ids, u64 each: no later frame names a blob in them
 /// The operation's version is base + its number in the frame, from 0.
 typedef struct memdb__operation {
     memdb__operation_kind_t kind;
@@ -89,7 +92,7 @@ typedef struct memdb__operation {
     uint64_t id, to;
     memdb_space_t space;
     int64_t text_difference;
-    memdb_bytes_t body; // record, link or descriptor
+    memdb_bytes_t body; // record, link, descriptor or extent ids
     memdb_bytes_t bag, old_bag, row;
     memdb_bytes_t name; // link type, or name of a space or setting
     const uint8_t *hash, *reference;

@@ -82,8 +82,8 @@ typedef struct look {
 static memdb_status_t look_at(void *context, const char *name, memdb_error_t *error) {
     (void)error;
     look_t *look = context;
-    static const char *const names[] = {"lock",     "control", "control.new", "log",     "catalog",
-                                        "segments", "blob",    "root.new",    "root.tmp"};
+    static const char *const names[] = {"lock",     "control", "control.new", "log",      "catalog",
+                                        "segments", "blob",    "root.new",    "root.tmp", "aside"};
     if (strcmp(name, "root") == 0) {
         look->root = true;
         return MEMDB_OK;

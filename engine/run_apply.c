@@ -174,8 +174,12 @@ static memdb_status_t apply_forget(memdb__run_t *run, const memdb__operation_t *
         fine = add_waiting(run, WAITING_REMOVAL, operation->space, operation->id, version,
                            operation->old_bag);
     }
-    return fine && memdb__run_insert(run, &key, version, NULL, 0, true) ? MEMDB_OK
-                                                                        : out_of_memory(error);
+    fine = fine && memdb__run_insert(run, &key, version, NULL, 0, true);
+    if (fine && (operation->flags & MEMDB__FORGET_ERASE)) {
+        memdb__key_erased(&key, operation->id);
+        fine = memdb__run_insert(run, &key, version, NULL, 0, false);
+    }
+    return fine ? MEMDB_OK : out_of_memory(error);
 }
 
 static memdb_status_t apply_link(memdb__run_t *run, const memdb__operation_t *operation,
@@ -241,6 +245,7 @@ static memdb_status_t apply_operation(memdb__run_t *run, const memdb__operation_
         return insert_copy(run, &key, version, value, sizeof value) ? MEMDB_OK
                                                                     : out_of_memory(error);
     case MEMDB__OPERATION_SEAL:
+    case MEMDB__OPERATION_RETIRE: // the handle's business: memdb__apply_frame
         return MEMDB_OK;
     case MEMDB__OPERATION_SETTING:
         memdb__key_setting(&key, operation->name);

@@ -19,7 +19,7 @@
 
 /// A handle of a process that has not yet seen a newer base still reads rightly; it adopts when the
 /// log was cut under it, or here, so that segments and runs that nobody needs are given up.
-static memdb_status_t refresh(memdb_t *db, memdb_error_t *error) {
+static memdb_status_t refresh(memdb_t *db, bool *adopted_out, memdb_error_t *error) {
     if (!db->control) {
         return MEMDB_OK;
     }
@@ -28,6 +28,7 @@ static memdb_status_t refresh(memdb_t *db, memdb_error_t *error) {
     // Acquire: pairs with the checkpoint's release after its switch.
     if (atomic_load_explicit(&db->control->base_generation, memory_order_acquire) >
         view->generation) {
+        *adopted_out = true;
         return memdb__adopt(db, error);
     }
     return MEMDB_OK;
@@ -39,12 +40,13 @@ memdb_status_t memdb__snapshot_init(memdb_t *db, memdb_snapshot_t *snapshot, mem
         return status;
     }
     snapshot->db = db;
+    snapshot->adopted = false;
     snapshot->slot = memdb__epoch_pin(&db->epochs);
     if (snapshot->slot == MEMDB__EPOCH_NONE) {
         return memdb__fail(error, MEMDB_BUSY, "snapshot: %u snapshots are open already",
                            MEMDB__EPOCH_SLOTS);
     }
-    status = refresh(db, error);
+    status = refresh(db, &snapshot->adopted, error);
     while (!status) {
         snapshot->sight.view = atomic_load_explicit(
             &db->view, memory_order_seq_cst); // seq_cst: after the pin (see epoch.h)
@@ -189,8 +191,15 @@ static memdb_status_t move_back(memdb_snapshot_t *snapshot, const memdb_snapshot
 }
 
 void memdb__snapshot_deinit(memdb_snapshot_t *snapshot) {
+    static _Thread_local uint32_t ended;
+    memdb__epochs_t *epochs = &snapshot->db->epochs;
     memdb__arena_deinit(&snapshot->arena);
-    memdb__epoch_unpin(&snapshot->db->epochs, snapshot->slot);
+    memdb__epoch_unpin(epochs, snapshot->slot);
+    // What a newer base replaced is given up soon in a process that only reads too: until then the
+    // collector of another one waits for it. Now and then is enough, and costs readers nothing.
+    if (snapshot->adopted || (++ended % 16 == 0 && memdb__epoch_pending(epochs))) {
+        memdb__epoch_collect(epochs, 16);
+    }
 }
 
 memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t *options,

@@ -35,6 +35,30 @@ static memdb_status_t sum_directory(memdb_t *db, const char *name, uint64_t *byt
     return status;
 }
 
+/// What all files take that hold what was put. A directory that is not there holds nothing.
+static memdb_status_t sum_files(memdb_t *db, memdb_stats_t *stats, memdb_error_t *error) {
+    static const char *const names[] = {"log", "segments", "blob", "catalog", "aside", "archive"};
+    uint64_t bytes[6] = {0};
+    for (size_t i = 0; i < 6; i++) {
+        memdb_status_t status = sum_directory(db, names[i], &bytes[i], error);
+        if (status && (status != MEMDB_NOT_FOUND || i < 2)) {
+            return status;
+        }
+        stats->file_bytes += bytes[i];
+    }
+    stats->blob_bytes = bytes[2];
+    stats->catalog_bytes = bytes[3];
+    stats->aside_bytes = bytes[4];
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__files_bytes(memdb_t *db, uint64_t *bytes_out, memdb_error_t *error) {
+    memdb_stats_t stats = {0};
+    memdb_status_t status = sum_files(db, &stats, error);
+    *bytes_out = stats.file_bytes;
+    return status;
+}
+
 static bool add_space(void *context, const memdb_space_info_t *info) {
     memdb_stats_t *stats = context;
     stats->spaces++;
@@ -42,14 +66,13 @@ static bool add_space(void *context, const memdb_space_info_t *info) {
     return true;
 }
 
-/// The links that a snapshot sees: a walk over all of them.
-static memdb_status_t count_links(memdb_snapshot_t *snapshot, uint64_t *links_out,
-                                  memdb_error_t *error) {
-    static const uint8_t first = MEMDB__KEY_LINK;
+/// The entries of a kind, of versions above `above`, that a snapshot sees: a walk over all of them.
+static memdb_status_t count_entries(memdb_snapshot_t *snapshot, uint8_t kind, uint64_t above,
+                                    uint64_t *count_out, memdb_error_t *error) {
     memdb__merge_t merge;
-    memdb_status_t status = memdb__merge_open(&merge, &snapshot->sight, &first, 1, error);
-    while (!status && merge.valid && merge.entry.key[0] == MEMDB__KEY_LINK) {
-        *links_out += !merge.entry.tombstone;
+    memdb_status_t status = memdb__merge_open(&merge, &snapshot->sight, &kind, 1, error);
+    while (!status && merge.valid && merge.entry.key[0] == kind) {
+        *count_out += !merge.entry.tombstone && merge.entry.version > above;
         status = memdb__merge_next(&merge, error);
     }
     memdb__merge_close(&merge);
@@ -64,6 +87,7 @@ static void fill_from_view(const memdb__view_t *view, memdb_stats_t *stats) {
         stats->segments += 1 + (name->words.segment_id != 0) + (name->vectors.segment_id != 0);
         stats->segment_bytes +=
             name->sorted.file_size + name->words.file_size + name->vectors.file_size;
+        stats->superseded_bytes += name->superseded_bytes;
     }
     for (size_t i = 0; i < view->run_count; i++) {
         stats->delta_bytes += memdb__run_bytes(view->runs[i]);
@@ -105,9 +129,24 @@ static memdb_status_t fill_history(memdb_t *db, const memdb__view_t *view, memdb
     return status;
 }
 
+/// A read-only handle closed the catalog when it was opened: these figures are left out.
+static memdb_status_t fill_from_catalog(memdb_t *db, memdb_snapshot_t *snapshot,
+                                        memdb_stats_t *stats, memdb_error_t *error) {
+    memdb__manifest_t manifest = {0};
+    uint64_t bytes;
+    memdb_status_t status = memdb__catalog_read(db->catalog, &manifest, error);
+    stats->blob_named_bytes = manifest.named_blob_bytes;
+    status = status ? status
+                    : memdb__collect_waiting(db, &manifest, &stats->extents_waiting, &bytes, error);
+    status = status ? status
+                    : count_entries(snapshot, MEMDB__KEY_ERASED, manifest.purged_lsn,
+                                    &stats->erasures_pending, error);
+    memdb__manifest_deinit(&manifest);
+    return status;
+}
+
 static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_t *stats,
                            memdb_error_t *error) {
-    uint64_t log_bytes = 0, segment_bytes = 0;
     stats->visible_lsn = snapshot->sight.visible;
     fill_from_view(snapshot->sight.view, stats);
     fill_from_control(db, stats);
@@ -128,13 +167,9 @@ static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_
     } // without this one
     memdb_status_t status = fill_history(db, snapshot->sight.view, stats, error);
     status = status ? status : memdb_space_list(snapshot, add_space, stats);
-    status = status ? status : count_links(snapshot, &stats->links, error);
-    status = status ? status : sum_directory(db, "log", &log_bytes, error);
-    status = status ? status : sum_directory(db, "segments", &segment_bytes, error);
-    status = status ? status : sum_directory(db, "blob", &stats->blob_bytes, error);
-    status = status ? status : sum_directory(db, "catalog", &stats->catalog_bytes, error);
-    stats->file_bytes = log_bytes + segment_bytes + stats->blob_bytes + stats->catalog_bytes;
-    return status;
+    status = status ? status : count_entries(snapshot, MEMDB__KEY_LINK, 0, &stats->links, error);
+    status = status ? status : sum_files(db, stats, error);
+    return status || !db->catalog ? status : fill_from_catalog(db, snapshot, stats, error);
 }
 
 memdb_status_t memdb_get_stats(memdb_t *db, memdb_stats_t *stats_out) {

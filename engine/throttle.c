@@ -29,8 +29,13 @@ static uint64_t delta_bytes(memdb_t *db) {
     return bytes;
 }
 
+/// Blobs put since the last checkpoint that make one due, however short the log is: the arena's
+/// garbage is only looked for there.
+#define STORED_DUE_BYTES (UINT64_C(256) << 20)
+
 bool memdb__wants_checkpoint(memdb_t *db) {
     return memdb__log_above_base(db) >= db->options.checkpoint_log_bytes ||
+           atomic_load_explicit(&db->stored, memory_order_relaxed) >= STORED_DUE_BYTES || // a hint
            delta_bytes(db) >= db->options.delta_limit_bytes / 2;
 }
 

@@ -99,6 +99,9 @@ void memdb__view_destroy(void *object) {
     for (size_t i = 0; view->runs && i < view->run_count; i++) {
         memdb__run_release(view->runs[i]);
     }
+    if (view->pins) {
+        memdb__pins_remove(view->pins, view->generation);
+    }
     memdb__free(view->tiers);
     memdb__free(view->runs);
     memdb__free(view);

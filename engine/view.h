@@ -8,6 +8,7 @@
 #include "engine/catalog.h"
 #include "engine/epoch.h"
 #include "engine/keys.h"
+#include "engine/pins.h"
 #include "engine/run.h"
 
 /// One tier, opened: its files are mapped, so unlinking them does no harm. Shared by views,
@@ -35,6 +36,7 @@ typedef struct memdb__view {
     memdb__retired_t retired; // its place in the list of the retired
     uint64_t applied_lsn;     // all below is in the tiers
     uint64_t generation;      // of the catalog
+    memdb__pins_t *pins;      // where the generation is pinned; NULL: nowhere
     size_t tier_count, run_count;
     memdb__tier_t **tiers; // oldest first
     memdb__run_t **runs;   // oldest first; the last one is open

@@ -191,6 +191,38 @@ MEMDB_API size_t memdb_last_error(memdb_t *db, char *buffer, size_t buffer_size)
 /// Blocks      until it is done; writers and readers go on meanwhile.
 MEMDB_API memdb_status_t memdb_checkpoint(memdb_t *db);
 
+typedef struct memdb_space_report {
+    size_t size;
+    uint64_t bytes_before, bytes_after; ///< what the files occupy on the disk
+    uint64_t extents_collected;         ///< extents of blobs that were copied or given up
+    uint64_t extents_waiting;           ///< collected, but still read by an older snapshot
+    uint64_t waiting_bytes;             ///< what those occupy; they are in bytes_after
+    uint64_t memories_erased;           ///< purge: forgotten with erase, and now gone
+    uint64_t archived_files_removed;    ///< purge: of the log's archive
+} memdb_space_report_t;
+
+/// Give space back to the file system: fold everything into one tier, copy the live part of every
+/// extent that holds dead blobs, give back the log's files, and begin a small one.
+///
+/// report_out  optional; the caller sets its size.
+/// Blocks      until it is done; readers and writers of all processes go on meanwhile. A
+/// transaction
+///             that stored blobs and has not committed may get MEMDB_CONFLICT, once.
+/// Durability  nothing is lost wherever it is interrupted.
+MEMDB_API memdb_status_t memdb_compact(memdb_t *db, memdb_space_report_t *report_out);
+
+/// Compact, and erase: when it returns MEMDB_OK, no file of the database holds a byte of a memory
+/// that was forgotten with memdb_forget_erase before the call (unless another memory holds the
+/// same): segments, log, arena, kept-aside tails, and the archive of the log, which it empties.
+///
+/// Promises    for the files, by name. Other processes may have files mapped that have no name any
+///             more, until their next snapshot begins; blocks that the file system has freed, and
+///             what a device remaps, are not overwritten.
+/// Snapshots   that are older keep what they see, but for blobs that no memory names any more.
+/// Blocks      as memdb_compact.
+/// Errors      as memdb_compact; on any error the erasure is not complete: call it again.
+MEMDB_API memdb_status_t memdb_purge(memdb_t *db, memdb_space_report_t *report_out);
+
 /// Make every commit up to now survive power loss.
 MEMDB_API memdb_status_t memdb_sync(memdb_t *db);
 
@@ -215,6 +247,11 @@ typedef struct memdb_stats {
     uint64_t history_lsn;       ///< the oldest position that can be read
     int64_t history_time;       ///< its commit time; MEMDB_TIME_NONE: from the beginning
     uint64_t snapshots_expired; ///< of `snapshots`: older than the limit
+    uint64_t erasures_pending;  ///< memories forgotten with erase and not yet purged
+    uint64_t superseded_bytes;  ///< about what the segments hold of memories replaced or forgotten
+    uint64_t blob_named_bytes;  ///< of the arena, when it was last looked at as a whole
+    uint64_t extents_waiting;   ///< emptied extents that an older snapshot may still read
+    uint64_t aside_bytes;       ///< of tails of the log that recovery cut behind a hole
 } memdb_stats_t;
 
 MEMDB_API memdb_status_t memdb_get_stats(memdb_t *db, memdb_stats_t *stats_out);
@@ -584,6 +621,10 @@ MEMDB_API memdb_status_t memdb_put(memdb_txn_t *txn, memdb_space_t space,
 /// Forget a memory: it is in no later snapshot. Errors: MEMDB_NOT_FOUND.
 MEMDB_API memdb_status_t memdb_forget(memdb_txn_t *txn, memdb_space_t space, uint64_t id);
 
+/// Forget a memory, and mark it for erasure: the next memdb_purge, by any process, removes every
+/// byte of it from the files of the database. Errors: MEMDB_NOT_FOUND.
+MEMDB_API memdb_status_t memdb_forget_erase(memdb_txn_t *txn, memdb_space_t space, uint64_t id);
+
 /// Read a memory by id, or by key.
 ///
 /// memory_out  its pointers are lent until the snapshot or transaction ends.
@@ -690,6 +731,9 @@ MEMDB_API void memdb_blob_writer_abort(memdb_blob_writer_t *writer);
 /// Read a blob as named by a memory of this snapshot.
 ///
 /// Ownership   release with memdb_blob_reader_close, before the snapshot ends.
+/// Errors      MEMDB_NOT_FOUND  the snapshot is older than a purge that erased the blob; reading
+/// may
+///             answer so too.
 MEMDB_API memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot,
                                                 const memdb_blob_t *blob,
                                                 memdb_blob_reader_t **reader_out);

@@ -91,10 +91,11 @@ static memdb_status_t recycle(const memdb__wal_log_t *log, const memdb__wal_head
 }
 
 static memdb_status_t give_up(const memdb__wal_log_t *log, const memdb__wal_header_t *header,
-                              const memdb__wal_header_t *successor, memdb_error_t *error) {
+                              const memdb__wal_header_t *successor, bool reuse,
+                              memdb_error_t *error) {
     uint64_t used = successor->previous_end - header->start;
     bool kept = false;
-    if ((successor->flags & MEMDB__WAL_SEGMENT_AFTER_DEATH) == 0 &&
+    if (reuse && (successor->flags & MEMDB__WAL_SEGMENT_AFTER_DEATH) == 0 &&
         header->capacity == log->segment_bytes && used >= header->capacity / 2) {
         memdb_status_t status = recycle(log, header, successor->previous_end, &kept, error);
         if (status != MEMDB_OK) {
@@ -121,7 +122,7 @@ static memdb_status_t move(const memdb__wal_log_t *log, const memdb__wal_header_
 
 /// Give up all segments that end at or below `applied`. archive: -1, or where they go.
 static memdb_status_t give_up_all(memdb__wal_t *wal, const memdb__wal_list_t *list, uint64_t newest,
-                                  uint64_t applied, int archive, size_t *given_up,
+                                  uint64_t applied, int archive, bool reuse, size_t *given_up,
                                   memdb_error_t *error) {
     memdb_status_t status = MEMDB_OK;
     for (size_t i = 0; i < list->count && status == MEMDB_OK; i++) {
@@ -140,8 +141,9 @@ static memdb_status_t give_up_all(memdb__wal_t *wal, const memdb__wal_list_t *li
         if (next == list->count || list->segments[next].header.previous_end > applied) {
             break;
         }
-        status = archive < 0 ? give_up(&wal->log, header, &list->segments[next].header, error)
-                             : move(&wal->log, header, archive, error);
+        status = archive < 0
+                     ? give_up(&wal->log, header, &list->segments[next].header, reuse, error)
+                     : move(&wal->log, header, archive, error);
         ++*given_up;
     }
     return status;
@@ -161,12 +163,12 @@ static memdb_status_t bound_archive(memdb__wal_t *wal, memdb_error_t *error) {
     return status;
 }
 
-memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t *error) {
+static memdb_status_t cut(memdb__wal_t *wal, uint64_t applied, bool reuse, memdb_error_t *error) {
     // Before any file is touched: a follower that finds one changed looks here (release in
     // memdb__raise, acquire in follow).
     memdb__raise(&wal->control->applied, applied);
-    // Acquire: pairs with switch_segment. Read before the list: a segment that is being published
-    // is not the newest yet, and the one before it is still in use.
+    // Acquire: pairs with memdb__wal_switch. Read before the list: a segment that is being
+    // published is not the newest yet, and the one before it is still in use.
     uint64_t newest = atomic_load_explicit(&wal->control->segment_epoch, memory_order_acquire);
     memdb__wal_list_t list;
     memdb_status_t status = memdb__wal_list_read(&wal->log, &list, error);
@@ -177,7 +179,7 @@ memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t
     int archive = -1;
     status = memdb__archive_open(wal->directory, &archive, error);
     if (status == MEMDB_OK) {
-        status = give_up_all(wal, &list, newest, applied, archive, &given_up, error);
+        status = give_up_all(wal, &list, newest, applied, archive, reuse, &given_up, error);
     }
     memdb__wal_list_free(&list);
     if (status == MEMDB_OK && given_up != 0) {
@@ -192,6 +194,14 @@ memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t
         status = bound_archive(wal, error);
     }
     return status == MEMDB_OK ? status : memdb__error_context(error, status, "cut the log");
+}
+
+memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t *error) {
+    return cut(wal, applied, true, error);
+}
+
+memdb_status_t memdb__wal_cut_all(memdb__wal_t *wal, uint64_t applied, memdb_error_t *error) {
+    return cut(wal, applied, false, error);
 }
 
 typedef struct tally {

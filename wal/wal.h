@@ -172,6 +172,20 @@ memdb_status_t memdb__wal_follow(memdb__wal_t *wal, uint64_t from, uint64_t to,
 /// move to the archive where the database keeps one (wal/copy.h). Raises control->applied first,
 /// for the followers. The caller holds the checkpoint lock.
 memdb_status_t memdb__wal_cut(memdb__wal_t *wal, uint64_t applied, memdb_error_t *error);
+/// The same, keeping none for reuse.
+memdb_status_t memdb__wal_cut_all(memdb__wal_t *wal, uint64_t applied, memdb_error_t *error);
+
+/// Leave the newest segment for a fresh one of `capacity` bytes that was never anything else, and
+/// unlink the files that were kept for reuse: what was written so far is then in segments that the
+/// next cut can give up. The caller holds the checkpoint lock.
+///
+/// Errors  MEMDB_FULL  nothing was changed.
+memdb_status_t memdb__wal_rotate(memdb__wal_t *wal, uint64_t capacity, memdb_error_t *error);
+
+// --- tails that recovery cut behind a hole, kept for a person to look at (wal_aside.c)
+
+/// Unlink them all; `directory` is the database's.
+memdb_status_t memdb__wal_aside_remove(int directory, memdb_error_t *error);
 
 typedef struct memdb__wal_stats {
     uint64_t batches, syncs, bytes, segments, file_bytes;

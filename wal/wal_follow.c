@@ -9,8 +9,8 @@
 
 #include <inttypes.h>
 
-/// Acquire: pairs with switch_segment and repair: the file is there. Read after the caller's `to`,
-/// so that frames below `to` lie in this segment or an older one.
+/// Acquire: pairs with memdb__wal_switch and repair: the file is there. Read after the caller's
+/// `to`, so that frames below `to` lie in this segment or an older one.
 static uint64_t newest_epoch(const memdb__wal_t *wal) {
     return atomic_load_explicit(&wal->control->segment_epoch, memory_order_acquire);
 }

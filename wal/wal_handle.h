@@ -66,5 +66,9 @@ memdb_status_t memdb__wal_repair(memdb__wal_t *wal, memdb_error_t *error);
 /// Attach the writer to the newest segment and its end. Holder of the writer mutex.
 memdb_status_t memdb__wal_writer_attach(memdb__wal_t *wal, memdb_error_t *error);
 void memdb__wal_writer_deinit(memdb__wal_t *wal);
+/// Leave the newest segment, which is written and holds no batch being built, for a new one with
+/// room for `bytes`, and of `capacity` bytes at least. Holder of the writer mutex.
+memdb_status_t memdb__wal_switch(memdb__wal_t *wal, uint64_t bytes, uint64_t capacity,
+                                 memdb_error_t *error);
 
 #endif

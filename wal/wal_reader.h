@@ -56,5 +56,9 @@ memdb_status_t memdb__wal_walk_run(memdb__wal_walk_t *walk, const memdb__wal_log
                                    uint64_t from, memdb__frame_fn visit, void *context,
                                    memdb_error_t *error);
 void memdb__wal_walk_deinit(memdb__wal_walk_t *walk);
+/// Copy what a walk that found a hole leaves out into a file of `aside` in the database's
+/// directory, as far as there is room for it. kept_out false: the file system has none.
+memdb_status_t memdb__wal_aside_keep(int directory, const memdb__wal_walk_t *walk, bool *kept_out,
+                                     memdb_error_t *error);
 
 #endif

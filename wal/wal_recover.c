@@ -158,12 +158,16 @@ static memdb_status_t unlink_dead(const memdb__wal_log_t *log, const memdb__wal_
     return status;
 }
 
-static memdb_status_t recover(const memdb__wal_log_t *log, memdb__wal_walk_t *walk, uint64_t from,
-                              uint64_t epoch_floor, bool rewrite, memdb__wal_header_t *header_out,
-                              memdb_error_t *error) {
+static memdb_status_t recover(int directory, const memdb__wal_log_t *log, memdb__wal_walk_t *walk,
+                              uint64_t from, uint64_t epoch_floor, bool rewrite,
+                              memdb__wal_header_t *header_out, memdb_error_t *error) {
     uint64_t epoch = newest_epoch(&walk->list) + 1;
     epoch = epoch < epoch_floor ? epoch_floor : epoch;
     memdb_status_t status = sync_live(log, &walk->list, from, error);
+    bool kept = false;
+    if (status == MEMDB_OK && walk->hole) {
+        status = memdb__wal_aside_keep(directory, walk, &kept, error);
+    }
     if (status != MEMDB_OK) {
         return status;
     }
@@ -179,16 +183,17 @@ static memdb_status_t recover(const memdb__wal_log_t *log, memdb__wal_walk_t *wa
                         "recover: log ends at LSN %" PRIu64 ": cut %" PRIu64
                         " unacknowledged bytes%s",
                         walk->end, walk->cut_bytes,
-                        walk->hole ? ", among them whole batches behind a hole; their segment is "
-                                     "kept until the next cut or opening"
-                                   : "");
+                        !walk->hole ? ""
+                        : kept      ? ", among them whole batches behind a hole: kept in aside/"
+                                    : ", among them whole batches behind a hole; their segment is "
+                                      "kept until the next cut or opening");
     }
     status = open_fresh(log, walk, from, rewrite, header_out, error);
     if (status == MEMDB_OK) {
         status = mark_predecessor(log, header_out, error);
     }
-    // What lies behind a hole stays until the next cut or opening, for a person to look at.
-    if (status == MEMDB_OK && !walk->hole) {
+    // What lies behind a hole and was not kept aside stays until the next cut or opening.
+    if (status == MEMDB_OK && (!walk->hole || kept)) {
         status = unlink_dead(log, &walk->list, header_out->start, error);
     }
     return status;
@@ -213,7 +218,7 @@ memdb_status_t memdb__wal_recover(int directory, const memdb__wal_options_t *opt
         return memdb__error_context(error, status, "recover the log");
     }
     memdb__wal_header_t header;
-    status = recover(&log, &walk, from, epoch_floor, rewrite, &header, error);
+    status = recover(directory, &log, &walk, from, epoch_floor, rewrite, &header, error);
     if (status == MEMDB_OK) {
         uint64_t start = memdb__wal_block_up(walk.end);
         *recovery_out = (memdb__wal_recovery_t){

@@ -59,7 +59,7 @@ static memdb_status_t sync_newest(memdb__wal_t *wal, memdb_error_t *error) {
     // Acquire: pairs with the release of memdb__raise in write; all bytes below are in the page
     // cache.
     uint64_t written = atomic_load_explicit(&control->written, memory_order_acquire);
-    // Acquire: pairs with switch_segment; all segments before this one are synced.
+    // Acquire: pairs with memdb__wal_switch; all segments before this one are synced.
     uint64_t epoch = atomic_load_explicit(&control->segment_epoch, memory_order_acquire);
     if (wal->synced.fd < 0 || wal->synced.header.epoch != epoch) {
         memdb__wal_segment_close(&wal->synced);

@@ -147,9 +147,8 @@ static memdb_status_t reserve(memdb__wal_writer_t *w, uint64_t bytes, memdb_erro
     return MEMDB_OK;
 }
 
-/// Leave the newest segment, which is written and holds no batch being built, for a new one with
-/// room for `bytes`.
-static memdb_status_t switch_segment(memdb__wal_t *wal, uint64_t bytes, memdb_error_t *error) {
+memdb_status_t memdb__wal_switch(memdb__wal_t *wal, uint64_t bytes, uint64_t capacity,
+                                 memdb_error_t *error) {
     memdb__wal_writer_t *w = &wal->writer;
     memdb__control_t *control = wal->control;
     // Relaxed: under the writer mutex.
@@ -158,7 +157,7 @@ static memdb_status_t switch_segment(memdb__wal_t *wal, uint64_t bytes, memdb_er
     uint64_t written = w->previous_end, room = memdb__wal_block_up(bytes) + MEMDB__WAL_BLOCK_BYTES;
     memdb__wal_header_t header = {.epoch = epoch, .start = w->lsn, .previous_end = written};
     memcpy(header.database_id, wal->log.database_id, 16);
-    header.capacity = room > wal->log.segment_bytes ? room : wal->log.segment_bytes;
+    header.capacity = room > capacity ? room : capacity;
     // An empty segment is no link of the chain: its successor takes its place.
     bool empty = w->lsn == w->segment.header.start;
     header.previous_epoch = empty ? w->segment.header.previous_epoch : w->segment.header.epoch;
@@ -204,7 +203,7 @@ static memdb_status_t make_room(memdb__wal_t *wal, uint64_t frame_bytes, memdb_e
         bytes = MEMDB__WAL_BATCH_HEADER_BYTES + frame_bytes;
         if (status == MEMDB_OK &&
             w->lsn + memdb__wal_block_up(bytes) > memdb__wal_header_limit(&w->segment.header)) {
-            status = switch_segment(wal, bytes, error);
+            status = memdb__wal_switch(wal, bytes, wal->log.segment_bytes, error);
         }
         if (status != MEMDB_OK) {
             return status;

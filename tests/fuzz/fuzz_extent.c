@@ -3,7 +3,7 @@
 // The input is a reference (32 bytes) and the content of an extent file behind its header, which is
 // right unless the first byte asks for the input's own. With the second byte odd, blob headers and
 // piece checksums are made right first, so that the fuzzer gets behind them. Property: what verify
-// accepts, read gives, with the size that was told.
+// accepts, read gives, with the size that was told; and what was erased is nothing of that.
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "blob/blob_extent.h"
@@ -100,6 +100,20 @@ static void use(memdb__blobs_t *blobs, const uint8_t reference[32], uint64_t ran
     memdb__blob_close(view);
 }
 
+static bool nothing(void *context, uint64_t size, uint64_t hash_prefix) {
+    (void)context, (void)size, (void)hash_prefix;
+    return false;
+}
+
+// What a purge writes over is no blob any more, whatever was there.
+static void erase(memdb__blobs_t *blobs, const uint8_t reference[32]) {
+    memdb__blob_view_t *view;
+    if (memdb__extent_erase(blobs, EXTENT_ID, nothing, NULL, NULL))
+        abort();
+    if (memdb__blob_open(blobs, reference, &view, NULL, NULL) == MEMDB_OK)
+        abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     uint8_t header[MEMDB__EXTENT_HEADER_BYTES], reference[32];
     memdb__blobs_t *blobs;
@@ -125,6 +139,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (memdb__blobs_open(directory, DATABASE_ID, no_id, NULL, true, &blobs, NULL))
         abort();
     use(blobs, reference, memdb__hash64(bytes, size, 1));
+    erase(blobs, reference);
     memdb__blobs_close(blobs);
     free(bytes);
     return 0;

@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void check_round_trip(const memdb__manifest_t *manifest, const uint8_t *data, size_t size) {
     memdb__manifest_entry_t entry;
-    for (uint64_t i = 0; i <= manifest->tier_count; i++) {
+    for (uint64_t i = 0; i < memdb__manifest_entries(manifest); i++) {
         memdb__manifest_encode(manifest, manifest->generation, i, &entry);
         if (size < 2 || data[0] != entry.key_size || data[1] != entry.value_size ||
             memcmp(data + 2, entry.key, entry.key_size) != 0 ||

@@ -52,7 +52,13 @@ static inline memdb__manifest_t make_manifest(uint64_t count, uint64_t salt) {
                                   .next_space = 7,
                                   .epoch_floor = salt,
                                   .last_commit_time = -5,
-                                  .tier_count = count};
+                                  .tier_count = count,
+                                  .retired_count = salt % 4,
+                                  .named_blob_bytes = salt * 5,
+                                  .arena_bytes = salt * 7,
+                                  .purged_lsn = salt * 11};
+    manifest.retired = memdb__allocate_zeroed(4, sizeof *manifest.retired);
+    assert_non_null(manifest.retired);
     manifest.tiers = memdb__allocate_zeroed(count ? count : 1, sizeof *manifest.tiers);
     assert_non_null(manifest.tiers);
     uint64_t id = 1, lsn = 0;
@@ -62,20 +68,24 @@ static inline memdb__manifest_t make_manifest(uint64_t count, uint64_t salt) {
         lsn += 4096 * (1 + (salt + i) % 3);
         tier->last_lsn = lsn;
         tier->sorted = (memdb__segment_name_t){id++, 16384 + i, salt * 31 + i};
+        tier->superseded_bytes = salt + i;
+        tier->dropped_blob_bytes = salt + 2 * i;
         if (i % 2)
             tier->words = (memdb__segment_name_t){id++, 16384 + i, salt * 37 + i};
         if (i % 3 == 0)
             tier->vectors = (memdb__segment_name_t){id++, 16384 + i, salt * 41 + i};
     }
+    for (uint64_t i = 0; i < manifest.retired_count; i++)
+        manifest.retired[i] = (memdb__retired_extent_t){id++, salt + i};
     manifest.applied_lsn = lsn;
     manifest.next_segment_id = id;
     return manifest;
 }
 
 static inline bool same_manifest(const memdb__manifest_t *a, const memdb__manifest_t *b) {
-    if (a->tier_count != b->tier_count)
+    if (a->tier_count != b->tier_count || a->retired_count != b->retired_count)
         return false;
-    for (uint64_t i = 0; i <= a->tier_count; i++) {
+    for (uint64_t i = 0; i < memdb__manifest_entries(a); i++) {
         memdb__manifest_entry_t x, y;
         memdb__manifest_encode(a, 0, i, &x);
         memdb__manifest_encode(b, 0, i, &y);

@@ -340,8 +340,66 @@ static void test_catalog_read_only_without_write_permission(void **state) {
     }
 }
 
+/// A year of checkpoints: tiers and retired extents come and go, and the file stays small.
+static void test_catalog_stays_small_through_a_years_churn(void **state) {
+    (void)state;
+    fixture_t fixture;
+    memdb__catalog_t *catalog;
+    uint64_t random = test_seed(), generation, last = 0;
+    fixture_open(&fixture);
+    assert_ok(memdb__catalog_create(fixture.directory, error));
+    assert_ok(memdb__catalog_open(fixture.directory, true, false, &catalog, error));
+    for (int commit = 0; commit < 9000; commit++) { // one an hour
+        uint64_t tiers = 1 + next_random(&random) % 12, waiting = next_random(&random) % 300;
+        memdb__manifest_t manifest = make_manifest(tiers, next_random(&random) % 1000);
+        memdb__free(manifest.retired);
+        manifest.retired = memdb__allocate_zeroed(waiting + 1, sizeof *manifest.retired);
+        assert_non_null(manifest.retired);
+        manifest.retired_count = waiting;
+        for (uint64_t i = 0; i < waiting; i++) {
+            manifest.retired[i] = (memdb__retired_extent_t){i + 1 + (uint64_t)commit, last};
+        }
+        manifest.next_segment_id = 1000000;
+        assert_ok(memdb__catalog_commit(catalog, &manifest, &generation, error));
+        memdb__manifest_deinit(&manifest);
+        last = generation;
+    }
+    struct stat about;
+    assert_int_equal(fstatat(fixture.directory, "catalog/data.mdb", &about, 0), 0);
+    printf("data.mdb has %lld bytes after %llu transactions\n", (long long)about.st_size,
+           (unsigned long long)last);
+    assert_true(about.st_size < 1 << 20);
+    memdb__catalog_close(catalog);
+    assert_ok(memdb__catalog_open(fixture.directory, true, false, &catalog, error));
+    memdb__catalog_close(catalog);
+    fixture_close(&fixture);
+}
+
+static void test_catalog_too_many_retired_extents_are_refused(void **state) {
+    (void)state;
+    memdb__manifest_t manifest = make_manifest(1, 0);
+    memdb__free(manifest.retired);
+    manifest.retired = memdb__allocate_zeroed(MEMDB__MAX_RETIRED + 1, sizeof *manifest.retired);
+    for (uint64_t i = 0; i <= MEMDB__MAX_RETIRED; i++) {
+        manifest.retired[i].extent_id = i + 1;
+    }
+    manifest.next_segment_id = MEMDB__MAX_RETIRED + 2;
+    manifest.retired_count = MEMDB__MAX_RETIRED;
+    assert_int_equal(memdb__manifest_check(&manifest, NULL), MEMDB_OK);
+    manifest.retired_count++;
+    assert_int_equal(memdb__manifest_check(&manifest, NULL), MEMDB_CORRUPT);
+    manifest.retired_count = 2;
+    manifest.retired[1].extent_id = 1; // twice
+    assert_int_equal(memdb__manifest_check(&manifest, NULL), MEMDB_CORRUPT);
+    manifest.retired[1].extent_id = manifest.next_segment_id;
+    assert_int_equal(memdb__manifest_check(&manifest, NULL), MEMDB_CORRUPT);
+    memdb__manifest_deinit(&manifest);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_catalog_stays_small_through_a_years_churn),
+        cmocka_unit_test(test_catalog_too_many_retired_extents_are_refused),
         cmocka_unit_test_setup_teardown(test_catalog_create_holds_an_empty_manifest, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_catalog_create_after_interrupted_create_works, setup,

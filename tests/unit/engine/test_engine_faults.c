@@ -1,7 +1,8 @@
 // Each I/O call of a scenario fails once, with EIO and with ENOSPC, and each allocation fails once,
 // in turn. Whatever fails: an error is told (or nothing was lost by it), no memory leaks, the next
 // opening works, everything that was acknowledged is there, and verify is content. The scenario:
-// open or create, puts, a checkpoint, puts with a blob and a vector, a forget, reads, close.
+// open or create, puts, a checkpoint, puts with a blob and a vector, a forget with erase, a compact
+// beside an older snapshot, a purge, reads, close.
 #include "base/io.h"
 #include "base/memory.h"
 #include "tests/lib/database.h"
@@ -163,7 +164,7 @@ static void forget_first(memdb_t *db, outcome_t *outcome) {
     memdb_status_t status = memdb_space_find(memdb_txn_snapshot(txn), text("main"), &space);
     status =
         status ? status : memdb_get_by_key(memdb_txn_snapshot(txn), space, text("key0"), &memory);
-    status = status ? status : memdb_forget(txn, space, memory.id);
+    status = status ? status : memdb_forget_erase(txn, space, memory.id);
     if (status) {
         memdb_txn_abort(txn);
     } else {
@@ -214,18 +215,23 @@ static void run_scenario(outcome_t *outcome) {
     }
     outcome->opened = true;
     for (int i = 0; i < 4; i++) {
-        put_one(db, outcome, i, i == 2);
+        put_one(db, outcome, i, i == 2 || i == 0); // the first is forgotten: its blob is garbage
     }
     read_all(db, outcome);
     told(outcome, memdb_checkpoint(db));
     for (int i = 4; i < 8; i++) {
         put_one(db, outcome, i, i == 5);
     }
+    memdb_snapshot_t *older = NULL; // so that what the compact empties cannot be unlinked at once
+    told(outcome, memdb_snapshot_begin(db, NULL, &older));
     forget_first(db, outcome);
-    told(outcome, memdb_checkpoint(db));
+    told(outcome, memdb_compact(db, NULL));
     for (int i = 8; i < KEYS; i++) {
         put_one(db, outcome, i, i == 9);
     }
+    told(outcome, memdb_purge(db, NULL));
+    memdb_snapshot_end(older);
+    told(outcome, memdb_purge(db, NULL));
     read_all(db, outcome);
     told(outcome, memdb_verify(db, NULL, NULL));
     told(outcome, memdb_close(db));
