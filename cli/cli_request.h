@@ -140,6 +140,10 @@ memdb_status_t cli_run_drop_space(cli_session_t *, const cli_json_t *, cli_json_
 memdb_status_t cli_run_spaces(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_checkpoint(cli_session_t *, const cli_json_t *, cli_json_t *,
                                   memdb_error_t *);
+memdb_status_t cli_run_compact(cli_session_t *, const cli_json_t *, cli_json_t *,
+                                  memdb_error_t *);
+memdb_status_t cli_run_purge(cli_session_t *, const cli_json_t *, cli_json_t *,
+                                  memdb_error_t *);
 memdb_status_t cli_run_verify(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_stats(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_settings(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);

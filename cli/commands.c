@@ -42,6 +42,10 @@ const cli_command_t cli_commands[] = {
      "show the settings of the database, or change them", cli_print_figures},
     {"checkpoint", "checkpoint", NULL, CLI_WORDS_NONE, NULL, "", "fold the log into segments",
      cli_print_figures},
+    {"compact", "compact", NULL, CLI_WORDS_NONE, NULL, "", "give space back to the file system",
+     cli_print_space},
+    {"purge", "purge", NULL, CLI_WORDS_NONE, NULL, "",
+     "erase what was forgotten with --erase from all files", cli_print_space},
     {NULL, NULL, NULL, CLI_WORDS_NONE, NULL, NULL, NULL, NULL},
 };
 

@@ -286,6 +286,25 @@ void cli_print_figures(cli_screen_t *screen, const cli_json_t *request, const cl
     cli_table_destroy(table);
 }
 
+// What compact and purge did, in sentences.
+void cli_print_space(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    (void)request;
+    double before = (double)integer_of(answer, "bytes_before") / 1048576;
+    double after = (double)integer_of(answer, "bytes_after") / 1048576;
+    cli_buffer_printf(&screen->out, "%.2f MiB before, %.2f MiB after\n", before, after);
+    if (integer_of(answer, "extents_waiting"))
+        cli_buffer_printf(&screen->out,
+                          "%.2f MiB more when older snapshots of other programs have ended\n",
+                          (double)integer_of(answer, "waiting_bytes") / 1048576);
+    if (cli_json_get(answer, "memories_erased"))
+        cli_buffer_printf(&screen->out,
+                          "%lld forgotten with erase: no file of the database holds a byte of it\n",
+                          (long long)integer_of(answer, "memories_erased"));
+    if (integer_of(answer, "archived_files_removed"))
+        cli_buffer_printf(&screen->out, "%lld files of the log's archive removed\n",
+                          (long long)integer_of(answer, "archived_files_removed"));
+}
+
 static void print_garbage(cli_screen_t *screen, const cli_json_t *answer) {
     const cli_json_t *garbage = cli_json_get(answer, "garbage");
     int64_t bytes = 0;

@@ -23,6 +23,8 @@
     { name, CLI_FIELD_LATER, false, 0, 0, NULL }
 #define LATER_FLAG(name)                                                                           \
     { name, CLI_FIELD_LATER_FLAG, false, 0, 0, NULL }
+#define FLAG(name)                                                                                 \
+    { name, CLI_FIELD_BOOL, false, 0, 0, NULL }
 #define DURABILITY                                                                                 \
     { "durability", CLI_FIELD_CHOICE, false, 0, 0, durabilities }
 #define TIME(name)                                                                                 \
@@ -121,8 +123,8 @@ static const cli_field_t neighbours_fields[] = {
     COUNT("limit", 1, 100000),
     AS_OF,
     END};
-static const cli_field_t forget_fields[] = {
-    SPACE, ID, KEY, LATER("filter"), LATER_FLAG("erase"), DURABILITY, END};
+static const cli_field_t forget_fields[] = {SPACE,         ID,         KEY, LATER("filter"),
+                                            FLAG("erase"), DURABILITY, END};
 static const cli_field_t begin_fields[] = {{"snapshot", CLI_FIELD_BOOL, false, 0, 0, NULL}, END};
 static const cli_field_t commit_fields[] = {DURABILITY, END};
 static const cli_field_t create_space_fields[] = {
@@ -166,8 +168,8 @@ const cli_op_t cli_ops[] = {
     {"stats", no_fields, cli_run_stats, false},
     {"backup", backup_fields, cli_run_backup, false},
     {"settings", settings_fields, cli_run_settings, false},
-    {"compact", no_fields, NULL, false},
-    {"purge", no_fields, NULL, false},
+    {"compact", no_fields, cli_run_compact, false},
+    {"purge", no_fields, cli_run_purge, false},
     {NULL, NULL, NULL, false},
 };
 

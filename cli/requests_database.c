@@ -133,7 +133,9 @@ memdb_status_t cli_run_spaces(cli_session_t *session, const cli_json_t *request,
     X(applied_lsn) X(memories) X(spaces) X(links) X(log_bytes) X(segment_bytes) X(blob_bytes)      \
         X(catalog_bytes) X(file_bytes) X(segments) X(tiers) X(runs) X(delta_bytes) X(commits)      \
             X(conflicts) X(batches) X(syncs) X(checkpoints) X(merges) X(snapshots)                 \
-                X(snapshots_expired) X(history_lsn)
+                X(snapshots_expired) X(history_lsn)                                     \
+                    X(erasures_pending) X(superseded_bytes) X(blob_named_bytes) X(extents_waiting) \
+                        X(aside_bytes)
 
 memdb_status_t cli_run_stats(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
                              memdb_error_t *error) {
@@ -201,6 +203,38 @@ memdb_status_t cli_run_checkpoint(cli_session_t *session, const cli_json_t *requ
     cli_set_unsigned(answer, "segments", stats.segments);
     cli_set_unsigned(answer, "segment_bytes", stats.segment_bytes);
     cli_set_unsigned(answer, "file_bytes", stats.file_bytes);
+    return MEMDB_OK;
+}
+
+static void answer_space(cli_json_t *answer, const memdb_space_report_t *report) {
+    cli_set_unsigned(answer, "bytes_before", report->bytes_before);
+    cli_set_unsigned(answer, "bytes_after", report->bytes_after);
+    cli_set_unsigned(answer, "extents_collected", report->extents_collected);
+    cli_set_unsigned(answer, "extents_waiting", report->extents_waiting);
+    cli_set_unsigned(answer, "waiting_bytes", report->waiting_bytes);
+}
+
+memdb_status_t cli_run_compact(cli_session_t *session, const cli_json_t *request,
+                               cli_json_t *answer, memdb_error_t *error) {
+    (void)request;
+    memdb_space_report_t report = {.size = sizeof report};
+    memdb_status_t status =
+        cli_engine(session, memdb_compact(session->db, &report), error, "compact");
+    if (status == MEMDB_OK)
+        answer_space(answer, &report);
+    return status;
+}
+
+memdb_status_t cli_run_purge(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                             memdb_error_t *error) {
+    (void)request;
+    memdb_space_report_t report = {.size = sizeof report};
+    memdb_status_t status = cli_engine(session, memdb_purge(session->db, &report), error, "purge");
+    if (status != MEMDB_OK)
+        return status;
+    answer_space(answer, &report);
+    cli_set_unsigned(answer, "memories_erased", report.memories_erased);
+    cli_set_unsigned(answer, "archived_files_removed", report.archived_files_removed);
     return MEMDB_OK;
 }
 

@@ -319,7 +319,11 @@ memdb_status_t cli_run_forget(cli_session_t *session, const cli_json_t *request,
         return status;
     status = find_named(session, memdb_txn_snapshot(write.txn), request, &space, &memory, error);
     if (status == MEMDB_OK)
-        status = cli_engine(session, memdb_forget(write.txn, space, memory.id), error, "forget");
+        status = cli_engine(session,
+                            cli_json_truth(cli_json_get(request, "erase"))
+                                ? memdb_forget_erase(write.txn, space, memory.id)
+                                : memdb_forget(write.txn, space, memory.id),
+                            error, "forget");
     status = cli_write_end(session, &write, status, &lsn, error);
     if (status != MEMDB_OK)
         return status;

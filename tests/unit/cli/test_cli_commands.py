@@ -67,8 +67,10 @@ class Commands(shell_case.ShellCase):
         self.command("checkpoint")
         self.command("backup", self.path("copy"))
         self.assertIn("2", self.command("unlink", "a", "b", "next") + self.command("spaces"))
-        self.command("forget", "a")
+        self.command("forget", "a", "--erase")
         self.command("get", "a", code=1)
+        self.assertIn("MiB after", self.command("compact"))
+        self.assertIn("1 forgotten with erase", self.command("purge"))
 
     def test_prompt_without_a_terminal_reads_lines_and_says_nothing_of_its_own(self):
         lines = "+ don't forget \"the milk\"\n\n.remember --key tea --actor Ann I don't like -- tea\nmilk?\n.get tea\n.spaces\n.help recall\n.exit\nnever read\n"

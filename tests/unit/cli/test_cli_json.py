@@ -2,6 +2,7 @@
 nothing. Method: whole conversations with the shell, whose answers are compared."""
 import base64
 import json
+import os
 import struct
 import shell_case
 
@@ -69,8 +70,7 @@ class Json(shell_case.ShellCase):
         recall = {"op": "recall", "text": "x"}
         later = [{**recall, name: value} for name, value in (("seeds", [1]), ("filter", "kind = 'x'"), ("window", []), ("now", "2020-01-01"),
                                                             ("mmr", 0.5), ("token_budget", 100), ("explain", True))]
-        later += [{"op": "compact"}, {"op": "purge"}, {"op": "neighbours", "key": "a", "hops": 2},
-                  {"op": "forget", "key": "a", "erase": True}, {"op": "forget", "filter": "x"}]
+        later += [{"op": "neighbours", "key": "a", "hops": 2}, {"op": "forget", "filter": "x"}]
         for request, answer in zip(later, self.ask(*later)):
             self.refused(answer, "MEMDB_UNSUPPORTED")
             self.assertTrue(answer["message"], request)
@@ -112,6 +112,29 @@ class Json(shell_case.ShellCase):
         kept, bad = self.ask({"op": "settings"}, {"op": "settings", "history_us": -1})
         self.assertEqual(kept, some)
         self.refused(bad, "MEMDB_INVALID", "history_us")
+
+    def test_compact_and_purge_report_and_purge_erases(self):
+        secret = "the marmaladekins are hidden"
+        answers = self.ask(put("a", text=secret), put("b", text="something else"), {"op": "forget", "key": "a", "erase": True}, {"op": "stats"},
+                           {"op": "compact"}, {"op": "purge"}, {"op": "stats"}, {"op": "get", "key": "b"}, {"op": "verify"},
+                           {"op": "purge", "what": 1}, {"op": "forget", "key": "b", "erase": "yes"}, {"op": "forget", "key": "b", "erase": False})
+        self.assertEqual(answers[2]["forgotten"], 1)
+        self.assertEqual(answers[3]["erasures_pending"], 1)
+        for field in ("bytes_before", "bytes_after", "extents_collected", "extents_waiting", "waiting_bytes"):
+            self.assertIsInstance(answers[4][field], int)
+            self.assertIsInstance(answers[5][field], int)
+        self.assertNotIn("memories_erased", answers[4])
+        self.assertEqual((answers[5]["memories_erased"], answers[5]["archived_files_removed"]), (1, 0))
+        self.assertEqual(answers[6]["erasures_pending"], 0)
+        self.assertEqual(answers[7]["memory"]["text"], "something else")
+        self.assertTrue(answers[8]["ok"])
+        self.refused(answers[9], "MEMDB_INVALID", "what")
+        self.refused(answers[10], "MEMDB_INVALID", "erase")
+        self.assertEqual(answers[11]["forgotten"], 1)
+        for folder, _, names in os.walk(self.database):
+            for name in names:
+                with open(os.path.join(folder, name), "rb") as file:
+                    self.assertNotIn(b"marmaladekin", file.read(), name)
 
     def test_recall_finds_by_words_and_says_why_fewer(self):
         answers = self.ask(put("a", text="the lantern hangs in the harbour", session="s", time="2023-05-08"), put("b", text="granite and moss"),
