@@ -213,7 +213,8 @@ MEMDB_API memdb_status_t memdb_compact(memdb_t *db, memdb_space_report_t *report
 
 /// Compact, and erase: when it returns MEMDB_OK, no file of the database holds a byte of a memory
 /// that was forgotten with memdb_forget_erase before the call (unless another memory holds the
-/// same): segments, log, arena, kept-aside tails, and the archive of the log, which it empties.
+/// same): segments, log, arena, kept-aside tails, and the archive of the log, which it ends (the next
+/// backup copies everything).
 ///
 /// Promises    for the files, by name. Other processes may have files mapped that have no name any
 ///             more, until their next snapshot begins; blocks that the file system has freed, and

@@ -477,6 +477,30 @@ static void test_a_purge_erases_from_history_too(void **state) {
     check_after(fixture, space);
 }
 
+/// The log and the extents that are kept for the next backup go too; it copies everything then.
+static void test_a_purge_ends_the_archive_for_backups(void **state) {
+    fixture_t *fixture = *state;
+    memdb_space_t space;
+    memdb_space_report_t report = {.size = sizeof report};
+    memdb_copied_t copied = {.size = sizeof copied};
+    char backup[300], archive[300];
+    snprintf(backup, sizeof backup, "%s-backup", fixture->path);
+    snprintf(archive, sizeof archive, "%s/archive", fixture->path);
+    must(fixture->db, memdb_backup(fixture->db, backup, NULL, &copied));
+    assert_int_equal(access(archive, F_OK), 0);
+    uint64_t victim = prepare(fixture, &space);
+    erase(fixture->db, space, victim);
+    must(fixture->db, memdb_compact(fixture->db, NULL)); // into the archive with all of it
+    search(archive, true);
+    must(fixture->db, memdb_purge(fixture->db, &report));
+    assert_true(report.archived_files_removed > 0);
+    search(fixture->path, false);
+    assert_int_equal(access(archive, F_OK), -1);
+    must(fixture->db, memdb_backup(fixture->db, backup, NULL, &copied));
+    assert_false(copied.incremental);
+    check_after(fixture, space);
+}
+
 static const char *refused; // the end of a name
 
 static bool is_refused(const char *name) {
@@ -546,6 +570,7 @@ int main(void) {
         TEST(test_a_purge_after_a_crash_and_recovery),
         TEST(test_a_purge_beside_other_processes),
         TEST(test_a_purge_erases_from_history_too),
+        TEST(test_a_purge_ends_the_archive_for_backups),
         TEST(test_a_purge_that_fails_is_still_pending),
         TEST(test_erasing_twice_or_after_forgetting_is_not_found),
     };
