@@ -375,6 +375,7 @@ static void test_a_read_only_handle_reads_on_until_it_is_closed(void **state) {
     fixture_t *fixture = *state;
     memdb_space_t space = space_of(fixture->db, "main");
     put_many(fixture->db, space, 0, 8);
+    must(fixture->db, memdb_sync(fixture->db)); // it sees what is durable
     memdb_t *second = open_again(fixture->path, MEMDB_OPEN_READ_ONLY);
     read_on(fixture, second, space);
     must(fixture->db, memdb_compact(fixture->db, NULL));
