@@ -5,14 +5,15 @@
 // the order of entries is the order of places, and the place of (key, version) is in front of all
 // older versions of the key. Most segments hold one version a key. Entries lie in blocks of
 // about 4 KiB (a larger entry has a block of its own), each with an offset array, so that a block
-// is searched by halving. An index section holds the blocks' offsets and first keys. A Bloom filter
-// over the keys (10 bits a key, one cache line a key) answers about 99 % of the misses without a
-// block. Each entry carries a version (u64, an LSN), and a flag: tombstone or not; a tombstone may
-// have a value. Every block is decoded as hostile bytes after its pages were checked: a bad offset
-// is MEMDB_CORRUPT, never a crash.
+// is searched by halving. An index section holds the blocks' offsets and first keys. A hash finds
+// single keys, or that they are absent, in a cache line, without a search. Each entry carries a
+// version (u64, an LSN), and a flag: tombstone or not; a tombstone may have a value. Every block is
+// decoded as hostile bytes after its pages were checked: a bad offset is MEMDB_CORRUPT, never a
+// crash.
 #ifndef MEMDB_BASE_SORTED_H
 #define MEMDB_BASE_SORTED_H
 
+#include "base/checksum.h"
 #include "base/container.h"
 
 typedef struct memdb__entry {
@@ -30,6 +31,9 @@ typedef struct memdb__sorted memdb__sorted_t;
 memdb_status_t memdb__sorted_create(int directory, const char *name,
                                     const memdb__segment_identity_t *identity,
                                     memdb__sorted_writer_t **writer_out, memdb_error_t *error);
+/// Before the first entry: keys that begin with one of these bytes are not in the hash, because
+/// they are walked and never asked for one by one. All others are.
+void memdb__sorted_leave_unhashed(memdb__sorted_writer_t *writer, const char *first_bytes);
 /// Keys must rise, and versions of one key must fall, else MEMDB_INVALID; key and value are below
 /// 1 GiB, else MEMDB_LIMIT; both change nothing. After any other error only finish, which tells it
 /// again, and abandon are left.
@@ -62,6 +66,14 @@ memdb_status_t memdb__sorted_get_at(memdb__sorted_t *sorted, const void *key, si
                                     uint64_t visible, memdb__entry_t *entry_out,
                                     memdb_error_t *error);
 
+/// The same with the key's hash, for who asks several segments for one key.
+memdb_status_t memdb__sorted_get_hashed(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                        uint64_t hash, uint64_t visible, memdb__entry_t *entry_out,
+                                        memdb_error_t *error);
+static inline uint64_t memdb__sorted_hash(const void *key, size_t key_size) {
+    return memdb__hash64(key, key_size, 0);
+}
+
 /// A position in the map. Storage is the caller's; no clean-up is needed.
 typedef struct memdb__sorted_iterator {
     memdb__sorted_t *sorted;
@@ -86,8 +98,8 @@ memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *ke
                                          memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_next(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_previous(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
-/// Checks all pages, then that every entry decodes, entries are in order, and the filter knows each
-/// key.
+/// Checks all pages, then that every entry decodes, entries are in order, and the hash leads to
+/// each key and to nothing else.
 memdb_status_t memdb__sorted_verify(memdb__sorted_t *sorted, memdb_verify_fn found, void *context,
                                     memdb_error_t *error);
 

@@ -10,7 +10,7 @@
 //   4  heads        u64 a block: the 8 bytes of its first key behind the common prefix, as a
 //                   big-endian number in little-endian bytes, filled up with zero. Searching these
 //                   alone decides nearly every step.
-//   5  filter       lines of 64 bytes
+//   5  hash         lines of 64 bytes, below
 //   6  meta         64 bytes, below
 //   7  versions     u64 a block: the version of its first entry. There only when some key has more
 //                   than one version: first keys alone would not tell where a version lies
@@ -18,10 +18,10 @@
 // meta
 //   0   8   entries
 //   8   8   blocks
-//   16  8   lines of the filter: 0 without entries
+//   16  8   lines of the hash
 //   24  4   version of the sorted format, 1
 //   28  4   common prefix: bytes that the first keys of all blocks share
-//   32  32  reserved, zero
+//   32  32  a bit for each first byte of keys that are in the hash: bit (b & 7) of byte b / 8
 //
 // block
 //   0   4       entries, at least 1
@@ -34,15 +34,17 @@
 //   8       version
 //   .       key, value
 //
-// The filter is a Bloom filter of which one key sets bits in one cache line only (Putze, Sanders
-// and Singler, "Cache-, hash- and space-efficient Bloom filters", 2007): at 10 bits a key and 7
-// probes, about 1.2 % of the absent keys pass instead of 0.8 %, for one cache miss instead of
-// seven.
+// The hash finds single keys without a search. A line is a cache line of 8 slots, u64 each; a slot
+// is 0 (free), or (tag << 40) + 1 + where the entry of the key's newest version begins in section
+// 0; the tag is the low 24 bits of the key's hash, whose high bits, scaled, choose the line. A key
+// whose line is full has its slot in the next line that is not (the last one is followed by the
+// first): a free slot ends the search. Six of eight slots are used, so a key that is there costs
+// one line, seldom two, and its entry; a key that is not costs the line alone, since another key's
+// tag is equal once in two million lines. Keys with other first bytes are found by halving.
 #ifndef MEMDB_BASE_SORTED_FORMAT_H
 #define MEMDB_BASE_SORTED_FORMAT_H
 
 #include "base/bytes.h"
-#include "base/checksum.h"
 #include "base/sorted.h"
 
 enum {
@@ -51,7 +53,7 @@ enum {
     MEMDB__SORTED_KEY_STARTS = 2,
     MEMDB__SORTED_FIRST_KEYS = 3,
     MEMDB__SORTED_HEADS = 4,
-    MEMDB__SORTED_FILTER = 5,
+    MEMDB__SORTED_HASH = 5,
     MEMDB__SORTED_META = 6,
     MEMDB__SORTED_FIRST_VERSIONS = 7,
 };
@@ -59,17 +61,19 @@ enum {
 #define MEMDB__SORTED_VERSION 1
 #define MEMDB__SORTED_BLOCK_BYTES 4096 // a block ends before the entry that would make it larger
 #define MEMDB__SORTED_META_BYTES 64
-#define MEMDB__SORTED_FILTER_LINE_BYTES 64
-#define MEMDB__SORTED_FILTER_BITS_PER_KEY 10
-#define MEMDB__SORTED_FILTER_PROBES 7
+#define MEMDB__SORTED_LINE_BYTES 64
+#define MEMDB__SORTED_LINE_SLOTS 8
+#define MEMDB__SORTED_LINE_KEYS 6 // a line for so many keys
+#define MEMDB__SORTED_TAG_SHIFT 40
 // Two varints and the version.
 #define MEMDB__SORTED_ENTRY_HEAD_BYTES 28
 
 struct memdb__sorted {
     memdb__container_t *container;
-    const uint8_t *blocks, *starts, *key_starts, *first_keys, *heads, *filter;
+    const uint8_t *blocks, *starts, *key_starts, *first_keys, *heads, *hash;
     const uint8_t *first_versions; // NULL: one version a key
-    uint64_t entry_count, block_count, filter_lines;
+    const uint8_t *hashed;         // a bit a first byte
+    uint64_t entry_count, block_count, hash_lines, blocks_size;
     uint32_t common_prefix;
 };
 
@@ -80,19 +84,14 @@ typedef struct memdb__sorted_block {
     uint32_t count;
 } memdb__sorted_block_t;
 
-static inline uint64_t memdb__sorted_filter_hash(const void *key, size_t size) {
-    return memdb__hash64(key, size, 0);
+/// Whether keys like this one are in the hash, by the bits of their first bytes.
+static inline bool memdb__sorted_is_hashed(const uint8_t *bits, const uint8_t *key, size_t size) {
+    return size && bits[key[0] / 8] >> (key[0] & 7) & 1;
 }
 
-/// The line of a key: the high half of the hash, scaled.
-static inline uint64_t memdb__sorted_filter_line(uint64_t hash, uint64_t lines) {
+/// The line where the search for a key begins: the high half of the hash, scaled.
+static inline uint64_t memdb__sorted_line(uint64_t hash, uint64_t lines) {
     return (uint64_t)((unsigned __int128)hash * lines >> 64);
-}
-
-/// Seven numbers of 9 bits, one a probe. The multiplication brings the low bits, which did not
-/// choose the line, up.
-static inline uint64_t memdb__sorted_filter_bits(uint64_t hash) {
-    return hash * UINT64_C(0xd6e8feb86659fd93);
 }
 
 /// Up to 8 bytes as a big-endian number, filled up with zero: a < b as byte strings gives head(a)
@@ -117,6 +116,34 @@ static inline uint64_t memdb__sorted_first_version(const memdb__sorted_t *sorted
     return memdb__get_u64(sorted->first_versions + block * 8);
 }
 
+/// Decode the entry at `at`, of which `size` bytes may be read; false when it leaves them.
+static inline bool memdb__sorted_decode(const uint8_t *at, size_t size, memdb__entry_t *entry) {
+    memdb__reader_t reader = memdb__reader(at, size);
+    uint64_t key_size, value_size;
+    if (size >= 11 && at[0] < 0x80 && (at[1] < 0x80 || at[2] < 0x80)) {
+        // The common case: the size of the key in a byte, that of the value in one or two.
+        key_size = at[0];
+        value_size = at[1] < 0x80 ? at[1] : (at[1] & 0x7Fu) | (uint64_t)at[2] << 7;
+        reader.at += at[1] < 0x80 ? 2 : 3;
+    } else {
+        key_size = memdb__read_varint(&reader);
+        value_size = memdb__read_varint(&reader);
+        if (reader.bad || memdb__reader_left(&reader) < 8)
+            return false;
+    }
+    entry->version = memdb__get_u64(reader.at);
+    entry->tombstone = value_size & 1;
+    value_size >>= 1;
+    uint64_t left = memdb__reader_left(&reader) - 8;
+    if (key_size > left || value_size > left - key_size)
+        return false;
+    entry->key = reader.at + 8;
+    entry->key_size = (size_t)key_size;
+    entry->value = entry->key + key_size;
+    entry->value_size = (size_t)value_size;
+    return true;
+}
+
 /// Number of the last block that begins at or before the place of (key, version); UINT64_MAX when
 /// there is none. With one version a key the version plays no part.
 uint64_t memdb__sorted_find_block(const memdb__sorted_t *sorted, const uint8_t *key,
@@ -135,8 +162,13 @@ memdb_status_t memdb__sorted_search_block(const memdb__sorted_t *sorted,
                                           size_t key_size, uint64_t version, uint32_t *slot_out,
                                           bool *equal_out, memdb__entry_t *entry_out,
                                           memdb_error_t *error);
-/// Whether the filter may know the key; false is certain.
-memdb_status_t memdb__sorted_filter_passes(memdb__sorted_t *sorted, const void *key,
-                                           size_t key_size, bool *passes_out, memdb_error_t *error);
+/// The entry that the hash has for a key that is hashed: its newest version. MEMDB_NOT_FOUND
+/// without a message: the segment does not have the key.
+memdb_status_t memdb__sorted_hash_find(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                       uint64_t hash, memdb__entry_t *entry_out,
+                                       memdb_error_t *error);
+/// How many keys the hash holds. Its pages are checked.
+memdb_status_t memdb__sorted_hash_count(memdb__sorted_t *sorted, uint64_t *count_out,
+                                        memdb_error_t *error);
 
 #endif

@@ -126,8 +126,8 @@ memdb_status_t memdb__sorted_previous(memdb__sorted_iterator_t *iterator, memdb_
 /// What a walk over all entries carries along.
 typedef struct walk {
     memdb__sorted_t *sorted;
-    memdb__entry_t before; // the entry before, key NULL at the beginning
-    uint64_t entries;
+    memdb__entry_t before;    // the entry before, key NULL at the beginning
+    uint64_t entries, hashed; // the second: keys that the hash leads to
 } walk_t;
 
 /// NULL when the entry is in order and the index says of it what it is.
@@ -153,6 +153,24 @@ static const char *verify_place(const walk_t *walk, const memdb__entry_t *entry,
     return NULL;
 }
 
+/// NULL when the hash leads to the entry, if it is the newest version of a hashed key.
+static const char *verify_hash(walk_t *walk, const memdb__entry_t *entry,
+                               memdb_status_t *status_out, memdb_error_t *error) {
+    memdb__sorted_t *sorted = walk->sorted;
+    const memdb__entry_t *before = &walk->before;
+    if (!memdb__sorted_is_hashed(sorted->hashed, entry->key, entry->key_size) ||
+        (before->key &&
+         !memdb__compare(before->key, before->key_size, entry->key, entry->key_size)))
+        return NULL;
+    memdb__entry_t found;
+    memdb_status_t status =
+        memdb__sorted_hash_find(sorted, entry->key, entry->key_size,
+                                memdb__sorted_hash(entry->key, entry->key_size), &found, error);
+    *status_out = status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+    walk->hashed++;
+    return status || found.key != entry->key ? "the hash does not lead to a key" : NULL;
+}
+
 /// NULL when the block is right, else what is wrong. Reading errors are in `*status_out`.
 static const char *verify_block(walk_t *walk, uint64_t number, memdb_status_t *status_out,
                                 memdb_error_t *error) {
@@ -174,11 +192,9 @@ static const char *verify_block(walk_t *walk, uint64_t number, memdb_status_t *s
         const char *wrong = verify_place(walk, &entry, number, slot);
         if (wrong)
             return wrong;
-        bool passes;
-        *status_out =
-            memdb__sorted_filter_passes(sorted, entry.key, entry.key_size, &passes, error);
-        if (*status_out || !passes)
-            return "the filter does not know a key";
+        wrong = verify_hash(walk, &entry, status_out, error);
+        if (wrong)
+            return wrong;
         walk->before = entry;
         walk->entries++;
     }
@@ -198,6 +214,11 @@ memdb_status_t memdb__sorted_verify(memdb__sorted_t *sorted, memdb_verify_fn fou
         wrong = verify_block(&walk, number, &status, error);
     if (!wrong && walk.entries != sorted->entry_count)
         wrong = "the number of entries is another one";
+    uint64_t hashed = 0;
+    if (!wrong)
+        status = memdb__sorted_hash_count(sorted, &hashed, error);
+    if (!wrong && (status || walk.hashed != hashed))
+        wrong = "the hash leads to what is no key";
     if (!wrong)
         return MEMDB_OK;
     uint64_t start = memdb__get_u64(sorted->starts + (number ? number - 1 : 0) * 8);

@@ -1,8 +1,8 @@
-// Reading a sorted segment: opening, the search, the filter.
+// Reading a sorted segment: opening, and the search through the blocks.
 //
 // Opening checks and validates the whole index (starts, first keys, heads), so that the search over
-// it needs no bounds checks. Blocks and filter are checked when they are touched; whatever a block
-// says is compared with its size first. A file whose checksums are right and whose entries are not
+// it needs no bounds checks. Blocks are checked when they are touched; whatever a block says is
+// compared with its size first. A file whose checksums are right and whose entries are not
 // in order cannot crash a reader, but can mislead it: only memdb__sorted_verify finds that.
 #include "base/memory.h"
 #include "base/sorted_format.h"
@@ -38,17 +38,14 @@ static memdb_status_t load_meta(memdb__sorted_t *sorted, memdb_error_t *error) {
                            memdb__container_name(sorted->container), version);
     sorted->entry_count = memdb__get_u64(meta);
     sorted->block_count = memdb__get_u64(meta + 8);
-    sorted->filter_lines = memdb__get_u64(meta + 16);
+    sorted->hash_lines = memdb__get_u64(meta + 16);
     sorted->common_prefix = memdb__get_u32(meta + 28);
-    for (size_t i = 32; i < MEMDB__SORTED_META_BYTES; i++)
-        if (meta[i])
-            return corrupt_index(sorted, "a reserved byte is not zero", error);
+    sorted->hashed = meta + 32;
     // Each block and each line has a place in the file: products with the counts cannot wrap.
     uint64_t most = memdb__container_file_size(sorted->container);
-    if (sorted->block_count > most || sorted->filter_lines > most ||
+    if (sorted->block_count > most || sorted->hash_lines > most ||
         sorted->entry_count < sorted->block_count || sorted->entry_count > most ||
-        (sorted->entry_count == 0) != (sorted->block_count == 0) ||
-        (sorted->entry_count == 0) != (sorted->filter_lines == 0))
+        (sorted->entry_count == 0) != (sorted->block_count == 0))
         return corrupt_index(sorted, "counts disagree", error);
     return MEMDB_OK;
 }
@@ -93,6 +90,7 @@ static memdb_status_t load_index(memdb__sorted_t *sorted, memdb_error_t *error) 
     uint64_t blocks_size, first_keys_size, count = sorted->block_count;
     sorted->blocks =
         memdb__container_section(sorted->container, MEMDB__SORTED_BLOCKS, &blocks_size);
+    sorted->blocks_size = blocks_size;
     memdb__container_section(sorted->container, MEMDB__SORTED_FIRST_KEYS, &first_keys_size);
     memdb_status_t status =
         load_section(sorted, MEMDB__SORTED_STARTS, (count + 1) * 8, &sorted->starts, error);
@@ -104,17 +102,16 @@ static memdb_status_t load_index(memdb__sorted_t *sorted, memdb_error_t *error) 
                               &sorted->first_keys, error);
     if (!status)
         status = load_section(sorted, MEMDB__SORTED_HEADS, count * 8, &sorted->heads, error);
-    uint64_t filter_size, versions_size;
+    uint64_t hash_size, versions_size;
     if (!status &&
         memdb__container_section(sorted->container, MEMDB__SORTED_FIRST_VERSIONS, &versions_size))
         status = load_section(sorted, MEMDB__SORTED_FIRST_VERSIONS, count * 8,
                               &sorted->first_versions, error);
     if (status)
         return status;
-    sorted->filter =
-        memdb__container_section(sorted->container, MEMDB__SORTED_FILTER, &filter_size);
-    if (!sorted->blocks || !sorted->filter ||
-        filter_size != sorted->filter_lines * MEMDB__SORTED_FILTER_LINE_BYTES)
+    sorted->hash = memdb__container_section(sorted->container, MEMDB__SORTED_HASH, &hash_size);
+    if (!sorted->blocks || !sorted->hash ||
+        hash_size != sorted->hash_lines * MEMDB__SORTED_LINE_BYTES)
         return corrupt_index(sorted, "a section is missing or has a wrong size", error);
     if (!starts_are_right(sorted->starts, count, blocks_size, true))
         return corrupt_index(sorted, "block starts are wrong", error);
@@ -242,31 +239,8 @@ memdb_status_t memdb__sorted_load_block(memdb__sorted_t *sorted, uint64_t number
 /// Decode the entry at `offset` of the block; false when it leaves the block.
 static inline bool decode(const memdb__sorted_block_t *block, uint32_t offset,
                           memdb__entry_t *entry) {
-    if (offset > block->size)
-        return false;
-    memdb__reader_t reader = memdb__reader(block->at + offset, block->size - offset);
-    uint64_t key_size, value_size;
-    if (memdb__reader_left(&reader) >= 10 && reader.at[0] < 0x80 && reader.at[1] < 0x80) {
-        key_size = reader.at[0]; // the common case: both sizes in a byte
-        value_size = reader.at[1];
-        reader.at += 2;
-    } else {
-        key_size = memdb__read_varint(&reader);
-        value_size = memdb__read_varint(&reader);
-        if (reader.bad || memdb__reader_left(&reader) < 8)
-            return false;
-    }
-    entry->version = memdb__get_u64(reader.at);
-    entry->tombstone = value_size & 1;
-    value_size >>= 1;
-    uint64_t left = memdb__reader_left(&reader) - 8;
-    if (key_size > left || value_size > left - key_size)
-        return false;
-    entry->key = reader.at + 8;
-    entry->key_size = (size_t)key_size;
-    entry->value = entry->key + key_size;
-    entry->value_size = (size_t)value_size;
-    return true;
+    return offset <= block->size &&
+           memdb__sorted_decode(block->at + offset, block->size - offset, entry);
 }
 
 memdb_status_t memdb__sorted_load_entry(const memdb__sorted_t *sorted,
@@ -305,84 +279,5 @@ memdb_status_t memdb__sorted_search_block(const memdb__sorted_t *sorted,
         }
     }
     *slot_out = low;
-    return MEMDB_OK;
-}
-
-memdb_status_t memdb__sorted_filter_passes(memdb__sorted_t *sorted, const void *key,
-                                           size_t key_size, bool *passes_out,
-                                           memdb_error_t *error) {
-    *passes_out = false;
-    if (!sorted->filter_lines)
-        return MEMDB_OK;
-    uint64_t hash = memdb__sorted_filter_hash(key, key_size);
-    const uint8_t *line = sorted->filter + memdb__sorted_filter_line(hash, sorted->filter_lines) *
-                                               MEMDB__SORTED_FILTER_LINE_BYTES;
-    memdb_status_t status =
-        memdb__container_check(sorted->container, line, MEMDB__SORTED_FILTER_LINE_BYTES, error);
-    if (status)
-        return status;
-    uint64_t probes = memdb__sorted_filter_bits(hash);
-    unsigned all = 1;
-    for (int i = 0; i < MEMDB__SORTED_FILTER_PROBES; i++, probes >>= 9)
-        all &= (unsigned)line[(probes & 511) / 8] >> (probes & 7);
-    *passes_out = all & 1;
-    return MEMDB_OK;
-}
-
-/// The first entry of block `number`, if there is one and it has that key: the versions of a key
-/// may begin with a block, and then the search ended at the end of the block before.
-static memdb_status_t get_first(memdb__sorted_t *sorted, uint64_t number, const void *key,
-                                size_t key_size, uint64_t visible, memdb__entry_t *entry_out,
-                                memdb_error_t *error) {
-    memdb__sorted_block_t block;
-    memdb__entry_t entry;
-    if (number >= sorted->block_count)
-        return MEMDB_NOT_FOUND;
-    memdb_status_t status = memdb__sorted_load_block(sorted, number, &block, error);
-    if (!status)
-        status = memdb__sorted_load_entry(sorted, &block, 0, &entry, error);
-    if (status)
-        return status;
-    if (entry.version > visible || memdb__compare(entry.key, entry.key_size, key, key_size))
-        return MEMDB_NOT_FOUND;
-    *entry_out = entry;
-    return MEMDB_OK;
-}
-
-memdb_status_t memdb__sorted_get(memdb__sorted_t *sorted, const void *key, size_t key_size,
-                                 memdb__entry_t *entry_out, memdb_error_t *error) {
-    return memdb__sorted_get_at(sorted, key, key_size, UINT64_MAX, entry_out, error);
-}
-
-memdb_status_t memdb__sorted_get_at(memdb__sorted_t *sorted, const void *key, size_t key_size,
-                                    uint64_t visible, memdb__entry_t *entry_out,
-                                    memdb_error_t *error) {
-    bool passes;
-    memdb_status_t status = memdb__sorted_filter_passes(sorted, key, key_size, &passes, error);
-    if (status)
-        return status;
-    if (!passes)
-        return MEMDB_NOT_FOUND;
-    uint64_t number = memdb__sorted_find_block(sorted, key, key_size, visible);
-    if (number == UINT64_MAX)
-        return sorted->first_versions
-                   ? get_first(sorted, 0, key, key_size, visible, entry_out, error)
-                   : MEMDB_NOT_FOUND;
-    memdb__sorted_block_t block;
-    status = memdb__sorted_load_block(sorted, number, &block, error);
-    if (status)
-        return status;
-    uint32_t slot;
-    bool equal;
-    memdb__entry_t entry;
-    status = memdb__sorted_search_block(sorted, &block, key, key_size, visible, &slot, &equal,
-                                        &entry, error);
-    if (status)
-        return status;
-    if (!equal)
-        return sorted->first_versions && slot == block.count
-                   ? get_first(sorted, number + 1, key, key_size, visible, entry_out, error)
-                   : MEMDB_NOT_FOUND;
-    *entry_out = entry;
     return MEMDB_OK;
 }

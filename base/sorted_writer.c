@@ -1,7 +1,7 @@
 // Writing a sorted segment.
 //
 // Blocks go out as they fill; what describes them (starts, first keys, hashes of the keys) is kept
-// in memory until the end: about 8 bytes an entry and 24 bytes and a key a block. Invariant:
+// in memory until the end: 16 bytes a hashed key, and 24 bytes and a key a block. Invariant:
 // `block` and `offsets` hold the current block, whose first key is the last one in `first_keys`.
 #include "base/memory.h"
 #include "base/sorted_format.h"
@@ -15,10 +15,22 @@ struct memdb__sorted_writer {
     memdb__buffer_t key_starts; // u64 a block
     memdb__buffer_t first_keys;
     memdb__buffer_t first_versions; // u64 a block
-    memdb__buffer_t hashes;         // u64 a key
+    memdb__buffer_t places;         // place_t a hashed key; those from `unplaced` on count from
+    size_t unplaced;                // the beginning of the current block's entries
+    uint8_t hashed[32];             // a bit a first byte
     uint64_t entry_count, last_version;
     bool has_versions; // some key has more than one
 };
+
+/// Where the entry of a hashed key begins in the blocks.
+typedef struct place {
+    uint64_t hash, at;
+} place_t;
+
+static place_t *places_of(const memdb__sorted_writer_t *writer, size_t *count_out) {
+    *count_out = writer->places.size / sizeof(place_t);
+    return (place_t *)(void *)writer->places.data;
+}
 
 static void destroy(memdb__sorted_writer_t *writer) {
     memdb__buffer_deinit(&writer->block);
@@ -28,14 +40,14 @@ static void destroy(memdb__sorted_writer_t *writer) {
     memdb__buffer_deinit(&writer->key_starts);
     memdb__buffer_deinit(&writer->first_keys);
     memdb__buffer_deinit(&writer->first_versions);
-    memdb__buffer_deinit(&writer->hashes);
+    memdb__buffer_deinit(&writer->places);
     memdb__free(writer);
 }
 
 static bool out_of_memory(const memdb__sorted_writer_t *writer) {
     return writer->block.failed || writer->offsets.failed || writer->last_key.failed ||
            writer->starts.failed || writer->key_starts.failed || writer->first_keys.failed ||
-           writer->first_versions.failed || writer->hashes.failed;
+           writer->first_versions.failed || writer->places.failed;
 }
 
 memdb_status_t memdb__sorted_create(int directory, const char *name,
@@ -44,6 +56,7 @@ memdb_status_t memdb__sorted_create(int directory, const char *name,
     memdb__sorted_writer_t *writer = memdb__allocate_zeroed(1, sizeof *writer);
     if (!writer)
         return memdb__fail(error, MEMDB_NOMEM, "%s: no memory for a writer", name);
+    memset(writer->hashed, 0xFF, sizeof writer->hashed);
     memdb_status_t status =
         memdb__container_create(directory, name, identity, &writer->container, error);
     if (status) {
@@ -57,6 +70,11 @@ memdb_status_t memdb__sorted_create(int directory, const char *name,
     }
     *writer_out = writer;
     return MEMDB_OK;
+}
+
+void memdb__sorted_leave_unhashed(memdb__sorted_writer_t *writer, const char *first_bytes) {
+    for (const uint8_t *at = (const uint8_t *)first_bytes; *at; at++)
+        writer->hashed[*at / 8] &= (uint8_t) ~(1u << (*at & 7));
 }
 
 static size_t block_count(const memdb__sorted_writer_t *writer) {
@@ -77,6 +95,10 @@ static memdb_status_t flush_block(memdb__sorted_writer_t *writer, memdb_error_t 
     for (size_t at = 0; at < writer->offsets.size; at += 4)
         memdb__put_u32(writer->offsets.data + at,
                        memdb__get_u32(writer->offsets.data + at) + shift);
+    size_t place_count;
+    place_t *places = places_of(writer, &place_count);
+    for (; writer->unplaced < place_count; writer->unplaced++)
+        places[writer->unplaced].at += memdb__container_position(writer->container) + shift;
     uint8_t head[4];
     memdb__put_u32(head, count);
     memdb_status_t status = memdb__container_append(writer->container, head, sizeof head, error);
@@ -131,12 +153,14 @@ memdb_status_t memdb__sorted_append(memdb__sorted_writer_t *writer, const memdb_
     if (!entries_in_block(writer))
         begin_block(writer, entry);
     memdb__buffer_append_u32(&writer->offsets, (uint32_t)writer->block.size);
+    if (order < 0 && memdb__sorted_is_hashed(writer->hashed, entry->key, entry->key_size)) {
+        place_t place = {memdb__sorted_hash(entry->key, entry->key_size), writer->block.size};
+        memdb__buffer_append(&writer->places, &place, sizeof place);
+    }
     memdb__buffer_append(&writer->block, head, head_size);
     memdb__buffer_append(&writer->block, entry->key, entry->key_size);
     memdb__buffer_append(&writer->block, entry->value, entry->value_size);
     if (order < 0) {
-        memdb__buffer_append_u64(&writer->hashes,
-                                 memdb__sorted_filter_hash(entry->key, entry->key_size));
         memdb__buffer_clear(&writer->last_key);
         memdb__buffer_append(&writer->last_key, entry->key, entry->key_size);
     }
@@ -177,27 +201,43 @@ static memdb_status_t write_section(memdb__sorted_writer_t *writer, uint32_t sec
                   : memdb__container_append(writer->container, buffer->data, buffer->size, error);
 }
 
-static memdb_status_t write_filter(memdb__sorted_writer_t *writer, uint64_t *lines_out,
-                                   memdb_error_t *error) {
-    uint64_t bits = writer->hashes.size / 8 * MEMDB__SORTED_FILTER_BITS_PER_KEY;
-    uint64_t lines =
-        (bits + MEMDB__SORTED_FILTER_LINE_BYTES * 8 - 1) / (MEMDB__SORTED_FILTER_LINE_BYTES * 8);
-    uint8_t *filter = memdb__allocate_zeroed((size_t)lines, MEMDB__SORTED_FILTER_LINE_BYTES);
-    if (!filter)
-        return memdb__fail(error, MEMDB_NOMEM, "sorted: no memory for the filter");
-    for (size_t at = 0; at < writer->hashes.size; at += 8) {
-        uint64_t hash = memdb__get_u64(writer->hashes.data + at);
-        uint8_t *line =
-            filter + memdb__sorted_filter_line(hash, lines) * MEMDB__SORTED_FILTER_LINE_BYTES;
-        uint64_t probes = memdb__sorted_filter_bits(hash);
-        for (int i = 0; i < MEMDB__SORTED_FILTER_PROBES; i++, probes >>= 9)
-            line[(probes & 511) / 8] |= (uint8_t)(1u << (probes & 7));
+/// Put a key's slot into the first line with a free one.
+static void fill_slot(uint8_t *hash, uint64_t lines, const place_t *place) {
+    uint64_t slot = place->hash << MEMDB__SORTED_TAG_SHIFT | (place->at + 1);
+    uint64_t number = memdb__sorted_line(place->hash, lines);
+    for (;; number = number + 1 < lines ? number + 1 : 0) {
+        uint8_t *line = hash + number * MEMDB__SORTED_LINE_BYTES;
+        for (size_t i = 0; i < MEMDB__SORTED_LINE_SLOTS; i++) {
+            if (!memdb__get_u64(line + i * 8)) {
+                memdb__put_u64(line + i * 8, slot);
+                return;
+            }
+        }
     }
-    memdb_status_t status = memdb__container_begin(writer->container, MEMDB__SORTED_FILTER, error);
+}
+
+static memdb_status_t write_hash(memdb__sorted_writer_t *writer, uint64_t *lines_out,
+                                 memdb_error_t *error) {
+    enum { AHEAD = 16 }; // lines are far apart: they are fetched so many keys before
+    size_t count;
+    const place_t *places = places_of(writer, &count);
+    uint64_t lines = (count + MEMDB__SORTED_LINE_KEYS - 1) / MEMDB__SORTED_LINE_KEYS;
+    if (count && places[count - 1].at + 1 >= UINT64_C(1) << MEMDB__SORTED_TAG_SHIFT)
+        return memdb__fail(error, MEMDB_LIMIT, "sorted: more than 1 TiB of blocks");
+    uint8_t *hash = memdb__allocate_zeroed((size_t)lines, MEMDB__SORTED_LINE_BYTES);
+    if (!hash)
+        return memdb__fail(error, MEMDB_NOMEM, "sorted: no memory for the hash");
+    for (size_t i = 0; i < count; i++) {
+        if (i + AHEAD < count)
+            __builtin_prefetch(hash + memdb__sorted_line(places[i + AHEAD].hash, lines) *
+                                          MEMDB__SORTED_LINE_BYTES);
+        fill_slot(hash, lines, &places[i]);
+    }
+    memdb_status_t status = memdb__container_begin(writer->container, MEMDB__SORTED_HASH, error);
     if (!status)
-        status = memdb__container_append(writer->container, filter,
-                                         (size_t)lines * MEMDB__SORTED_FILTER_LINE_BYTES, error);
-    memdb__free(filter);
+        status = memdb__container_append(writer->container, hash,
+                                         (size_t)lines * MEMDB__SORTED_LINE_BYTES, error);
+    memdb__free(hash);
     *lines_out = lines;
     return status;
 }
@@ -231,7 +271,7 @@ static memdb_status_t write_index(memdb__sorted_writer_t *writer, memdb_error_t 
         status =
             write_section(writer, MEMDB__SORTED_FIRST_VERSIONS, &writer->first_versions, error);
     if (!status)
-        status = write_filter(writer, &lines, error);
+        status = write_hash(writer, &lines, error);
     if (!status)
         status = memdb__container_begin(writer->container, MEMDB__SORTED_META, error);
     if (status)
@@ -242,6 +282,7 @@ static memdb_status_t write_index(memdb__sorted_writer_t *writer, memdb_error_t 
     memdb__put_u64(meta + 16, lines);
     memdb__put_u32(meta + 24, MEMDB__SORTED_VERSION);
     memdb__put_u32(meta + 28, common);
+    memcpy(meta + 32, writer->hashed, sizeof writer->hashed);
     return memdb__container_append(writer->container, meta, sizeof meta, error);
 }
 

@@ -83,6 +83,7 @@ static memdb_status_t write_sorted(memdb__fold_t *fold, memdb_error_t *error) {
     if (status) {
         return status;
     }
+    memdb__sorted_leave_unhashed(writer, MEMDB__KEYS_WALKED);
     status = copy_entries(fold, writer, error);
     if (status) {
         memdb__sorted_abandon(writer);

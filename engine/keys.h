@@ -44,6 +44,9 @@ enum {
     MEMDB__KEY_TIME = 'T',
 };
 
+/// First bytes of the keys that are walked in order and never asked for one by one.
+#define MEMDB__KEYS_WALKED "IST"
+
 /// The longest key: a session or type of MEMDB_MAX_NAME_BYTES, each byte escaped, or a key of
 /// MEMDB_MAX_KEY_BYTES.
 #define MEMDB__KEY_MAX_BYTES (MEMDB_MAX_KEY_BYTES + 64)

@@ -47,13 +47,14 @@ static void begin(tamper_t *tamper, const char *path, memdb__segment_kind_t kind
 
 static void end(tamper_t *tamper, uint64_t size, uint64_t checksum) {
     memdb__tier_name_t *name = &tamper->manifest.tiers[tamper->manifest.tier_count - 1];
-    memdb__segment_name_t *segment = tamper->identity.kind == MEMDB__SEGMENT_SORTED  ? &name->sorted
-                                     : tamper->identity.kind == MEMDB__SEGMENT_WORDS ? &name->words
-                                                                                     : &name->vectors;
+    memdb__segment_name_t *segment = tamper->identity.kind == MEMDB__SEGMENT_SORTED ? &name->sorted
+                                     : tamper->identity.kind == MEMDB__SEGMENT_WORDS
+                                         ? &name->words
+                                         : &name->vectors;
     uint64_t generation;
     *segment = (memdb__segment_name_t){tamper->identity.segment_id, size, checksum};
-    fine(tamper, memdb__catalog_commit(tamper->catalog, &tamper->manifest, &generation,
-                                       &tamper->error));
+    fine(tamper,
+         memdb__catalog_commit(tamper->catalog, &tamper->manifest, &generation, &tamper->error));
     memdb__tier_release(tamper->tier);
     memdb__manifest_deinit(&tamper->manifest);
     memdb__catalog_close(tamper->catalog);
@@ -70,6 +71,7 @@ void tamper_entries(const char *path, tamper_entry_fn change, void *context) {
     begin(&tamper, path, MEMDB__SEGMENT_SORTED);
     fine(&tamper, memdb__sorted_create(tamper.segments, tamper.file, &tamper.identity, &writer,
                                        &tamper.error));
+    memdb__sorted_leave_unhashed(writer, MEMDB__KEYS_WALKED);
     fine(&tamper, memdb__sorted_seek(tamper.tier->sorted, NULL, 0, &at, &tamper.error));
     while (at.valid) {
         memdb__entry_t entry = at.entry;
@@ -96,9 +98,9 @@ void tamper_words(const char *path, memdb__live_fn live, void *context) {
     uint64_t size, checksum;
     begin(&tamper, path, MEMDB__SEGMENT_WORDS);
     memdb__words_source_t source = {.segment = tamper.tier->words};
-    fine(&tamper, memdb__words_segment_write(tamper.segments, tamper.file, &tamper.identity, &source,
-                                             1, UINT64_MAX, live, every_space, context, &size,
-                                             &checksum, &tamper.error));
+    fine(&tamper, memdb__words_segment_write(tamper.segments, tamper.file, &tamper.identity,
+                                             &source, 1, UINT64_MAX, live, every_space, context,
+                                             &size, &checksum, &tamper.error));
     end(&tamper, size, checksum);
 }
 

@@ -124,6 +124,7 @@ static memdb_status_t write_sorted(const model_t *model, uint64_t *file_size, ui
     memdb_status_t status = memdb__sorted_create(directory.fd, NAME, &identity, &writer, error);
     if (status)
         return status;
+    memdb__sorted_leave_unhashed(writer, "ap"); // of some kinds half, of one all
     for (size_t i = 0; i < model->count; i++) {
         status = memdb__sorted_append(writer, &model->entries[i], error);
         if (status) {
@@ -262,7 +263,7 @@ static void test_sorted_answers_like_the_model(void **state) {
             }
 }
 
-static void test_sorted_filter_stops_most_misses(void **state) {
+static void test_sorted_hash_answers_for_absent_keys_without_a_block(void **state) {
     (void)state;
     enum { COUNT = 20000 };
     memdb__sorted_writer_t *writer;
@@ -274,7 +275,7 @@ static void test_sorted_filter_stops_most_misses(void **state) {
         assert_int_equal(memdb__sorted_append(writer, &entry, NULL), 0);
     }
     assert_int_equal(memdb__sorted_finish(writer, NULL, NULL, NULL), 0);
-    // Damage all blocks: a miss that the filter lets through meets the damage, and is told apart
+    // Damage all blocks: a miss that the hash lets through meets the damage, and is told apart
     // so.
     int fd = openat(directory.fd, NAME, O_RDWR);
     uint8_t bytes[400];
@@ -294,7 +295,7 @@ static void test_sorted_filter_stops_most_misses(void **state) {
         memdb__put_be64(key, i * 2); // what is there is never said to be absent
         assert_int_not_equal(memdb__sorted_get(sorted, key, 8, &entry, NULL), MEMDB_NOT_FOUND);
     }
-    assert_true(passed < COUNT / 40);
+    assert_int_equal(passed, 0); // two equal tags in a line: one in 100 such tests
     memdb__sorted_close(sorted);
     unlinkat(directory.fd, NAME, 0);
 }
@@ -435,7 +436,7 @@ static void test_sorted_faults_are_told_and_leave_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sorted_answers_like_the_model),
-        cmocka_unit_test(test_sorted_filter_stops_most_misses),
+        cmocka_unit_test(test_sorted_hash_answers_for_absent_keys_without_a_block),
         cmocka_unit_test(test_sorted_refuses_entries_out_of_order),
         cmocka_unit_test(test_sorted_damage_of_any_byte_is_told),
         cmocka_unit_test(test_sorted_faults_are_told_and_leave_nothing),
