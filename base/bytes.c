@@ -13,33 +13,7 @@ size_t memdb__put_varint(uint8_t *at, uint64_t value) {
     return size;
 }
 
-const uint8_t *memdb__read_slice(memdb__reader_t *reader, size_t size) {
-    if (reader->bad || size > memdb__reader_left(reader)) {
-        reader->bad = true;
-        return NULL;
-    }
-    const uint8_t *at = reader->at;
-    if (size) // an empty reader may stand on NULL, to which nothing may be added
-        reader->at += size;
-    return at;
-}
-
-uint8_t memdb__read_u8(memdb__reader_t *reader) {
-    const uint8_t *at = memdb__read_slice(reader, 1);
-    return at ? *at : 0;
-}
-
-uint32_t memdb__read_u32(memdb__reader_t *reader) {
-    const uint8_t *at = memdb__read_slice(reader, 4);
-    return at ? memdb__get_u32(at) : 0;
-}
-
-uint64_t memdb__read_u64(memdb__reader_t *reader) {
-    const uint8_t *at = memdb__read_slice(reader, 8);
-    return at ? memdb__get_u64(at) : 0;
-}
-
-uint64_t memdb__read_varint(memdb__reader_t *reader) {
+uint64_t memdb__read_long_varint(memdb__reader_t *reader) {
     if (reader->bad)
         return 0;
     uint64_t value = 0;
@@ -56,17 +30,6 @@ uint64_t memdb__read_varint(memdb__reader_t *reader) {
     }
     reader->bad = true;
     return 0;
-}
-
-const uint8_t *memdb__read_sized(memdb__reader_t *reader, size_t *size_out) {
-    uint64_t size = memdb__read_varint(reader);
-    *size_out = 0;
-    if (reader->bad || size > memdb__reader_left(reader)) {
-        reader->bad = true;
-        return NULL;
-    }
-    *size_out = (size_t)size;
-    return memdb__read_slice(reader, (size_t)size);
 }
 
 /// Length of the well-formed sequence that begins at `p`, or 0. The ranges are table 3-7 of the

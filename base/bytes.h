@@ -89,13 +89,47 @@ static inline memdb__reader_t memdb__reader(const void *data, size_t size) {
 static inline size_t memdb__reader_left(const memdb__reader_t *r) {
     return (size_t)(r->end - r->at);
 }
-uint8_t memdb__read_u8(memdb__reader_t *reader);
-uint32_t memdb__read_u32(memdb__reader_t *reader);
-uint64_t memdb__read_u64(memdb__reader_t *reader);
-uint64_t memdb__read_varint(memdb__reader_t *reader);
-const uint8_t *memdb__read_slice(memdb__reader_t *reader, size_t size); // NULL when bad
-const uint8_t *memdb__read_sized(memdb__reader_t *reader,
-                                 size_t *size_out); // varint size, then bytes
+/// NULL when bad.
+static inline const uint8_t *memdb__read_slice(memdb__reader_t *reader, size_t size) {
+    if (reader->bad || size > memdb__reader_left(reader)) {
+        reader->bad = true;
+        return NULL;
+    }
+    const uint8_t *at = reader->at;
+    if (size) // an empty reader may stand on NULL, to which nothing may be added
+        reader->at += size;
+    return at;
+}
+static inline uint8_t memdb__read_u8(memdb__reader_t *reader) {
+    const uint8_t *at = memdb__read_slice(reader, 1);
+    return at ? *at : 0;
+}
+static inline uint32_t memdb__read_u32(memdb__reader_t *reader) {
+    const uint8_t *at = memdb__read_slice(reader, 4);
+    return at ? memdb__get_u32(at) : 0;
+}
+static inline uint64_t memdb__read_u64(memdb__reader_t *reader) {
+    const uint8_t *at = memdb__read_slice(reader, 8);
+    return at ? memdb__get_u64(at) : 0;
+}
+/// A varint of any length; memdb__read_varint decodes those of a byte, which most are, in place.
+uint64_t memdb__read_long_varint(memdb__reader_t *reader);
+static inline uint64_t memdb__read_varint(memdb__reader_t *reader) {
+    if (!reader->bad && reader->at < reader->end && *reader->at < 0x80)
+        return *reader->at++;
+    return memdb__read_long_varint(reader);
+}
+/// A varint size, then so many bytes.
+static inline const uint8_t *memdb__read_sized(memdb__reader_t *reader, size_t *size_out) {
+    uint64_t size = memdb__read_varint(reader);
+    *size_out = 0;
+    if (reader->bad || size > memdb__reader_left(reader)) {
+        reader->bad = true;
+        return NULL;
+    }
+    *size_out = (size_t)size;
+    return memdb__read_slice(reader, (size_t)size);
+}
 
 /// memcmp over the common length, then by length: <0, 0, >0.
 static inline int memdb__compare(const void *a, size_t a_size, const void *b, size_t b_size) {

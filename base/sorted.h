@@ -57,8 +57,8 @@ bool memdb__sorted_has_versions(const memdb__sorted_t *sorted);
 memdb__container_t *memdb__sorted_container(memdb__sorted_t *sorted);
 
 /// Point lookup: the newest version of a key. MEMDB_NOT_FOUND without a message when the key is
-/// absent (a tombstone is found). Pointers go into the mapping and live as long as `sorted`. Does
-/// not allocate.
+/// absent (a tombstone is found); `*entry_out` holds anything then. Pointers go into the mapping
+/// and live as long as `sorted`. Does not allocate.
 memdb_status_t memdb__sorted_get(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                  memdb__entry_t *entry_out, memdb_error_t *error);
 /// The same for the newest version that is at most `visible`.
@@ -70,6 +70,8 @@ memdb_status_t memdb__sorted_get_at(memdb__sorted_t *sorted, const void *key, si
 memdb_status_t memdb__sorted_get_hashed(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                         uint64_t hash, uint64_t visible, memdb__entry_t *entry_out,
                                         memdb_error_t *error);
+/// Have the line of the hash fetched where such a key's search will begin. Does not wait.
+void memdb__sorted_prefetch(const memdb__sorted_t *sorted, uint64_t hash);
 static inline uint64_t memdb__sorted_hash(const void *key, size_t key_size) {
     return memdb__hash64(key, key_size, 0);
 }

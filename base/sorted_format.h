@@ -118,7 +118,7 @@ static inline uint64_t memdb__sorted_first_version(const memdb__sorted_t *sorted
 
 /// Decode the entry at `at`, of which `size` bytes may be read; false when it leaves them.
 static inline bool memdb__sorted_decode(const uint8_t *at, size_t size, memdb__entry_t *entry) {
-    memdb__reader_t reader = memdb__reader(at, size);
+    memdb__reader_t reader = {at, at + size, false};
     uint64_t key_size, value_size;
     if (size >= 11 && at[0] < 0x80 && (at[1] < 0x80 || at[2] < 0x80)) {
         // The common case: the size of the key in a byte, that of the value in one or two.

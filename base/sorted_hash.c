@@ -29,6 +29,8 @@ static memdb_status_t load_place(memdb__sorted_t *sorted, uint64_t place, memdb_
     if (!memdb__sorted_decode(at, left, entry))
         return corrupt_slot(sorted, place, error);
     size_t size = (size_t)(entry->value + entry->value_size - at);
+    __builtin_prefetch(at + 64); // what the caller reads next: the value's head, and its end
+    __builtin_prefetch(at + size - 1);
     return memdb__container_check(sorted->container, at, size, error);
 }
 
@@ -48,18 +50,21 @@ memdb_status_t memdb__sorted_hash_find(memdb__sorted_t *sorted, const void *key,
                 return MEMDB_NOT_FOUND;
             if (slot >> MEMDB__SORTED_TAG_SHIFT != (hash & TAG_MASK))
                 continue;
-            memdb__entry_t entry;
-            status = load_place(sorted, (slot - 1) & PLACE_MASK, &entry, error);
+            // Decoded where it is wanted: a copy of what was just written in parts waits for them.
+            status = load_place(sorted, (slot - 1) & PLACE_MASK, entry_out, error);
             if (status)
                 return status;
-            if (entry.key_size == key_size && memcmp(entry.key, key, key_size) == 0) {
-                *entry_out = entry;
+            if (entry_out->key_size == key_size && memcmp(entry_out->key, key, key_size) == 0)
                 return MEMDB_OK;
-            }
         }
         number = number + 1 < lines ? number + 1 : 0;
     }
     return MEMDB_NOT_FOUND;
+}
+
+void memdb__sorted_prefetch(const memdb__sorted_t *sorted, uint64_t hash) {
+    __builtin_prefetch(sorted->hash +
+                       memdb__sorted_line(hash, sorted->hash_lines) * MEMDB__SORTED_LINE_BYTES);
 }
 
 memdb_status_t memdb__sorted_hash_count(memdb__sorted_t *sorted, uint64_t *count_out,
@@ -137,13 +142,11 @@ memdb_status_t memdb__sorted_get_hashed(memdb__sorted_t *sorted, const void *key
                                         memdb_error_t *error) {
     if (!memdb__sorted_is_hashed(sorted->hashed, key, key_size))
         return search_for(sorted, key, key_size, visible, entry_out, error);
-    memdb__entry_t entry;
-    memdb_status_t status = memdb__sorted_hash_find(sorted, key, key_size, hash, &entry, error);
+    memdb_status_t status = memdb__sorted_hash_find(sorted, key, key_size, hash, entry_out, error);
     if (status)
         return status;
-    if (entry.version > visible) // an older version may lie behind it
+    if (entry_out->version > visible) // an older version may lie behind it
         return sorted->first_versions ? search_for(sorted, key, key_size, visible, entry_out, error)
                                       : MEMDB_NOT_FOUND;
-    *entry_out = entry;
     return MEMDB_OK;
 }

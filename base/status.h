@@ -13,6 +13,11 @@
 
 /// Set `error` to `status` and the formatted message; returns `status`, so that a caller writes
 /// `return memdb__fail(error, MEMDB_CORRUPT, "page %u: checksum mismatch", page);`.
+/// An error that tells nothing yet; the message's rest need not be written.
+static inline void memdb__error_clear(memdb_error_t *error) {
+    error->status = MEMDB_OK;
+    error->message[0] = '\0';
+}
 memdb_status_t memdb__fail(memdb_error_t *error, memdb_status_t status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

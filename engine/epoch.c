@@ -14,6 +14,7 @@ memdb_status_t memdb__epochs_init(memdb__epochs_t *epochs, memdb_error_t *error)
         atomic_init(&epochs->slots[i].since, 0);
         atomic_init(&epochs->slots[i].began, 0);
         atomic_init(&epochs->slots[i].lsn, 0);
+        epochs->slots[i].kept = NULL;
     }
     atomic_init(&epochs->global, 2);
     atomic_init(&epochs->used, 0);
@@ -30,6 +31,9 @@ void memdb__epochs_deinit(memdb__epochs_t *epochs) {
     }
     memdb__epoch_collect(epochs, SIZE_MAX);
     pthread_mutex_destroy(&epochs->mutex);
+    for (size_t i = 0; i < MEMDB__EPOCH_SLOTS; i++) {
+        memdb__free(epochs->slots[i].kept);
+    }
     memdb__free_aligned(epochs->slots);
     epochs->slots = NULL;
 }
@@ -77,6 +81,16 @@ void memdb__epoch_unpin(memdb__epochs_t *epochs, uint32_t slot) {
     // Release: all reads of the section come before an object is freed (pairs with the scan's
     // load).
     atomic_store_explicit(&epochs->slots[slot].epoch, 0, memory_order_release);
+}
+
+void *memdb__epoch_memory(memdb__epochs_t *epochs, uint32_t slot, size_t size) {
+    // Plain: the slot is handed over by the release in memdb__epoch_unpin and the acquire in
+    // memdb__epoch_pin.
+    memdb__epoch_slot_t *at = &epochs->slots[slot];
+    if (!at->kept) {
+        at->kept = memdb__allocate_zeroed(1, size);
+    }
+    return at->kept;
 }
 
 /// The oldest pinned epoch; a slot that is claimed but has no epoch yet counts as the oldest of

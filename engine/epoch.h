@@ -24,6 +24,7 @@ typedef struct memdb__epoch_slot {
     _Atomic int64_t since; // real time, microseconds
     _Atomic int64_t began; // monotonic time, microseconds
     _Atomic uint64_t lsn;  // what it reads at
+    void *kept;            // the owner's: from memdb__allocate, left to the slot's next owner
 } memdb__epoch_slot_t;
 
 typedef struct memdb__retired {
@@ -43,7 +44,7 @@ typedef struct memdb__epochs {
 } memdb__epochs_t;
 
 memdb_status_t memdb__epochs_init(memdb__epochs_t *epochs, memdb_error_t *error);
-/// Frees everything retired. No reader may be pinned.
+/// Frees everything retired and the slots' memory. No reader may be pinned.
 void memdb__epochs_deinit(memdb__epochs_t *epochs);
 
 /// Pin; returns the slot, or MEMDB__EPOCH_NONE when all are taken. Unpin from any thread.
@@ -52,6 +53,9 @@ uint32_t memdb__epoch_pin(memdb__epochs_t *epochs);
 void memdb__epoch_describe(memdb__epochs_t *epochs, uint32_t slot, int64_t since, int64_t began,
                            uint64_t lsn);
 void memdb__epoch_unpin(memdb__epochs_t *epochs, uint32_t slot);
+/// Memory of `size` bytes that belongs to whoever has the slot pinned; it holds what the last owner
+/// left, at first zeros. Each caller asks for the same size. NULL: out of memory.
+void *memdb__epoch_memory(memdb__epochs_t *epochs, uint32_t slot, size_t size);
 
 /// Hand over an object that no new reader can reach. `node` is the object's own storage for the
 /// list. Never waits for readers.

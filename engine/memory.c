@@ -22,9 +22,8 @@ memdb_status_t memdb__check_text(const char *what, memdb_bytes_t text, size_t li
 static memdb_status_t get(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
                           memdb_memory_t *memory_out, memdb_error_t *error) {
     memdb__record_t record;
-    memdb_space_info_t info;
     uint64_t version = 0;
-    memdb_status_t status = memdb__read_space(&snapshot->sight, space, &info, error);
+    memdb_status_t status = memdb__sight_has_space(&snapshot->sight, space, error);
     status = status ? status : memdb__read_record(&snapshot->sight, id, &record, &version, error);
     if (status == MEMDB_NOT_FOUND || (!status && record.space != space)) {
         return memdb__fail(error, MEMDB_NOT_FOUND, "there is no memory %llu in the space",
@@ -36,9 +35,8 @@ static memdb_status_t get(memdb_snapshot_t *snapshot, memdb_space_t space, uint6
 static memdb_status_t get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space, memdb_bytes_t key,
                                  memdb_memory_t *memory_out, memdb_error_t *error) {
     memdb__record_t record;
-    memdb_space_info_t info;
     uint64_t id = 0, version = 0;
-    memdb_status_t status = memdb__read_space(&snapshot->sight, space, &info, error);
+    memdb_status_t status = memdb__sight_has_space(&snapshot->sight, space, error);
     status = status
                  ? status
                  : memdb__read_by_key(&snapshot->sight, space, key, &id, &record, &version, error);
@@ -51,7 +49,8 @@ static memdb_status_t get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space
 
 memdb_status_t memdb_get(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
                          memdb_memory_t *memory_out) {
-    memdb_error_t error = {0};
+    memdb_error_t error;
+    memdb__error_clear(&error);
     if (!snapshot || !memory_out) {
         return MEMDB_INVALID;
     }
@@ -62,7 +61,8 @@ memdb_status_t memdb_get(memdb_snapshot_t *snapshot, memdb_space_t space, uint64
 
 memdb_status_t memdb_get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space, memdb_bytes_t key,
                                 memdb_memory_t *memory_out) {
-    memdb_error_t error = {0};
+    memdb_error_t error;
+    memdb__error_clear(&error);
     if (!snapshot || !memory_out) {
         return MEMDB_INVALID;
     }
@@ -75,9 +75,8 @@ memdb_status_t memdb_get_by_key(memdb_snapshot_t *snapshot, memdb_space_t space,
 static memdb_status_t get_vector(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
                                  float *vector_out, uint32_t dimension, memdb_error_t *error) {
     memdb__record_t record;
-    memdb_space_info_t info;
     uint64_t version;
-    memdb_status_t status = memdb__read_space(&snapshot->sight, space, &info, error);
+    memdb_status_t status = memdb__sight_has_space(&snapshot->sight, space, error);
     status = status ? status : memdb__read_record(&snapshot->sight, id, &record, &version, error);
     if (status == MEMDB_NOT_FOUND ||
         (!status && (record.space != space || !record.vector_version))) {
@@ -112,7 +111,8 @@ static memdb_status_t get_vector(memdb_snapshot_t *snapshot, memdb_space_t space
 
 memdb_status_t memdb_get_vector(memdb_snapshot_t *snapshot, memdb_space_t space, uint64_t id,
                                 float *vector_out, uint32_t dimension) {
-    memdb_error_t error = {0};
+    memdb_error_t error;
+    memdb__error_clear(&error);
     if (!snapshot || !vector_out) {
         return MEMDB_INVALID;
     }

@@ -103,54 +103,52 @@ bool memdb__record_next_blob(memdb__reader_t *blobs, memdb_blob_t *blob_out) {
 
 bool memdb__record_decode(const uint8_t *data, size_t size, memdb__record_t *record_out) {
     memdb__reader_t reader = memdb__reader(data, size);
-    memdb__record_t record = {.time = MEMDB_TIME_NONE,
-                              .valid_from = MEMDB_TIME_NONE,
-                              .valid_to = MEMDB_TIME_NONE,
-                              .expires = MEMDB_TIME_NONE};
-    record.space = memdb__read_u32(&reader);
-    record.fields = memdb__read_u32(&reader);
-    record.text_version = memdb__read_u64(&reader);
-    record.vector_version = memdb__read_u64(&reader);
-    memdb_bytes_t *texts[] = {&record.key, &record.text, &record.kind, &record.session,
-                              &record.actor};
+    memdb__record_t *record = record_out; // in its place: no copy
+    memset(record, 0, sizeof *record);
+    record->time = record->valid_from = record->valid_to = record->expires = MEMDB_TIME_NONE;
+    record->space = memdb__read_u32(&reader);
+    record->fields = memdb__read_u32(&reader);
+    record->text_version = memdb__read_u64(&reader);
+    record->vector_version = memdb__read_u64(&reader);
+    memdb_bytes_t *texts[] = {&record->key, &record->text, &record->kind, &record->session,
+                              &record->actor};
     for (uint32_t i = 0; i < 5; i++) {
-        if (record.fields & (1u << i)) {
+        if (record->fields & (1u << i)) {
             *texts[i] = read_bytes(&reader);
         }
     }
-    int64_t *times[] = {&record.time, &record.valid_from, &record.valid_to, &record.expires};
+    int64_t *times[] = {&record->time, &record->valid_from, &record->valid_to, &record->expires};
     for (uint32_t i = 0; i < 4; i++) {
-        if (record.fields & (MEMDB_FIELD_TIME << i)) {
+        if (record->fields & (MEMDB_FIELD_TIME << i)) {
             *times[i] = (int64_t)memdb__read_u64(&reader);
         }
     }
-    if (record.fields & MEMDB_FIELD_IMPORTANCE) {
-        record.importance = double_of(memdb__read_u64(&reader));
+    if (record->fields & MEMDB_FIELD_IMPORTANCE) {
+        record->importance = double_of(memdb__read_u64(&reader));
     }
-    if (record.fields & MEMDB_FIELD_TOKENS) {
-        record.tokens = memdb__read_u32(&reader);
+    if (record->fields & MEMDB_FIELD_TOKENS) {
+        record->tokens = memdb__read_u32(&reader);
     }
-    if (record.fields & MEMDB_FIELD_ATTRS) {
-        record.attrs = read_bytes(&reader);
+    if (record->fields & MEMDB_FIELD_ATTRS) {
+        record->attrs = read_bytes(&reader);
     }
-    if (record.fields & MEMDB_FIELD_VECTOR) {
-        record.dimension = memdb__read_u32(&reader);
+    if (record->fields & MEMDB_FIELD_VECTOR) {
+        record->dimension = memdb__read_u32(&reader);
     }
-    if (record.fields & MEMDB_FIELD_BLOBS) {
+    if (record->fields & MEMDB_FIELD_BLOBS) {
         uint64_t count = memdb__read_varint(&reader);
-        record.blob_count = count <= MEMDB_MAX_BLOBS ? (uint32_t)count : 0;
+        record->blob_count = count <= MEMDB_MAX_BLOBS ? (uint32_t)count : 0;
         reader.bad |= count > MEMDB_MAX_BLOBS;
-        record.blobs = reader;
+        record->blobs = reader;
         memdb_blob_t blob;
-        for (uint32_t i = 0; i < record.blob_count && memdb__record_next_blob(&reader, &blob);
+        for (uint32_t i = 0; i < record->blob_count && memdb__record_next_blob(&reader, &blob);
              i++) {
         }
     }
-    if (reader.bad || memdb__reader_left(&reader) || record.fields >= MEMDB_FIELD_BLOBS << 1 ||
-        record.dimension > MEMDB_MAX_DIMENSION) {
+    if (reader.bad || memdb__reader_left(&reader) || record->fields >= MEMDB_FIELD_BLOBS << 1 ||
+        record->dimension > MEMDB_MAX_DIMENSION) {
         return false;
     }
-    *record_out = record;
     return true;
 }
 

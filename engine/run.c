@@ -217,6 +217,9 @@ bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t vers
     node->value = value;
     node->value_size = (uint32_t)value_size;
     node->tombstone = tombstone;
+    if (key->bytes[0] == MEMDB__KEY_SPACE) {
+        atomic_store_explicit(&run->has_spaces, true, memory_order_relaxed); // see has_spaces
+    }
     if (key->bytes[0] == MEMDB__KEY_KEY) {
         memdb__run_loosen(run, node);
     } else {
@@ -235,8 +238,18 @@ void memdb__node_entry(const memdb__node_t *node, memdb__entry_t *entry_out) {
 
 bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint64_t visible,
                     memdb__entry_t *entry_out) {
+    return memdb__run_get_hashed(run, key, size, memdb__sorted_hash(key, size), visible, entry_out);
+}
+
+bool memdb__run_has_spaces(const memdb__run_t *run) {
+    // Relaxed: set before the position is raised, which the caller has read.
+    return atomic_load_explicit(&((memdb__run_t *)run)->has_spaces, memory_order_relaxed);
+}
+
+bool memdb__run_get_hashed(const memdb__run_t *run, const void *key, size_t size, uint64_t hash,
+                           uint64_t visible, memdb__entry_t *entry_out) {
     const memdb__node_t *node;
-    if (memdb__run_hash_find(run, key, size, &node)) {
+    if (memdb__run_hash_find(run, key, size, hash, &node)) {
         if (!node || node->version <= visible) {
             if (node) {
                 memdb__node_entry(node, entry_out);

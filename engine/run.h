@@ -55,6 +55,12 @@ size_t memdb__run_bytes(const memdb__run_t *run);
 /// run.
 bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint64_t visible,
                     memdb__entry_t *entry_out);
+/// The same with the key's hash (memdb__sorted_hash), for who asks several sources for one key.
+bool memdb__run_get_hashed(const memdb__run_t *run, const void *key, size_t size, uint64_t hash,
+                           uint64_t visible, memdb__entry_t *entry_out);
+/// Whether the run has an entry of a space ('D'). Exact for the frames below the position that was
+/// read before.
+bool memdb__run_has_spaces(const memdb__run_t *run);
 
 /// Walking the keys in order; each with its newest visible version. NULL: the end.
 const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, size_t size,

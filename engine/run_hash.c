@@ -8,7 +8,6 @@
 // may see, since whoever may see a later node has seen the new table first (through the position
 // that was published after both). Old tables stay in the run's arena: together they are as large as
 // the last.
-#include "base/checksum.h"
 #include "engine/run_internal.h"
 
 #define FIRST_SLOTS 16
@@ -19,8 +18,8 @@ struct memdb__run_hash {
     _Atomic(memdb__node_t *) *nodes;
 };
 
-static uint32_t tag_of(const void *key, size_t size) {
-    uint32_t tag = (uint32_t)memdb__hash64(key, size, 0);
+static uint32_t tag_of(uint64_t hash) {
+    uint32_t tag = (uint32_t)hash;
     return tag ? tag : 1;
 }
 
@@ -110,14 +109,14 @@ void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node) {
     if (table) {
         memdb__node_t *there;
         const uint8_t *key = memdb__node_key(node);
-        uint32_t tag = tag_of(key, node->key_size);
+        uint32_t tag = tag_of(memdb__sorted_hash(key, node->key_size));
         uint32_t slot = slot_of(table, tag, key, node->key_size, &there);
         table->used += there == NULL;
         store(table, slot, tag, node);
     }
 }
 
-bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size,
+bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size, uint64_t hash,
                           const memdb__node_t **node_out) {
     // Acquire: pairs with the release in memdb__run_hash_reserve.
     memdb__run_hash_t *table =
@@ -126,7 +125,7 @@ bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size,
         return false;
     }
     memdb__node_t *node;
-    slot_of(table, tag_of(key, size), key, size, &node);
+    slot_of(table, tag_of(hash), key, size, &node);
     *node_out = node;
     return true;
 }

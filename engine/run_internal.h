@@ -57,6 +57,7 @@ struct memdb__run {
     uint64_t random;
     memdb__finger_t fingers[MEMDB__RUN_FINGERS];
     _Atomic(memdb__run_hash_t *) hash; // NULL: no key so far
+    _Atomic bool has_spaces;           // some entry is a space's
     _Atomic(memdb__node_t *) loose;    // nodes of keys that are not in the list yet, newest first
     _Atomic uint64_t loose_count;      // those, and those that are being linked
     pthread_mutex_t ordering;          // one thread at a time links loose nodes
@@ -84,7 +85,7 @@ bool memdb__run_hash_reserve(memdb__run_t *run);
 /// Take in the newest version of a key that memdb__run_hash_holds and that is linked already.
 void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node);
 /// The newest node of a key, NULL for none. False: such keys are in the list alone.
-bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size,
+bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size, uint64_t hash,
                           const memdb__node_t **node_out);
 
 /// Insert a version of a key. `value` stays where it is (arena, or static). The caller holds

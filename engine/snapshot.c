@@ -34,19 +34,26 @@ static memdb_status_t refresh(memdb_t *db, bool *adopted_out, memdb_error_t *err
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__snapshot_init(memdb_t *db, memdb_snapshot_t *snapshot, memdb_error_t *error) {
+static memdb_status_t pin(memdb_t *db, uint32_t *slot_out, memdb_error_t *error) {
     memdb_status_t status = memdb__usable(db, error);
     if (status) {
         return status;
     }
+    *slot_out = memdb__epoch_pin(&db->epochs);
+    return *slot_out == MEMDB__EPOCH_NONE
+               ? memdb__fail(error, MEMDB_BUSY, "snapshot: %u snapshots are open already",
+                             MEMDB__EPOCH_SLOTS)
+               : MEMDB_OK;
+}
+
+/// The caller has pinned the slot; it is unpinned when this fails.
+static memdb_status_t init_pinned(memdb_t *db, uint32_t slot, memdb_snapshot_t *snapshot,
+                                  memdb_error_t *error) {
     snapshot->db = db;
-    snapshot->adopted = false;
-    snapshot->slot = memdb__epoch_pin(&db->epochs);
-    if (snapshot->slot == MEMDB__EPOCH_NONE) {
-        return memdb__fail(error, MEMDB_BUSY, "snapshot: %u snapshots are open already",
-                           MEMDB__EPOCH_SLOTS);
-    }
-    status = refresh(db, &snapshot->adopted, error);
+    snapshot->slot = slot;
+    snapshot->as_of = snapshot->adopted = false;
+    snapshot->sight.own = NULL;
+    memdb_status_t status = refresh(db, &snapshot->adopted, error);
     while (!status) {
         snapshot->sight.view = atomic_load_explicit(
             &db->view, memory_order_seq_cst); // seq_cst: after the pin (see epoch.h)
@@ -70,6 +77,12 @@ memdb_status_t memdb__snapshot_init(memdb_t *db, memdb_snapshot_t *snapshot, mem
                           snapshot->sight.visible);
     memdb__arena_init(&snapshot->arena);
     return MEMDB_OK;
+}
+
+memdb_status_t memdb__snapshot_init(memdb_t *db, memdb_snapshot_t *snapshot, memdb_error_t *error) {
+    uint32_t slot;
+    memdb_status_t status = pin(db, &slot, error);
+    return status ? status : init_pinned(db, slot, snapshot, error);
 }
 
 /// Whether a reader that began then is older than the limit, by more than `grace_us`.
@@ -193,18 +206,39 @@ static memdb_status_t move_back(memdb_snapshot_t *snapshot, const memdb_snapshot
 void memdb__snapshot_deinit(memdb_snapshot_t *snapshot) {
     static _Thread_local uint32_t ended;
     memdb__epochs_t *epochs = &snapshot->db->epochs;
-    memdb__arena_deinit(&snapshot->arena);
+    bool adopted = snapshot->adopted; // once it is unpinned, its memory may be another one's
+    if (snapshot->arena.chunks) {
+        memdb__arena_deinit(&snapshot->arena);
+    }
     memdb__epoch_unpin(epochs, snapshot->slot);
     // What a newer base replaced is given up soon in a process that only reads too: until then the
     // collector of another one waits for it. Now and then is enough, and costs readers nothing.
-    if (snapshot->adopted || (++ended % 16 == 0 && memdb__epoch_pending(epochs))) {
+    if (adopted || (++ended % 16 == 0 && memdb__epoch_pending(epochs))) {
         memdb__epoch_collect(epochs, 16);
     }
 }
 
+/// A snapshot of now, in the memory of its slot: beginning one allocates only where none was open
+/// in the slot before.
+static memdb_status_t begin_in_slot(memdb_t *db, memdb_snapshot_t **snapshot_out,
+                                    memdb_error_t *error) {
+    uint32_t slot;
+    memdb_status_t status = pin(db, &slot, error);
+    if (status) {
+        return status;
+    }
+    *snapshot_out = memdb__epoch_memory(&db->epochs, slot, sizeof **snapshot_out);
+    if (!*snapshot_out) {
+        memdb__epoch_unpin(&db->epochs, slot);
+        return memdb__fail(error, MEMDB_NOMEM, "snapshot: out of memory");
+    }
+    return init_pinned(db, slot, *snapshot_out, error);
+}
+
 memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t *options,
                                     memdb_snapshot_t **snapshot_out) {
-    memdb_error_t error = {0};
+    memdb_error_t error;
+    memdb__error_clear(&error);
     if (!db || !snapshot_out) {
         return MEMDB_INVALID;
     }
@@ -213,12 +247,8 @@ memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t 
             memdb__fail(&error, MEMDB_INVALID, "snapshot: the struct's size is not set");
         return memdb__report(db, status, &error);
     }
-    memdb_snapshot_t *snapshot = memdb__allocate_zeroed(1, sizeof *snapshot);
-    if (!snapshot) {
-        memdb_status_t status = memdb__fail(&error, MEMDB_NOMEM, "snapshot: out of memory");
-        return memdb__report(db, status, &error);
-    }
-    memdb_status_t status = memdb__snapshot_init(db, snapshot, &error);
+    memdb_snapshot_t *snapshot;
+    memdb_status_t status = begin_in_slot(db, &snapshot, &error);
     if (!status && options && (options->as_of_lsn || options->as_of_time)) {
         status = move_back(snapshot, options, &error);
         if (status) {
@@ -226,7 +256,6 @@ memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t 
         }
     }
     if (status) {
-        memdb__free(snapshot);
         return memdb__report(db, status, &error);
     }
     *snapshot_out = snapshot;
@@ -235,8 +264,7 @@ memdb_status_t memdb_snapshot_begin(memdb_t *db, const memdb_snapshot_options_t 
 
 void memdb_snapshot_end(memdb_snapshot_t *snapshot) {
     if (snapshot && !snapshot->txn) {
-        memdb__snapshot_deinit(snapshot);
-        memdb__free(snapshot);
+        memdb__snapshot_deinit(snapshot); // its memory stays with the slot
     }
 }
 

@@ -109,23 +109,61 @@ void memdb__view_destroy(void *object) {
 
 memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size,
                                 memdb__entry_t *entry_out, memdb_error_t *error) {
-    if (sight->own && memdb__run_get(sight->own, key, size, UINT64_MAX, entry_out)) {
+    uint64_t hash = memdb__sorted_hash(key, size);
+    if (sight->own && memdb__run_get_hashed(sight->own, key, size, hash, UINT64_MAX, entry_out)) {
         return MEMDB_OK;
     }
+    // Most keys are in no run: the tiers' lines come while the runs are asked.
     const memdb__view_t *view = sight->view;
+    for (size_t i = view->tier_count; i-- > 0;) {
+        memdb__sorted_prefetch(view->tiers[i]->sorted, hash);
+    }
     for (size_t i = view->run_count; i-- > 0;) {
-        if (memdb__run_get(view->runs[i], key, size, sight->visible, entry_out)) {
+        if (memdb__run_get_hashed(view->runs[i], key, size, hash, sight->visible, entry_out)) {
             return MEMDB_OK;
         }
     }
     for (size_t i = view->tier_count; i-- > 0;) {
-        memdb_status_t status = memdb__sorted_get_at(view->tiers[i]->sorted, key, size,
-                                                     sight->visible, entry_out, error);
+        memdb_status_t status = memdb__sorted_get_hashed(view->tiers[i]->sorted, key, size, hash,
+                                                         sight->visible, entry_out, error);
         if (status != MEMDB_NOT_FOUND) {
             return status;
         }
     }
     return MEMDB_NOT_FOUND;
+}
+
+/// Whether the tiers alone say which spaces live: no run has an entry of one, and all that the
+/// tiers hold is visible.
+static bool spaces_are_in_tiers(const memdb__sight_t *sight) {
+    const memdb__view_t *view = sight->view;
+    bool in_tiers =
+        sight->visible >= view->applied_lsn && !(sight->own && memdb__run_has_spaces(sight->own));
+    for (size_t i = 0; in_tiers && i < view->run_count; i++) {
+        in_tiers = !memdb__run_has_spaces(view->runs[i]);
+    }
+    return in_tiers;
+}
+
+memdb_status_t memdb__sight_has_space(const memdb__sight_t *sight, memdb_space_t space,
+                                      memdb_error_t *error) {
+    memdb__view_t *view = (memdb__view_t *)sight->view;
+    uint64_t bit = space < 64 && spaces_are_in_tiers(sight) ? UINT64_C(1) << space : 0;
+    // Relaxed, and below: what is told of the tiers, which never change, is right alone.
+    if (bit & atomic_load_explicit(&view->live_spaces, memory_order_relaxed)) {
+        return MEMDB_OK;
+    }
+    memdb__key_t key;
+    memdb__entry_t entry;
+    memdb__key_space(&key, space);
+    memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, &entry, error);
+    if (status || entry.tombstone) {
+        return status ? status : MEMDB_NOT_FOUND;
+    }
+    if (bit) {
+        atomic_fetch_or_explicit(&view->live_spaces, bit, memory_order_relaxed);
+    }
+    return MEMDB_OK;
 }
 
 memdb_status_t memdb__view_newest(const memdb__view_t *view, const void *key, size_t size,

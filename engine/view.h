@@ -38,8 +38,9 @@ typedef struct memdb__view {
     uint64_t generation;      // of the catalog
     memdb__pins_t *pins;      // where the generation is pinned; NULL: nowhere
     size_t tier_count, run_count;
-    memdb__tier_t **tiers; // oldest first
-    memdb__run_t **runs;   // oldest first; the last one is open
+    _Atomic uint64_t live_spaces; // a bit a space below 64 that was found to live in the tiers
+    memdb__tier_t **tiers;        // oldest first
+    memdb__run_t **runs;          // oldest first; the last one is open
 } memdb__view_t;
 
 /// A view with room for the given counts; takes no references yet. NULL: out of memory.
@@ -58,6 +59,9 @@ typedef struct memdb__sight {
 /// none.
 memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size,
                                 memdb__entry_t *entry_out, memdb_error_t *error);
+/// Whether a space lives. MEMDB_NOT_FOUND without a message: it does not.
+memdb_status_t memdb__sight_has_space(const memdb__sight_t *sight, memdb_space_t space,
+                                      memdb_error_t *error);
 /// The newest version of a key in runs, and in tiers that reach above `above`; 0: none there.
 memdb_status_t memdb__view_newest(const memdb__view_t *view, const void *key, size_t size,
                                   uint64_t above, uint64_t *version_out, bool *tombstone_out,
