@@ -115,7 +115,6 @@ memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id,
     }
     // Field by field into its place: a struct that is built and then copied costs as much as the
     // rest of a read, since the copy waits for stores of other widths.
-    memset(memory_out, 0, sizeof *memory_out);
     memory_out->size = sizeof *memory_out;
     memory_out->fields = record->fields;
     memory_out->space = record->space;
@@ -133,6 +132,7 @@ memdb_status_t memdb__lend_memory(memdb_snapshot_t *snapshot, uint64_t id,
     memory_out->importance = record->importance;
     memory_out->tokens = record->tokens;
     memory_out->attrs = record->attrs;
+    memory_out->vector = NULL;
     memory_out->dimension = record->dimension;
     memory_out->blobs = blobs;
     memory_out->blob_count = record->blob_count;

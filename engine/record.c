@@ -101,11 +101,15 @@ bool memdb__record_next_blob(memdb__reader_t *blobs, memdb_blob_t *blob_out) {
     return true;
 }
 
+static const memdb__record_t empty = {.time = MEMDB_TIME_NONE,
+                                      .valid_from = MEMDB_TIME_NONE,
+                                      .valid_to = MEMDB_TIME_NONE,
+                                      .expires = MEMDB_TIME_NONE};
+
 bool memdb__record_decode(const uint8_t *data, size_t size, memdb__record_t *record_out) {
     memdb__reader_t reader = memdb__reader(data, size);
     memdb__record_t *record = record_out; // in its place: no copy
-    memset(record, 0, sizeof *record);
-    record->time = record->valid_from = record->valid_to = record->expires = MEMDB_TIME_NONE;
+    *record = empty;
     record->space = memdb__read_u32(&reader);
     record->fields = memdb__read_u32(&reader);
     record->text_version = memdb__read_u64(&reader);

@@ -4,7 +4,7 @@
 // allocation failed, one at a time, over a small file.
 #include "base/bytes.h"
 #include "base/memory.h"
-#include "base/sorted.h"
+#include "base/sorted_format.h"
 #include "tests/unit/base/base_test.h"
 
 #include <fcntl.h>
@@ -388,6 +388,61 @@ static void test_sorted_damage_of_any_byte_is_told(void **state) {
     unlinkat(directory.fd, NAME, 0);
 }
 
+/// Copy the file, with one byte of its hash changed and all checksums right.
+static void copy_with_lie(size_t at, uint8_t change) {
+    memdb__container_t *from;
+    memdb__container_writer_t *to;
+    assert_int_equal(memdb__container_open(directory.fd, NAME, &identity, 0, 0, &from, NULL), 0);
+    assert_int_equal(memdb__container_create(directory.fd, "lie", &identity, &to, NULL), 0);
+    for (uint32_t i = 0; i <= MEMDB__SORTED_FIRST_VERSIONS; i++) {
+        uint64_t size;
+        const uint8_t *section = memdb__container_section(from, i, &size);
+        if (!section)
+            continue;
+        uint8_t *copy = malloc(size + 1);
+        assert_non_null(copy);
+        memcpy(copy, section, size);
+        if (i == MEMDB__SORTED_HASH)
+            copy[at] ^= change;
+        assert_int_equal(memdb__container_begin(to, i, NULL), 0);
+        assert_int_equal(memdb__container_append(to, copy, size, NULL), 0);
+        free(copy);
+    }
+    assert_int_equal(memdb__container_finish(to, NULL, NULL, NULL), 0);
+    memdb__container_close(from);
+}
+
+static void test_sorted_hash_that_lies_gives_no_other_key_and_is_told_by_verify(void **state) {
+    (void)state;
+    model_t model;
+    make_small_model(&model);
+    assert_int_equal(write_sorted(&model, NULL, NULL, NULL), 0);
+    memdb__sorted_t *sorted;
+    assert_int_equal(memdb__sorted_open(directory.fd, NAME, &identity, 0, 0, &sorted, NULL), 0);
+    size_t size = (size_t)sorted->hash_lines * MEMDB__SORTED_LINE_BYTES;
+    memdb__sorted_close(sorted);
+    assert_true(size > 0);
+    uint64_t random = 7;
+    for (size_t at = 0; at < size; at++) {
+        copy_with_lie(at, (uint8_t)(1 + test_below(&random, 255)));
+        assert_int_equal(memdb__sorted_open(directory.fd, "lie", &identity, 0, 0, &sorted, NULL),
+                         0);
+        for (size_t i = 0; i < model.count; i++) {
+            const memdb__entry_t *expected = &model.entries[i];
+            memdb__entry_t entry;
+            memdb_status_t status = memdb__sorted_get_at(sorted, expected->key, expected->key_size,
+                                                         expected->version, &entry, NULL);
+            assert_true(status == MEMDB_CORRUPT || status == MEMDB_NOT_FOUND ||
+                        (!status && same(&entry, expected)));
+        }
+        assert_int_equal(memdb__sorted_verify(sorted, NULL, NULL, NULL), MEMDB_CORRUPT);
+        memdb__sorted_close(sorted);
+        unlinkat(directory.fd, "lie", 0);
+    }
+    free_model(&model);
+    unlinkat(directory.fd, NAME, 0);
+}
+
 static void test_sorted_faults_are_told_and_leave_nothing(void **state) {
     (void)state;
     model_t model;
@@ -439,6 +494,7 @@ int main(void) {
         cmocka_unit_test(test_sorted_hash_answers_for_absent_keys_without_a_block),
         cmocka_unit_test(test_sorted_refuses_entries_out_of_order),
         cmocka_unit_test(test_sorted_damage_of_any_byte_is_told),
+        cmocka_unit_test(test_sorted_hash_that_lies_gives_no_other_key_and_is_told_by_verify),
         cmocka_unit_test(test_sorted_faults_are_told_and_leave_nothing),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
