@@ -253,6 +253,8 @@ bool memdb__run_get_hashed(const memdb__run_t *run, const void *key, size_t size
         if (!node || node->version <= visible) {
             if (node) {
                 memdb__node_entry(node, entry_out);
+                // What is decoded next: its end is not where its head is.
+                __builtin_prefetch(node->value + (node->value_size ? node->value_size - 1 : 0));
             }
             return node != NULL;
         }

@@ -12,10 +12,15 @@
 
 #define FIRST_SLOTS 16
 
+/// Tag and node side by side: a key that is there costs one line of the table.
+typedef struct slot {
+    _Atomic uint32_t tag;
+    _Atomic(memdb__node_t *) node;
+} slot_t;
+
 struct memdb__run_hash {
     uint32_t mask, used;
-    _Atomic uint32_t *tags;
-    _Atomic(memdb__node_t *) *nodes;
+    slot_t slots[];
 };
 
 static uint32_t tag_of(uint64_t hash) {
@@ -30,16 +35,16 @@ bool memdb__run_hash_holds(const void *key, size_t size) {
 }
 
 static memdb__run_hash_t *create_table(memdb__run_t *run, uint32_t slots) {
-    memdb__run_hash_t *table = memdb__arena_allocate(&run->arena, sizeof *table);
-    void *nodes = memdb__arena_allocate(&run->arena, slots * sizeof *table->nodes);
-    void *tags = memdb__arena_allocate(&run->arena, slots * sizeof *table->tags);
-    if (!table || !nodes || !tags) {
+    memdb__run_hash_t *table =
+        memdb__arena_allocate(&run->arena, sizeof *table + (size_t)slots * sizeof *table->slots);
+    if (!table) {
         return NULL;
     }
-    *table = (memdb__run_hash_t){.mask = slots - 1, .tags = tags, .nodes = nodes};
+    table->mask = slots - 1;
+    table->used = 0;
     for (uint32_t i = 0; i < slots; i++) {
-        atomic_init(&table->tags[i], 0);
-        atomic_init(&table->nodes[i], NULL);
+        atomic_init(&table->slots[i].tag, 0);
+        atomic_init(&table->slots[i].node, NULL);
     }
     return table;
 }
@@ -49,14 +54,15 @@ static uint32_t slot_of(const memdb__run_hash_t *table, uint32_t tag, const void
                         memdb__node_t **node_out) {
     for (uint32_t slot = tag & table->mask;; slot = (slot + 1) & table->mask) {
         // Acquire: pairs with the release of the tag in `store`; the node is there.
-        uint32_t found = atomic_load_explicit(&table->tags[slot], memory_order_acquire);
+        uint32_t found = atomic_load_explicit(&table->slots[slot].tag, memory_order_acquire);
         *node_out = NULL;
         if (found == 0) {
             return slot;
         }
         if (found == tag) {
             // Acquire: pairs with the release of the node in `store`; its content is there.
-            memdb__node_t *node = atomic_load_explicit(&table->nodes[slot], memory_order_acquire);
+            memdb__node_t *node =
+                atomic_load_explicit(&table->slots[slot].node, memory_order_acquire);
             if (node->key_size == size && memcmp(memdb__node_key(node), key, size) == 0) {
                 *node_out = node;
                 return slot;
@@ -67,8 +73,8 @@ static uint32_t slot_of(const memdb__run_hash_t *table, uint32_t tag, const void
 
 static void store(memdb__run_hash_t *table, uint32_t slot, uint32_t tag, memdb__node_t *node) {
     // Release, both: pair with slot_of.
-    atomic_store_explicit(&table->nodes[slot], node, memory_order_release);
-    atomic_store_explicit(&table->tags[slot], tag, memory_order_release);
+    atomic_store_explicit(&table->slots[slot].node, node, memory_order_release);
+    atomic_store_explicit(&table->slots[slot].tag, tag, memory_order_release);
 }
 
 /// A table of twice the size with what this one holds: different keys, so no key is looked at.
@@ -76,13 +82,14 @@ static memdb__run_hash_t *grow(memdb__run_t *run, const memdb__run_hash_t *old) 
     memdb__run_hash_t *table = create_table(run, 2 * (old->mask + 1));
     for (uint32_t i = 0; table && i <= old->mask; i++) {
         // Relaxed: written by this thread, or by one that held the same lock before.
-        uint32_t tag = atomic_load_explicit(&old->tags[i], memory_order_relaxed);
+        uint32_t tag = atomic_load_explicit(&old->slots[i].tag, memory_order_relaxed);
         if (tag) {
             uint32_t slot = tag & table->mask;
-            while (atomic_load_explicit(&table->tags[slot], memory_order_relaxed)) {
+            while (atomic_load_explicit(&table->slots[slot].tag, memory_order_relaxed)) {
                 slot = (slot + 1) & table->mask;
             }
-            store(table, slot, tag, atomic_load_explicit(&old->nodes[i], memory_order_relaxed));
+            store(table, slot, tag,
+                  atomic_load_explicit(&old->slots[i].node, memory_order_relaxed));
             table->used++;
         }
     }
