@@ -100,6 +100,8 @@ memdb_status_t memdb__container_verify_pages(memdb__container_t *container, uint
                                              uint64_t count, memdb_verify_fn found, void *context,
                                              memdb_error_t *error);
 uint64_t memdb__container_pages(const memdb__container_t *container);
+/// How many of them were checked since the file was opened: what opening and reading touched.
+uint64_t memdb__container_checked(const memdb__container_t *container);
 /// Where in the file a byte of the mapping lies, for messages.
 uint64_t memdb__container_offset(const memdb__container_t *container, const void *at);
 uint64_t memdb__container_file_size(const memdb__container_t *container);

@@ -280,6 +280,15 @@ uint64_t memdb__container_pages(const memdb__container_t *container) {
     return container->page_count;
 }
 
+uint64_t memdb__container_checked(const memdb__container_t *container) {
+    uint64_t pages = 0;
+    for (uint64_t i = 0; i <= container->page_count / 64; i++)
+        // relaxed: see check_page
+        pages += (uint64_t)__builtin_popcountll(
+            atomic_load_explicit(&container->checked[i], memory_order_relaxed));
+    return pages;
+}
+
 uint64_t memdb__container_offset(const memdb__container_t *container, const void *at) {
     return (uint64_t)((uintptr_t)at - (uintptr_t)container->bytes);
 }

@@ -44,8 +44,8 @@ memdb_status_t memdb__sorted_finish(memdb__sorted_writer_t *writer, uint64_t *fi
                                     uint64_t *checksum_out, memdb_error_t *error);
 void memdb__sorted_abandon(memdb__sorted_writer_t *writer);
 
-/// Opening checks the container's tail and the index section; blocks are checked at first touch.
-/// Thread-safe for reading.
+/// Opening checks the container's tail and the few bytes that say how large each part is; index and
+/// blocks are checked at first touch. Thread-safe for reading.
 memdb_status_t memdb__sorted_open(int directory, const char *name,
                                   const memdb__segment_identity_t *identity, uint64_t file_size,
                                   uint64_t checksum, memdb__sorted_t **sorted_out,

@@ -73,8 +73,9 @@ struct memdb__sorted {
     const uint8_t *blocks, *starts, *key_starts, *first_keys, *heads, *hash;
     const uint8_t *first_versions; // NULL: one version a key
     const uint8_t *hashed;         // a bit a first byte
-    uint64_t entry_count, block_count, hash_lines, blocks_size;
-    uint32_t common_prefix;
+    uint64_t entry_count, block_count, hash_lines;
+    uint64_t blocks_size, first_keys_size;
+    uint32_t common_prefix; // at most first_keys_size
 };
 
 /// A block whose pages were checked and whose offset array fits; its entries are still unknown.
@@ -105,6 +106,8 @@ static inline uint64_t memdb__sorted_head(const uint8_t *key, size_t size) {
     return head;
 }
 
+/// The pages of the index are checked when they are touched. Only for verify, which has checked the
+/// whole index: no bound and no page is checked here.
 static inline const uint8_t *memdb__sorted_first_key(const memdb__sorted_t *sorted, uint64_t block,
                                                      size_t *size_out) {
     uint64_t start = memdb__get_u64(sorted->key_starts + block * 8);
@@ -146,8 +149,11 @@ static inline bool memdb__sorted_decode(const uint8_t *at, size_t size, memdb__e
 
 /// Number of the last block that begins at or before the place of (key, version); UINT64_MAX when
 /// there is none. With one version a key the version plays no part.
-uint64_t memdb__sorted_find_block(const memdb__sorted_t *sorted, const uint8_t *key,
-                                  size_t key_size, uint64_t version);
+memdb_status_t memdb__sorted_find_block(const memdb__sorted_t *sorted, const uint8_t *key,
+                                        size_t key_size, uint64_t version, uint64_t *number_out,
+                                        memdb_error_t *error);
+/// Check the whole index: its pages, that starts rise, and that first keys are in order.
+memdb_status_t memdb__sorted_check_index(const memdb__sorted_t *sorted, memdb_error_t *error);
 /// Check the block's pages and its offset array. `number` is below the block count.
 memdb_status_t memdb__sorted_load_block(memdb__sorted_t *sorted, uint64_t number,
                                         memdb__sorted_block_t *block_out, memdb_error_t *error);

@@ -101,13 +101,17 @@ static memdb_status_t get_first(memdb__sorted_t *sorted, uint64_t number, const 
 static memdb_status_t search_for(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                  uint64_t visible, memdb__entry_t *entry_out,
                                  memdb_error_t *error) {
-    uint64_t number = memdb__sorted_find_block(sorted, key, key_size, visible);
+    uint64_t number;
+    memdb_status_t status =
+        memdb__sorted_find_block(sorted, key, key_size, visible, &number, error);
+    if (status)
+        return status;
     if (number == UINT64_MAX)
         return sorted->first_versions
                    ? get_first(sorted, 0, key, key_size, visible, entry_out, error)
                    : MEMDB_NOT_FOUND;
     memdb__sorted_block_t block;
-    memdb_status_t status = memdb__sorted_load_block(sorted, number, &block, error);
+    status = memdb__sorted_load_block(sorted, number, &block, error);
     if (status)
         return status;
     uint32_t slot;

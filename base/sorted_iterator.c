@@ -52,11 +52,15 @@ static memdb_status_t stand_on_last_before(memdb__sorted_t *sorted, uint64_t num
 
 memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                   memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
-    uint64_t number = memdb__sorted_find_block(sorted, key, key_size, UINT64_MAX);
+    uint64_t number;
+    memdb_status_t status =
+        memdb__sorted_find_block(sorted, key, key_size, UINT64_MAX, &number, error);
+    if (status)
+        return status;
     if (number == UINT64_MAX)
         return stand_on_first(sorted, 0, iterator, error);
     memdb__sorted_block_t block;
-    memdb_status_t status = memdb__sorted_load_block(sorted, number, &block, error);
+    status = memdb__sorted_load_block(sorted, number, &block, error);
     if (status)
         return status;
     uint32_t slot;
@@ -73,11 +77,15 @@ memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size
 
 memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                          memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
-    uint64_t number = memdb__sorted_find_block(sorted, key, key_size, UINT64_MAX);
+    uint64_t number;
+    memdb_status_t status =
+        memdb__sorted_find_block(sorted, key, key_size, UINT64_MAX, &number, error);
+    if (status)
+        return status;
     if (number == UINT64_MAX)
         return stand_before(sorted, iterator);
     memdb__sorted_block_t block;
-    memdb_status_t status = memdb__sorted_load_block(sorted, number, &block, error);
+    status = memdb__sorted_load_block(sorted, number, &block, error);
     if (status)
         return status;
     uint32_t slot;
@@ -203,10 +211,17 @@ static const char *verify_block(walk_t *walk, uint64_t number, memdb_status_t *s
 
 memdb_status_t memdb__sorted_verify(memdb__sorted_t *sorted, memdb_verify_fn found, void *context,
                                     memdb_error_t *error) {
+    const char *name = memdb__container_name(sorted->container);
     memdb_status_t status = memdb__container_verify(sorted->container, found, context, error);
     if (status)
         return status;
-    const char *name = memdb__container_name(sorted->container);
+    status = memdb__sorted_check_index(sorted, error);
+    if (status) {
+        if (found)
+            found(context, name, memdb__container_offset(sorted->container, sorted->starts),
+                  "the index is wrong");
+        return status;
+    }
     walk_t walk = {.sorted = sorted};
     const char *wrong = NULL;
     uint64_t number = 0;

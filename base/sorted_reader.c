@@ -1,9 +1,10 @@
 // Reading a sorted segment: opening, and the search through the blocks.
 //
-// Opening checks and validates the whole index (starts, first keys, heads), so that the search over
-// it needs no bounds checks. Blocks are checked when they are touched; whatever a block says is
-// compared with its size first. A file whose checksums are right and whose entries are not
-// in order cannot crash a reader, but can mislead it: only memdb__sorted_verify finds that.
+// Opening looks at the sizes of the sections alone, so that it costs the same whatever the size of
+// the file. Index, blocks and hash are checked by page when they are touched; whatever they say
+// is compared with the size of what it speaks of first. A file whose checksums are right and whose
+// entries are not in order cannot crash a reader, but can mislead it: only memdb__sorted_verify
+// finds that.
 #include "base/memory.h"
 #include "base/sorted_format.h"
 
@@ -13,8 +14,8 @@ static memdb_status_t corrupt_index(const memdb__sorted_t *sorted, const char *w
                        memdb__container_name(sorted->container), what);
 }
 
-/// A section that must have exactly `size` bytes, checked.
-static memdb_status_t load_section(const memdb__sorted_t *sorted, uint32_t section, uint64_t size,
+/// A section that must have exactly `size` bytes.
+static memdb_status_t find_section(const memdb__sorted_t *sorted, uint32_t section, uint64_t size,
                                    const uint8_t **at_out, memdb_error_t *error) {
     uint64_t actual;
     const uint8_t *at = memdb__container_section(sorted->container, section, &actual);
@@ -23,13 +24,16 @@ static memdb_status_t load_section(const memdb__sorted_t *sorted, uint32_t secti
                            memdb__container_name(sorted->container), section,
                            (unsigned long long)actual, (unsigned long long)size);
     *at_out = at;
-    return memdb__container_check(sorted->container, at, (size_t)size, error);
+    return MEMDB_OK;
 }
 
 static memdb_status_t load_meta(memdb__sorted_t *sorted, memdb_error_t *error) {
     const uint8_t *meta = NULL;
     memdb_status_t status =
-        load_section(sorted, MEMDB__SORTED_META, MEMDB__SORTED_META_BYTES, &meta, error);
+        find_section(sorted, MEMDB__SORTED_META, MEMDB__SORTED_META_BYTES, &meta, error);
+    status = status
+                 ? status
+                 : memdb__container_check(sorted->container, meta, MEMDB__SORTED_META_BYTES, error);
     if (status)
         return status;
     uint32_t version = memdb__get_u32(meta + 24);
@@ -87,35 +91,55 @@ static bool first_keys_are_right(const memdb__sorted_t *sorted) {
 }
 
 static memdb_status_t load_index(memdb__sorted_t *sorted, memdb_error_t *error) {
-    uint64_t blocks_size, first_keys_size, count = sorted->block_count;
+    uint64_t count = sorted->block_count;
     sorted->blocks =
-        memdb__container_section(sorted->container, MEMDB__SORTED_BLOCKS, &blocks_size);
-    sorted->blocks_size = blocks_size;
-    memdb__container_section(sorted->container, MEMDB__SORTED_FIRST_KEYS, &first_keys_size);
+        memdb__container_section(sorted->container, MEMDB__SORTED_BLOCKS, &sorted->blocks_size);
+    sorted->first_keys = memdb__container_section(sorted->container, MEMDB__SORTED_FIRST_KEYS,
+                                                  &sorted->first_keys_size);
     memdb_status_t status =
-        load_section(sorted, MEMDB__SORTED_STARTS, (count + 1) * 8, &sorted->starts, error);
+        find_section(sorted, MEMDB__SORTED_STARTS, (count + 1) * 8, &sorted->starts, error);
     if (!status)
-        status = load_section(sorted, MEMDB__SORTED_KEY_STARTS, (count + 1) * 8,
+        status = find_section(sorted, MEMDB__SORTED_KEY_STARTS, (count + 1) * 8,
                               &sorted->key_starts, error);
     if (!status)
-        status = load_section(sorted, MEMDB__SORTED_FIRST_KEYS, first_keys_size,
-                              &sorted->first_keys, error);
-    if (!status)
-        status = load_section(sorted, MEMDB__SORTED_HEADS, count * 8, &sorted->heads, error);
+        status = find_section(sorted, MEMDB__SORTED_HEADS, count * 8, &sorted->heads, error);
     uint64_t hash_size, versions_size;
     if (!status &&
         memdb__container_section(sorted->container, MEMDB__SORTED_FIRST_VERSIONS, &versions_size))
-        status = load_section(sorted, MEMDB__SORTED_FIRST_VERSIONS, count * 8,
+        status = find_section(sorted, MEMDB__SORTED_FIRST_VERSIONS, count * 8,
                               &sorted->first_versions, error);
     if (status)
         return status;
     sorted->hash = memdb__container_section(sorted->container, MEMDB__SORTED_HASH, &hash_size);
-    if (!sorted->blocks || !sorted->hash ||
+    if (!sorted->blocks || !sorted->first_keys || !sorted->hash ||
         hash_size != sorted->hash_lines * MEMDB__SORTED_LINE_BYTES)
         return corrupt_index(sorted, "a section is missing or has a wrong size", error);
-    if (!starts_are_right(sorted->starts, count, blocks_size, true))
+    if (sorted->common_prefix > sorted->first_keys_size)
+        return corrupt_index(sorted, "the common prefix is longer than all keys", error);
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__sorted_check_index(const memdb__sorted_t *sorted, memdb_error_t *error) {
+    uint64_t count = sorted->block_count;
+    const struct {
+        const uint8_t *at;
+        uint64_t size;
+    } parts[] = {{sorted->starts, (count + 1) * 8},
+                 {sorted->key_starts, (count + 1) * 8},
+                 {sorted->first_keys, sorted->first_keys_size},
+                 {sorted->heads, count * 8},
+                 {sorted->first_versions, sorted->first_versions ? count * 8 : 0}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        memdb_status_t status = parts[i].size
+                                    ? memdb__container_check(sorted->container, parts[i].at,
+                                                             (size_t)parts[i].size, error)
+                                    : MEMDB_OK;
+        if (status)
+            return status;
+    }
+    if (!starts_are_right(sorted->starts, count, sorted->blocks_size, true))
         return corrupt_index(sorted, "block starts are wrong", error);
-    if (!starts_are_right(sorted->key_starts, count, first_keys_size, false))
+    if (!starts_are_right(sorted->key_starts, count, sorted->first_keys_size, false))
         return corrupt_index(sorted, "key starts are wrong", error);
     if (!first_keys_are_right(sorted))
         return corrupt_index(sorted, "first keys are wrong", error);
@@ -162,10 +186,30 @@ memdb__container_t *memdb__sorted_container(memdb__sorted_t *sorted) {
     return sorted->container;
 }
 
-/// How many heads from `from` on are below `head`, or, with `or_equal`, not above it.
-static uint64_t bound(const memdb__sorted_t *sorted, uint64_t from, uint64_t head, bool or_equal) {
-    const uint8_t *at = sorted->heads + from * 8;
-    uint64_t left = sorted->block_count - from;
+/// How many of the heads in [low, high) lie in front: below `head`, or, with `or_equal`, not above
+/// it; counted from the first head of all.
+static memdb_status_t bound(const memdb__sorted_t *sorted, uint64_t low, uint64_t high,
+                            uint64_t head, bool or_equal, uint64_t *number_out,
+                            memdb_error_t *error) {
+    // Down to what a page holds, each head's page is checked; then all that is left, at once.
+    while (high - low > MEMDB__CONTAINER_PAGE_BYTES / 8) {
+        uint64_t middle = low + (high - low) / 2;
+        const uint8_t *at = sorted->heads + middle * 8;
+        memdb_status_t status = memdb__container_check(sorted->container, at, 8, error);
+        if (status)
+            return status;
+        uint64_t value = memdb__get_u64(at);
+        bool right = or_equal ? value <= head : value < head;
+        low = right ? middle + 1 : low;
+        high = right ? high : middle;
+    }
+    const uint8_t *at = sorted->heads + low * 8;
+    uint64_t left = high - low;
+    if (left) {
+        memdb_status_t status = memdb__container_check(sorted->container, at, left * 8, error);
+        if (status)
+            return status;
+    }
     // Halving without a branch on the comparison, which no predictor would guess.
     while (left) {
         uint64_t half = left / 2, middle = memdb__get_u64(at + half * 8);
@@ -173,45 +217,114 @@ static uint64_t bound(const memdb__sorted_t *sorted, uint64_t from, uint64_t hea
         at += right ? (half + 1) * 8 : 0;
         left = right ? left - half - 1 : half;
     }
-    return (uint64_t)(at - sorted->heads) / 8;
+    *number_out = (uint64_t)(at - sorted->heads) / 8;
+    return MEMDB_OK;
+}
+
+/// Entry `number` of an array of starts and the one after it, which must not lie below it nor above
+/// `most`.
+static memdb_status_t load_range(const memdb__sorted_t *sorted, const uint8_t *starts,
+                                 uint64_t number, uint64_t most, uint64_t *start_out,
+                                 uint64_t *size_out, memdb_error_t *error) {
+    const uint8_t *at = starts + number * 8;
+    memdb_status_t status = memdb__container_check(sorted->container, at, 16, error);
+    if (status)
+        return status;
+    uint64_t start = memdb__get_u64(at), end = memdb__get_u64(at + 8);
+    if (start > end || end > most)
+        return corrupt_index(sorted, "a start is wrong", error);
+    *start_out = start;
+    *size_out = end - start;
+    return MEMDB_OK;
 }
 
 /// Whether block `number` begins at or before the place of (key, version).
-static bool begins_before(const memdb__sorted_t *sorted, uint64_t number, const uint8_t *key,
-                          size_t key_size, uint64_t version) {
-    size_t size;
-    const uint8_t *first = memdb__sorted_first_key(sorted, number, &size);
-    int order = memdb__compare(first, size, key, key_size);
-    return order < 0 || (order == 0 && (!sorted->first_versions ||
-                                        memdb__sorted_first_version(sorted, number) >= version));
+static memdb_status_t begins_before(const memdb__sorted_t *sorted, uint64_t number,
+                                    const uint8_t *key, size_t key_size, uint64_t version,
+                                    bool *before_out, memdb_error_t *error) {
+    uint64_t start, size;
+    memdb_status_t status = load_range(sorted, sorted->key_starts, number, sorted->first_keys_size,
+                                       &start, &size, error);
+    if (!status && size)
+        status = memdb__container_check(sorted->container, sorted->first_keys + start, (size_t)size,
+                                        error);
+    if (status)
+        return status;
+    int order = memdb__compare(sorted->first_keys + start, (size_t)size, key, key_size);
+    if (order == 0 && sorted->first_versions) {
+        status = memdb__container_check(sorted->container, sorted->first_versions + number * 8, 8,
+                                        error);
+        if (status)
+            return status;
+        order = memdb__sorted_first_version(sorted, number) >= version ? 0 : 1;
+    }
+    *before_out = order <= 0;
+    return MEMDB_OK;
 }
 
-uint64_t memdb__sorted_find_block(const memdb__sorted_t *sorted, const uint8_t *key,
-                                  size_t key_size, uint64_t version) {
-    if (!sorted->block_count)
-        return UINT64_MAX;
-    size_t common = sorted->common_prefix;
-    size_t shared = key_size < common ? key_size : common;
+/// Of the blocks in [low, high), whose first keys have the same head, how many begin at or before
+/// the place of (key, version); counted from the first block of all.
+static memdb_status_t bound_by_keys(const memdb__sorted_t *sorted, uint64_t low, uint64_t high,
+                                    const uint8_t *key, size_t key_size, uint64_t version,
+                                    uint64_t *number_out, memdb_error_t *error) {
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        bool before;
+        memdb_status_t status =
+            begins_before(sorted, middle, key, key_size, version, &before, error);
+        if (status)
+            return status;
+        low = before ? middle + 1 : low;
+        high = before ? high : middle;
+    }
+    *number_out = low;
+    return MEMDB_OK;
+}
+
+/// How the key compares with the prefix that all first keys share; a part of it is before it.
+static memdb_status_t compare_prefix(const memdb__sorted_t *sorted, const uint8_t *key,
+                                     size_t key_size, int *order_out, memdb_error_t *error) {
+    size_t common = sorted->common_prefix, shared = key_size < common ? key_size : common;
+    memdb_status_t status =
+        shared ? memdb__container_check(sorted->container, sorted->first_keys, shared, error)
+               : MEMDB_OK;
+    if (status)
+        return status;
     int order = shared ? memcmp(key, sorted->first_keys, shared) : 0;
-    if (order < 0 || (!order && key_size < common))
-        return UINT64_MAX;
-    if (order > 0)
-        return sorted->block_count - 1;
+    *order_out = !order && key_size < common ? -1 : order;
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__sorted_find_block(const memdb__sorted_t *sorted, const uint8_t *key,
+                                        size_t key_size, uint64_t version, uint64_t *number_out,
+                                        memdb_error_t *error) {
+    *number_out = UINT64_MAX;
+    int order = -1;
+    memdb_status_t status =
+        sorted->block_count ? compare_prefix(sorted, key, key_size, &order, error) : MEMDB_OK;
+    if (status || order < 0)
+        return status;
+    if (order > 0) {
+        *number_out = sorted->block_count - 1;
+        return MEMDB_OK;
+    }
     // Key may be NULL when it is empty: then common is 0 and nothing is added to it.
+    size_t common = sorted->common_prefix;
     uint64_t head = key_size > common ? memdb__sorted_head(key + common, key_size - common) : 0;
-    uint64_t low = bound(sorted, 0, head, false);
-    if (low < sorted->block_count && memdb__get_u64(sorted->heads + low * 8) == head) {
-        // Of the blocks with this head, those whose first entry is not behind the place.
-        uint64_t high = bound(sorted, low, head, true);
-        while (low < high) {
-            uint64_t middle = low + (high - low) / 2;
-            if (begins_before(sorted, middle, key, key_size, version))
-                low = middle + 1;
-            else
-                high = middle;
+    uint64_t low, high;
+    status = bound(sorted, 0, sorted->block_count, head, false, &low, error);
+    if (!status && low < sorted->block_count) {
+        status = memdb__container_check(sorted->container, sorted->heads + low * 8, 8, error);
+        if (!status && memdb__get_u64(sorted->heads + low * 8) == head) {
+            // Of the blocks with this head, those whose first entry is not behind the place.
+            status = bound(sorted, low, sorted->block_count, head, true, &high, error);
+            if (!status)
+                status = bound_by_keys(sorted, low, high, key, key_size, version, &low, error);
         }
     }
-    return low - 1; // UINT64_MAX for 0
+    if (!status)
+        *number_out = low - 1; // UINT64_MAX for 0
+    return status;
 }
 
 static memdb_status_t corrupt_block(const memdb__sorted_t *sorted, const uint8_t *at,
@@ -223,10 +336,13 @@ static memdb_status_t corrupt_block(const memdb__sorted_t *sorted, const uint8_t
 
 memdb_status_t memdb__sorted_load_block(memdb__sorted_t *sorted, uint64_t number,
                                         memdb__sorted_block_t *block_out, memdb_error_t *error) {
-    uint64_t start = memdb__get_u64(sorted->starts + number * 8);
-    uint64_t size = memdb__get_u64(sorted->starts + number * 8 + 8) - start;
+    uint64_t start, size;
+    memdb_status_t status =
+        load_range(sorted, sorted->starts, number, sorted->blocks_size, &start, &size, error);
+    if (status)
+        return status;
     const uint8_t *at = sorted->blocks + start;
-    memdb_status_t status = memdb__container_check(sorted->container, at, (size_t)size, error);
+    status = memdb__container_check(sorted->container, at, (size_t)size, error);
     if (status)
         return status;
     uint32_t count = size >= 4 ? memdb__get_u32(at) : 0;

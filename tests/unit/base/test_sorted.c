@@ -488,6 +488,41 @@ static void test_sorted_faults_are_told_and_leave_nothing(void **state) {
     free_model(&model);
 }
 
+/// A segment whose index has many pages: long keys, each in a block of its own.
+static void write_large_index(uint64_t *pages_out) {
+    enum { KEYS = 600, KEY_BYTES = 4096 };
+    memdb__sorted_writer_t *writer;
+    static uint8_t key[KEY_BYTES];
+    assert_int_equal(memdb__sorted_create(directory.fd, NAME, &identity, &writer, NULL), 0);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        memdb__put_be64(key, i);
+        memdb__entry_t entry = {key, KEY_BYTES, NULL, 0, i, true};
+        assert_int_equal(memdb__sorted_append(writer, &entry, NULL), 0);
+    }
+    assert_int_equal(memdb__sorted_finish(writer, NULL, NULL, NULL), 0);
+    *pages_out = (uint64_t)KEYS * KEY_BYTES / MEMDB__CONTAINER_PAGE_BYTES;
+}
+
+static void test_sorted_opening_checks_no_page_of_the_index(void **state) {
+    (void)state;
+    uint64_t index_pages;
+    write_large_index(&index_pages);
+    memdb__sorted_t *sorted;
+    memdb__sorted_iterator_t iterator;
+    assert_int_equal(memdb__sorted_open(directory.fd, NAME, &identity, 0, 0, &sorted, NULL), 0);
+    const memdb__container_t *container = memdb__sorted_container(sorted);
+    assert_true(memdb__container_pages(container) > 2 * index_pages);
+    assert_int_equal(memdb__container_checked(container), 1); // sizes and counts
+    uint8_t key[8];
+    memdb__put_be64(key, 300);
+    assert_int_equal(memdb__sorted_seek(sorted, key, sizeof key, &iterator, NULL), 0);
+    assert_true(iterator.valid && iterator.entry.version == 300);
+    assert_true(memdb__container_checked(container) < 20); // a search is not a walk
+    assert_int_equal(memdb__sorted_verify(sorted, NULL, NULL, NULL), 0);
+    memdb__sorted_close(sorted);
+    unlinkat(directory.fd, NAME, 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sorted_answers_like_the_model),
@@ -495,6 +530,7 @@ int main(void) {
         cmocka_unit_test(test_sorted_refuses_entries_out_of_order),
         cmocka_unit_test(test_sorted_damage_of_any_byte_is_told),
         cmocka_unit_test(test_sorted_hash_that_lies_gives_no_other_key_and_is_told_by_verify),
+        cmocka_unit_test(test_sorted_opening_checks_no_page_of_the_index),
         cmocka_unit_test(test_sorted_faults_are_told_and_leave_nothing),
     };
     return cmocka_run_group_tests(tests, make_directory, remove_directory);
