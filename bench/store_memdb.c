@@ -5,6 +5,8 @@
 
 #include <stdlib.h>
 
+#define KEPT_BYTES (UINT64_C(16) << 30) // no back-pressure where no checkpoint makes room
+
 typedef struct store {
     memdb_t *db;
     memdb_space_t space;
@@ -40,6 +42,8 @@ static void *open_with(const char *path, const store_options_t *options,
                             .flags = MEMDB_OPEN_CREATE,
                             .durability = store->durability,
                             .no_background = options->keep_log};
+    if (options->keep_log)
+        open.log_limit_bytes = open.delta_limit_bytes = KEPT_BYTES;
     memdb_error_t error;
     if (memdb_open(path, &open, &store->db, &error))
         bench_stop("memdb", error.message);
