@@ -146,7 +146,8 @@ typedef struct memdb_options {
     memdb_io_backend_t io_backend;
     memdb_log_fn log;
     void *log_context;
-    uint64_t checkpoint_log_bytes; ///< log above the base that starts a checkpoint; default 32 MiB
+    uint64_t checkpoint_log_bytes; ///< log above the base that starts a checkpoint; default 32 MiB;
+                                   ///< memdb_close checkpoints from an eighth of it on
     uint64_t log_limit_bytes;      ///< log above the base at which writers wait; default 1 GiB
     uint32_t busy_timeout_ms;      ///< how long they wait before MEMDB_BUSY; default 10,000
     bool no_background;         ///< no background threads: the caller runs memdb_checkpoint itself
