@@ -8,10 +8,12 @@
 #include "base/bytes.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define STRIPES 16
 #define ALIGNMENT 64
 #define ARENA_FIRST_CHUNK_BYTES 4096
+#define ARENA_HUGE_BYTES (8u << 20)
 #define ARENA_LARGEST_CHUNK_BYTES (1u << 20)
 
 typedef struct stripe {
@@ -151,6 +153,11 @@ static memdb__arena_chunk_t *create_chunk(memdb__arena_t *arena, size_t data_byt
     memdb__arena_chunk_t *chunk = memdb__allocate(bytes);
     if (!chunk)
         return NULL;
+    if (bytes >= ARENA_HUGE_BYTES) { // a large table is touched at random: fewer, larger pages
+        uintptr_t at = ((uintptr_t)chunk + 4095) & ~(uintptr_t)4095;
+        madvise((void *)at, ((uintptr_t)chunk + bytes - at) & ~(size_t)4095,
+                MADV_HUGEPAGE); // advice: without it all is the same, but slower
+    }
     chunk->bytes = bytes;
     chunk->next = NULL;
     // relaxed: one thread writes, others read a size for statistics and limits
