@@ -115,13 +115,14 @@ static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *ope
         record.key.size > MEMDB_MAX_KEY_BYTES || record.session.size > MEMDB_MAX_NAME_BYTES) {
         return malformed(error, "record");
     }
-    memdb__key_t key;
-    bool fine = true;
-    if ((operation->flags & MEMDB__PUT_KEY) && record.key.size) {
-        uint8_t id[8];
-        memdb__put_u64(id, operation->id);
-        memdb__key_key(&key, record.space, record.key);
-        fine = insert_copy(run, &key, version, id, sizeof id);
+    memdb__key_t key, name;
+    bool fine = true, named = (operation->flags & MEMDB__PUT_KEY) && record.key.size;
+    // What is hashed comes last: its places in a table that no cache holds are fetched meanwhile.
+    memdb__key_record(&key, operation->id);
+    memdb__run_hash_expect(run, key.bytes, key.size);
+    if (named) {
+        memdb__key_key(&name, record.space, record.key);
+        memdb__run_hash_expect(run, name.bytes, name.size);
     }
     if (fine && (operation->flags & MEMDB__PUT_PLACE) && record.time != MEMDB_TIME_NONE) {
         memdb__key_time(&key, record.space, record.time, operation->id);
@@ -151,6 +152,11 @@ static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *ope
             return malformed(error, "vector");
         }
         fine = add_waiting(run, WAITING_ROW, record.space, operation->id, version, operation->row);
+    }
+    if (fine && named) {
+        uint8_t id[8];
+        memdb__put_u64(id, operation->id);
+        fine = insert_copy(run, &name, version, id, sizeof id);
     }
     // The record last: an index entry whose record is not there yet is skipped by readers, the
     // other way it would be missed.

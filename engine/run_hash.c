@@ -110,6 +110,15 @@ bool memdb__run_hash_reserve(memdb__run_t *run) {
     return table != NULL;
 }
 
+void memdb__run_hash_expect(const memdb__run_t *run, const void *key, size_t size) {
+    // Relaxed: only changed under the lock that the caller holds.
+    const memdb__run_hash_t *table =
+        atomic_load_explicit(&((memdb__run_t *)run)->hash, memory_order_relaxed);
+    if (table) {
+        __builtin_prefetch(&table->slots[tag_of(memdb__sorted_hash(key, size)) & table->mask], 1);
+    }
+}
+
 void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node) {
     // Relaxed: only changed under the lock that the caller holds.
     memdb__run_hash_t *table = atomic_load_explicit(&run->hash, memory_order_relaxed);
