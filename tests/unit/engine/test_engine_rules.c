@@ -106,6 +106,40 @@ static void test_a_close_with_little_log_leaves_it(void **state) {
     fixture_open(fixture, (memdb_options_t){0});
 }
 
+/// A close folds from an eighth of the threshold on.
+static void test_a_close_folds_less_than_starts_a_checkpoint(void **state) {
+    fixture_t *fixture = *state;
+    uint64_t before = stats_of(fixture->db).applied_lsn, after;
+    fixture_close(fixture);
+    fixture_open(fixture, (memdb_options_t){.checkpoint_log_bytes = 4 * THRESHOLD});
+    put_much(fixture->db);
+    memdb_stats_t stats = stats_of(fixture->db);
+    assert_true(stats.log_bytes > THRESHOLD / 2 && stats.log_bytes < 4 * THRESHOLD);
+    assert_int_equal(stats.checkpoints, 0);
+    fixture_close(fixture);
+    assert_int_equal(replayed(fixture, &after), 0);
+    assert_true(after > before);
+    fixture_open(fixture, (memdb_options_t){0});
+}
+
+/// Opening is no commit: it takes the memory that the log needs, and the first writer waits.
+static void test_a_log_beyond_the_delta_limit_opens_and_is_folded(void **state) {
+    fixture_t *fixture = *state;
+    uint64_t before, after;
+    leave_much_log(fixture, &before);
+    fixture_open(fixture, (memdb_options_t){.delta_limit_bytes = 4096, .no_background = true});
+    memdb_stats_t stats = stats_of(fixture->db);
+    assert_int_equal(stats.memories, 1);
+    assert_true(stats.delta_bytes > 4096);
+    assert_non_null(get_text(fixture->db, space_of(fixture->db, "main"), "much"));
+    must(fixture->db, memdb_checkpoint(fixture->db));
+    assert_true(stats_of(fixture->db).applied_lsn > before);
+    fixture_close(fixture);
+    assert_int_equal(replayed(fixture, &after), 0);
+    fixture_open(fixture, (memdb_options_t){0});
+    assert_non_null(get_text(fixture->db, space_of(fixture->db, "main"), "much"));
+}
+
 static void test_an_open_with_much_log_folds_it(void **state) {
     fixture_t *fixture = *state;
     uint64_t before, after;
@@ -364,6 +398,8 @@ int main(void) {
         RULE_TEST(test_a_close_with_much_log_folds_it),
         RULE_TEST(test_a_close_with_much_log_folds_it_without_background),
         RULE_TEST(test_a_close_with_little_log_leaves_it),
+        RULE_TEST(test_a_close_folds_less_than_starts_a_checkpoint),
+        RULE_TEST(test_a_log_beyond_the_delta_limit_opens_and_is_folded),
         RULE_TEST(test_an_open_with_much_log_folds_it),
         RULE_TEST(test_an_open_without_background_leaves_the_log_to_its_close),
         RULE_TEST(test_a_process_that_only_opens_and_closes_folds_much_log),
