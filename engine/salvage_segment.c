@@ -1,7 +1,7 @@
 // A segment of which nothing is trusted.
 //
 // Its number is in its name. Where the parts of the file are is said by the footer; where that is
-// damaged it follows from the file's size for each of the three numbers of sections that there are,
+// damaged it follows from the file's size for each of the four numbers of sections that there are,
 // and the section table, which is checked against itself, tells which of them is right. With the
 // page checksums found so, each page proves itself: its checksum covers segment and page number.
 #include "engine/salvage.h"
@@ -17,10 +17,11 @@ static memdb__segment_kind_t kind_of(const memdb__rescue_t *rescue) {
     for (uint32_t i = 0; i < MEMDB__CONTAINER_MAX_SECTIONS; i++) {
         present |= rescue->sections[i].offset ? UINT32_C(1) << i : 0;
     }
-    return present == 0x7F    ? MEMDB__SEGMENT_SORTED
-           : present == 0x1FF ? MEMDB__SEGMENT_WORDS
-           : present == 0x7E  ? MEMDB__SEGMENT_VECTORS
-                              : (memdb__segment_kind_t)0;
+    // A map has an eighth section where some key has several versions.
+    return present == 0x7F || present == 0xFF ? MEMDB__SEGMENT_SORTED
+           : present == 0x1FF                 ? MEMDB__SEGMENT_WORDS
+           : present == 0x7E                  ? MEMDB__SEGMENT_VECTORS
+                                              : (memdb__segment_kind_t)0;
 }
 
 /// The section table at the end of the file: as decode_sections in base/container_reader.c demands.
@@ -62,7 +63,7 @@ static bool lay_out(memdb__rescue_t *rescue, uint32_t sections) {
 }
 
 static bool find_parts(memdb__rescue_t *rescue) {
-    static const uint32_t counts[] = {7, 9, 6}; // of maps, words, vectors
+    static const uint32_t counts[] = {7, 8, 9, 6}; // of maps, words, vectors
     memdb__container_footer_t footer;
     memdb_error_t ignored = {0};
     const uint8_t *at = rescue->bytes + rescue->size - MEMDB__CONTAINER_FOOTER_BYTES;

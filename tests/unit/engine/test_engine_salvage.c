@@ -217,6 +217,34 @@ static void test_salvage_keeps_ids_and_gives_new_ones_above(void **state) {
     remove_tree(fixture.path);
 }
 
+/// A map in which the versions of a key lie in several blocks has one section more.
+static void test_salvage_of_a_database_with_history_loses_nothing(void **state) {
+    fixture_t fixture = {0}, salvaged = {0};
+    uint64_t lost = 1;
+    memdb_settings_t settings = {.size = sizeof settings, .history_bytes = 1u << 30};
+    snprintf(fixture.path, sizeof fixture.path, "%.200s-history",
+             ((world_t *)*state)->fixture->path);
+    snprintf(salvaged.path, sizeof salvaged.path, "%.200s-to", fixture.path);
+    fixture_open(&fixture, (memdb_options_t){.no_background = true});
+    must(fixture.db, memdb_configure(fixture.db, &settings));
+    memdb_space_t space = space_of(fixture.db, "main");
+    put_text(fixture.db, space, "kept", "kept");
+    for (int i = 0; i < 400; i++) { // so many that they fill blocks
+        put_text(fixture.db, space, "changed", i < 399 ? "older" : "newest");
+    }
+    must(fixture.db, memdb_checkpoint(fixture.db));
+    fixture_close(&fixture);
+    assert_int_equal(memdb_salvage(fixture.path, salvaged.path, NULL, NULL, &lost, NULL), MEMDB_OK);
+    assert_int_equal(lost, 0);
+    fixture_open(&salvaged, (memdb_options_t){0});
+    assert_string_equal(get_text(salvaged.db, space_of(salvaged.db, "main"), "changed"), "newest");
+    assert_string_equal(get_text(salvaged.db, space_of(salvaged.db, "main"), "kept"), "kept");
+    must(salvaged.db, memdb_verify(salvaged.db, NULL, NULL));
+    fixture_close(&salvaged);
+    remove_tree(salvaged.path);
+    remove_tree(fixture.path);
+}
+
 // ------------------------------------------------------------------------------ at random
 
 typedef struct names {
@@ -297,6 +325,7 @@ int main(void) {
         cmocka_unit_test(test_salvage_reads_behind_a_hole_in_the_log),
         cmocka_unit_test(test_salvage_refuses_what_is_no_database_or_in_use),
         cmocka_unit_test(test_salvage_keeps_ids_and_gives_new_ones_above),
+        cmocka_unit_test(test_salvage_of_a_database_with_history_loses_nothing),
         cmocka_unit_test(test_random_damages_lose_only_what_is_listed),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
