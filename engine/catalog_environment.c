@@ -93,6 +93,15 @@ static memdb_status_t open_companion(environment_t *environment, bool read_only,
     return status;
 }
 
+// As unlinkat: its errno decides.
+static int remove_lock_file(const environment_t *environment) {
+    int result;
+    do
+        result = memdb__io()->unlink_at(environment->directory, "lock.mdb", 0);
+    while (result && errno == EINTR);
+    return result;
+}
+
 // Modes in the order of trying. A reader takes part in LMDB's locks wherever it can: without them a
 // writer may reuse the pages it reads. Only where lock.mdb cannot be written it does without.
 static memdb_status_t open_checked(environment_t *environment, bool alone, bool read_only,
@@ -107,7 +116,7 @@ static memdb_status_t open_checked(environment_t *environment, bool alone, bool 
     if (status)
         return status;
     // A lock file that nobody uses holds nothing of worth, and LMDB would believe it.
-    if (alone && memdb__io()->unlink_at(environment->directory, "lock.mdb", 0) && errno != ENOENT) {
+    if (alone && remove_lock_file(environment) && errno != ENOENT) {
         if (!read_only || !is_refused(errno))
             return memdb__fail_errno(error, errno, "catalog/lock.mdb: remove");
         mode = MEMDB__LMDB_READ_UNLOCKED;
