@@ -67,8 +67,10 @@ static memdb_status_t sync_newest(memdb__wal_t *wal, memdb_error_t *error) {
             memdb__wal_segment_open(&wal->log, epoch, false, &wal->synced, error);
         if (status != MEMDB_OK) {
             // Gone already: it was left, so synced, and cut; the caller's LSN is looked at again.
+            // Else frames that are written cannot be synced, and may be there or not: whoever waits
+            // for them is told that the database failed, so it must have.
             uint64_t now = atomic_load_explicit(&control->segment_epoch, memory_order_acquire);
-            return now != epoch ? MEMDB_BUSY : status;
+            return now != epoch ? MEMDB_BUSY : memdb__wal_fail_database(control, status);
         }
     }
     uint64_t began = memdb__monotonic_ns();
