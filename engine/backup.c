@@ -71,7 +71,7 @@ static memdb_status_t open_target(backup_t *b, memdb_error_t *error) {
     }
     b->state.phase = MEMDB__COPY_FIRST;
     memcpy(b->state.origin_id, b->db->database_id, 16);
-    return memdb__copy_draw_id(b->state.own_id, error);
+    return memdb__draw_database_id(b->state.own_id, error);
 }
 
 /// Refuse a target that this database must not add to.

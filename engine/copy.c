@@ -7,10 +7,8 @@
 #include "base/checksum.h"
 #include "engine/root.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/random.h>
 
 #define KINDS 3 // files of a tier
 
@@ -34,11 +32,6 @@ void memdb__copy_moved(void *context, uint64_t bytes) {
         copy->progress(copy->progress_context, copy->done_bytes,
                        copy->done_bytes > copy->total_bytes ? copy->done_bytes : copy->total_bytes);
     }
-}
-
-memdb_status_t memdb__copy_draw_id(uint8_t id_out[16], memdb_error_t *error) {
-    return getrandom(id_out, 16, 0) == 16 ? MEMDB_OK
-                                          : memdb__fail_errno(error, errno, "random database id");
 }
 
 typedef struct unused {

@@ -64,7 +64,5 @@ void memdb__copy_moved(void *copy, uint64_t bytes);
 /// Whether `path` holds nothing but `lock` and what an interrupted replacement of `state` left.
 memdb_status_t memdb__copy_is_unused(int directory, const char *state, bool *unused_out,
                                      memdb_error_t *error);
-/// Random bytes for the id of a database.
-memdb_status_t memdb__copy_draw_id(uint8_t id_out[16], memdb_error_t *error);
 
 #endif

@@ -140,7 +140,7 @@ static memdb_status_t open_to(restore_t *r, bool *done_out, memdb_error_t *error
                                           false, error);
     if (!status && fresh) {
         memcpy(state->origin_id, r->copy.from_id, 16);
-        status = memdb__copy_draw_id(state->own_id, error);
+        status = memdb__draw_database_id(state->own_id, error);
         status = status ? status : memdb__backup_state_write(r->copy.to, STATE, state, error);
     }
     memcpy(r->copy.to_id, state->own_id, 16);

@@ -198,7 +198,10 @@ static memdb_status_t clear_directory(int directory, const char *name, memdb_err
 }
 
 memdb_status_t memdb__directory_sync_parent(int directory, memdb_error_t *error) {
-    int parent = memdb__io()->open_at(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    int parent;
+    do {
+        parent = memdb__io()->open_at(directory, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    } while (parent < 0 && errno == EINTR);
     if (parent < 0 && errno == EACCES) {
         return MEMDB_OK; // see root.h
     }
@@ -210,14 +213,20 @@ memdb_status_t memdb__directory_sync_parent(int directory, memdb_error_t *error)
     return status;
 }
 
+memdb_status_t memdb__draw_database_id(uint8_t id_out[16], memdb_error_t *error) {
+    ssize_t drawn;
+    do {
+        drawn = getrandom(id_out, 16, 0); // so few bytes come all at once
+    } while (drawn < 0 && errno == EINTR);
+    return drawn == 16 ? MEMDB_OK : memdb__fail_errno(error, errno, "random database id");
+}
+
 memdb_status_t memdb__directory_create(int directory, memdb_durability_t durability,
                                        memdb_error_t *error) {
     memdb__root_t root = {.durability = durability ? durability : MEMDB_DURABILITY_FULL,
                           .created = memdb__now_us()};
-    if (getrandom(root.database_id, sizeof root.database_id, 0) != sizeof root.database_id) {
-        return memdb__fail_errno(error, errno, "create: random database id");
-    }
-    memdb_status_t status = clear_directory(directory, "log", error);
+    memdb_status_t status = memdb__draw_database_id(root.database_id, error);
+    status = status ? status : clear_directory(directory, "log", error);
     status = status ? status : clear_directory(directory, "catalog", error);
     status = status ? status : memdb__io_make_directory(directory, "segments", error);
     status = status ? status : memdb__io_make_directory(directory, "blob", error);
@@ -238,7 +247,11 @@ memdb_status_t memdb__directory_create(int directory, memdb_durability_t durabil
 
 memdb_status_t memdb__directory_is_local(int directory, memdb_error_t *error) {
     struct statfs system;
-    if (fstatfs(directory, &system) != 0) {
+    int result;
+    do {
+        result = fstatfs(directory, &system);
+    } while (result != 0 && errno == EINTR);
+    if (result != 0) {
         return memdb__fail_errno(error, errno, "file system");
     }
     static const struct {

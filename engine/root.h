@@ -28,6 +28,9 @@ void memdb__root_encode(const memdb__root_t *root, uint8_t bytes_out[MEMDB__ROOT
 memdb_status_t memdb__root_decode(const uint8_t *bytes, size_t size, memdb__root_t *root_out,
                                   memdb_error_t *error);
 
+/// Random bytes for the id of a new database.
+memdb_status_t memdb__draw_database_id(uint8_t id_out[16], memdb_error_t *error);
+
 /// Read `directory`/root. MEMDB_NOT_FOUND: there is none.
 memdb_status_t memdb__root_read(int directory, memdb__root_t *root_out, memdb_error_t *error);
 
