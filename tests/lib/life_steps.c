@@ -1,0 +1,410 @@
+// Test helper: the steps of a database's life. See life.h.
+#include "engine/engine.h"
+#include "tests/lib/life.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FULL MEMDB_DURABILITY_FULL
+
+// ------------------------------------------------------------------------------ writing
+
+static memdb_status_t keep_history(life_t *life, memdb_error_t *error) {
+    (void)error;
+    memdb_settings_t settings = {.size = sizeof settings, .history_bytes = 1u << 30};
+    return memdb_configure(life->db, &settings);
+}
+
+static void settings(life_t *life) {
+    life->history = life_must(life, keep_history);
+}
+
+static memdb_status_t end_history(life_t *life, memdb_error_t *error) {
+    (void)error;
+    memdb_settings_t settings = {.size = sizeof settings};
+    return memdb_configure(life->db, &settings);
+}
+
+static void end_of_history(life_t *life) {
+    life->moment = 0;
+    life_must(life, end_history);
+}
+
+static void put_some(life_t *life) {
+    for (int i = 0; i < 4; i++) {
+        life_change(life, i, i == 2 ? LIFE_VECTOR | LIFE_BLOB | LIFE_LINK | LIFE_LONG : 0, FULL);
+    }
+}
+
+static void put_at_each_durability(life_t *life) {
+    life_change(life, 4, 0, MEMDB_DURABILITY_NONE);
+    life_change(life, 5, LIFE_BLOB, MEMDB_DURABILITY_OS);
+    life_change(life, 6, LIFE_VECTOR | LIFE_LINK, FULL);
+    life_change(life, 7, LIFE_VECTOR, MEMDB_DURABILITY_DEFAULT);
+}
+
+static void update_and_forget(life_t *life) {
+    life_change(life, 0, 0, FULL);
+    life_change(life, 2, LIFE_VECTOR, FULL);
+    life_change(life, 5, LIFE_FORGET, FULL);
+    life_change(life, 3, LIFE_FORGET, MEMDB_DURABILITY_NONE);
+    life_change(life, 6, LIFE_LONG | LIFE_BLOB, FULL);
+}
+
+/// So many bytes that the log goes on in further segments, and uses old ones again.
+static void fill_the_log(life_t *life) {
+    for (int i = 0; i < 14; i++) {
+        life_change(life, 8 + i % 3, LIFE_LONG, i % 5 ? MEMDB_DURABILITY_OS : FULL);
+    }
+}
+
+static memdb_status_t stream_a_blob(life_t *life, memdb_txn_t *txn) {
+    char part[1000];
+    memdb_space_t space;
+    memdb_blob_writer_t *writer;
+    memdb_blob_t blob;
+    (void)life;
+    memdb_status_t status = memdb_space_ensure(txn, text("side"), &space);
+    status = status ? status : memdb_blob_writer_open(txn, &writer);
+    for (int i = 0; i < 100 && !status; i++) {
+        memset(part, 'a' + i % 26, sizeof part);
+        status = memdb_blob_writer_append(writer, part, sizeof part);
+        if (status) {
+            memdb_blob_writer_abort(writer);
+        }
+    }
+    status = status ? status : memdb_blob_writer_finish(writer, &blob);
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_BLOBS,
+                             .key = text("stream"),
+                             .blobs = &blob,
+                             .blob_count = 1};
+    return status ? status : memdb_put(txn, space, &memory, NULL);
+}
+
+static void stream(life_t *life) {
+    life_commit(life, stream_a_blob);
+}
+
+static memdb_status_t drop_side(life_t *life, memdb_txn_t *txn) {
+    (void)life;
+    memdb_status_t status = memdb_space_drop(txn, text("side"));
+    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status; // an earlier try's commit was there
+}
+
+static void drop_a_space(life_t *life) {
+    life_commit(life, drop_side);
+}
+
+// ------------------------------------------------------------------------------ reading
+
+static memdb_status_t read_here(life_t *life, memdb_error_t *error) {
+    (void)error;
+    return life_read(life, life->db);
+}
+
+static void read_all(life_t *life) {
+    life_must(life, read_here);
+}
+
+static memdb_status_t walk(memdb_snapshot_t *snapshot, memdb_space_t space,
+                           const memdb_cursor_options_t *options) {
+    memdb_cursor_t *cursor;
+    memdb_memory_t memory;
+    memdb_status_t status = memdb_cursor_open(snapshot, space, options, &cursor);
+    if (status) {
+        return status;
+    }
+    while ((status = memdb_cursor_next(cursor, &memory)) == MEMDB_OK) {
+    }
+    memdb_cursor_close(cursor);
+    return status == MEMDB_DONE ? MEMDB_OK : status;
+}
+
+static memdb_status_t recall_words(memdb_snapshot_t *snapshot, memdb_space_t space) {
+    memdb_query_t query = {.size = sizeof query,
+                           .spaces = &space,
+                           .space_count = 1,
+                           .text = text("value"),
+                           .vector = (const float[]){1, 2, -2},
+                           .dimension = 3};
+    memdb_result_t *result;
+    memdb_status_t status = memdb_recall(snapshot, &query, &result);
+    if (!status) {
+        assert_true(memdb_result_count(result) > 0);
+        memdb_result_free(result);
+    }
+    return status;
+}
+
+static memdb_status_t search_here(life_t *life, memdb_error_t *error) {
+    (void)error;
+    memdb_snapshot_t *snapshot;
+    memdb_space_t space;
+    memdb_cursor_options_t by_key = {.size = sizeof by_key, .order = MEMDB_ORDER_KEY};
+    memdb_status_t status = memdb_snapshot_begin(life->db, NULL, &snapshot);
+    if (status) {
+        return status;
+    }
+    status = memdb_space_find(snapshot, text("main"), &space);
+    status = status ? status : walk(snapshot, space, NULL);
+    status = status ? status : walk(snapshot, space, &by_key);
+    status = status ? status : recall_words(snapshot, space);
+    memdb_snapshot_end(snapshot);
+    return status;
+}
+
+static void search(life_t *life) {
+    bool empty = life->lasting && life->values == 0;
+    if (!empty) {
+        life_must(life, search_here);
+    }
+}
+
+static memdb_status_t read_then(life_t *life, memdb_error_t *error) {
+    (void)error;
+    memdb_snapshot_options_t then = {.size = sizeof then, .as_of_lsn = life->moment};
+    memdb_snapshot_t *snapshot;
+    memdb_space_t space;
+    memdb_memory_t memory;
+    int value;
+    memdb_status_t status = memdb_snapshot_begin(life->db, &then, &snapshot);
+    if (status) {
+        return status;
+    }
+    status = memdb_space_find(snapshot, text("main"), &space);
+    status = status ? status : memdb_get_by_key(snapshot, space, text("key0"), &memory);
+    if (!status) {
+        assert_int_equal(sscanf(memory.text.data, "value %d ", &value), 1);
+        assert_int_equal(value, life->moment_value);
+    }
+    memdb_snapshot_end(snapshot);
+    return status;
+}
+
+static void change_and_read_as_of(life_t *life) {
+    uint64_t moment = life->moment;
+    int value = life->moment_value;
+    life_change(life, 0, 0, FULL); // the moment before stays readable
+    if (moment && life->history) {
+        life->moment = moment;
+        life->moment_value = value;
+        life_must(life, read_then);
+    }
+}
+
+static memdb_status_t follow(life_t *life, memdb_error_t *error) {
+    if (!life->other) {
+        memdb_status_t status = memdb_open(life->path, &life->options, &life->other, error);
+        if (status) {
+            return status;
+        }
+    }
+    memdb_status_t status = memdb_sync(life->db);
+    if (!status) {
+        life_firm(life);
+        status = life_read(life, life->other);
+    }
+    if (status) { // of this handle alone, perhaps
+        memdb_last_error(life->other, error->message, sizeof error->message);
+        error->status = status;
+        assert_int_equal(memdb_close(life->other), MEMDB_OK);
+        life->other = NULL;
+    }
+    return status;
+}
+
+static void follow_with_a_second_handle(life_t *life) {
+    life_must(life, follow);
+}
+
+static void close_the_second_handle(life_t *life) {
+    if (life->other) {
+        assert_int_equal(memdb_close(life->other), MEMDB_OK);
+        life->other = NULL;
+    }
+}
+
+static memdb_status_t stats_here(life_t *life, memdb_error_t *error) {
+    (void)error;
+    memdb_stats_t stats = {.size = sizeof stats};
+    return memdb_get_stats(life->db, &stats);
+}
+
+static void stats(life_t *life) {
+    life_must(life, stats_here);
+}
+
+// ------------------------------------------------------------------------------ upkeep
+
+static memdb_status_t checkpoint_here(life_t *life, memdb_error_t *error) {
+    (void)error;
+    memdb_status_t status = memdb_checkpoint(life->db);
+    if (!status) {
+        life_firm(life);
+    }
+    return status;
+}
+
+static void checkpoint(life_t *life) {
+    life_must(life, checkpoint_here);
+}
+
+static memdb_status_t verify_here(life_t *life, memdb_error_t *error) {
+    (void)error;
+    memdb_verify_options_t options = {.size = sizeof options, .threads = 3};
+    return memdb_verify_with(life->db, &options);
+}
+
+static void verify(life_t *life) {
+    life_must(life, verify_here);
+}
+
+static memdb_status_t back_up(life_t *life, memdb_error_t *error) {
+    (void)error;
+    return memdb_backup(life->db, life->backup, NULL, NULL);
+}
+
+static void backup(life_t *life) {
+    life_must(life, back_up);
+}
+
+static memdb_status_t restore_it(life_t *life, memdb_error_t *error) {
+    return memdb_restore(life->backup, life->restored, NULL, NULL, error);
+}
+
+static memdb_status_t read_copy(life_t *life, const char *path, memdb_error_t *error) {
+    memdb_options_t options = {.size = sizeof options, .flags = MEMDB_OPEN_READ_ONLY};
+    memdb_t *db;
+    memdb_status_t status = memdb_open(path, &options, &db, error);
+    if (!status) {
+        status = life_read(life, db);
+        memdb_last_error(db, error->message, sizeof error->message);
+        error->status = status;
+        memdb_close(db);
+    }
+    return status;
+}
+
+static memdb_status_t read_restored(life_t *life, memdb_error_t *error) {
+    return read_copy(life, life->restored, error);
+}
+
+static void restore(life_t *life) {
+    remove_tree(life->restored);
+    if (life_must(life, back_up) && life_must(life, restore_it)) {
+        life_must(life, read_restored);
+    }
+}
+
+static void note_loss(void *context, const memdb_loss_t *loss) {
+    if (getenv("MEMDB_FAULT")) {
+        print_message("lost: %s at %llu: %s\n", loss->file, (unsigned long long)loss->offset,
+                      loss->what);
+    }
+    ((life_t *)context)->losses++;
+}
+
+static memdb_status_t read_salvaged(life_t *life, memdb_error_t *error) {
+    return read_copy(life, life->salvaged, error);
+}
+
+/// What cannot be read is listed as lost; what is not listed is there.
+static void salvage(life_t *life) {
+    int before = life->losses;
+    memdb_status_t status = MEMDB_IO;
+    life_close(life);
+    for (int i = 0; i < LIFE_TRIES && status; i++) {
+        memdb_error_t error = {0};
+        uint64_t losses = 0;
+        remove_tree(life->salvaged);
+        status = memdb_salvage(life->path, life->salvaged, note_loss, life, &losses, &error);
+        life_told(life, status, &error);
+    }
+    assert_true(status == MEMDB_OK || life->lasting);
+    if (status == MEMDB_OK && life->losses == before) {
+        life_must(life, read_salvaged);
+    }
+}
+
+// ------------------------------------------------------------------------------ the handle
+
+static void reopen(life_t *life) {
+    life_close(life);
+    life_opened(life);
+}
+
+static void put_and_reopen(life_t *life) {
+    life_change(life, 11, LIFE_VECTOR, FULL);
+    reopen(life);
+}
+
+/// Wait until the threads have done what there is to do, or told why not: without a call that could
+/// fail, or that would be numbered.
+static void wait_for_the_threads(life_t *life) {
+    memdb_t *db = life->db;
+    while (db && __atomic_load_n(&life->messages, __ATOMIC_RELAXED) == 0) {
+        // Acquire: what the threads did is seen, too.
+        bool folded = atomic_load_explicit(&db->checkpoints, memory_order_acquire) > 0;
+        bool synced = atomic_load_explicit(&db->control->durable, memory_order_acquire) >=
+                      atomic_load_explicit(&db->control->written, memory_order_acquire);
+        if (folded && (synced || !life->patient)) {
+            break;
+        }
+        usleep(500);
+    }
+}
+
+/// With the background threads: space ahead in the log, the bounded sync of lesser commits, folds.
+static void live_with_background_threads(life_t *life) {
+    life_close(life);
+    life->options.no_background = false;
+    life->options.checkpoint_log_bytes = 8192;
+    for (int i = 0; i < 4; i++) {
+        life_change(life, 7 + i, LIFE_LONG, MEMDB_DURABILITY_OS);
+    }
+    life_change(life, 7, LIFE_BLOB, FULL);
+    life_change(life, 8, LIFE_LONG, MEMDB_DURABILITY_OS);
+    wait_for_the_threads(life);
+    life_close(life);
+    life->options.no_background = true;
+    life->options.checkpoint_log_bytes = 0;
+    life_opened(life);
+}
+
+const life_step_t life_steps[] = {
+    {"create", reopen},
+    {"settings", settings},
+    {"put", put_some},
+    {"read", read_all},
+    {"put at each durability", put_at_each_durability},
+    {"follow", follow_with_a_second_handle},
+    {"checkpoint", checkpoint},
+    {"stream", stream},
+    {"update and forget", update_and_forget},
+    {"follow on", follow_with_a_second_handle},
+    {"read again", read_all},
+    {"fill the log", fill_the_log},
+    {"checkpoint again", checkpoint},
+    {"backup", backup},
+    {"read as of", change_and_read_as_of},
+    {"search", search},
+    {"close the second handle", close_the_second_handle},
+    {"drop a space", drop_a_space},
+    {"a third checkpoint", checkpoint},
+    {"background", live_with_background_threads},
+    {"increment", backup},
+    {"restore", restore},
+    {"verify", verify},
+    {"end of history", end_of_history},
+    {"put once more", put_and_reopen},
+    {"merge", checkpoint},
+    {"read merged", read_all},
+    {"salvage", salvage},
+    {"reopen", reopen},
+    {"stats", stats},
+    {"read at last", read_all},
+};
+const int life_step_count = sizeof life_steps / sizeof *life_steps;
