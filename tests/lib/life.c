@@ -40,8 +40,9 @@ static void note_message(void *context, memdb_status_t severity, const char *mes
     if (severity != MEMDB_OK && getenv("MEMDB_FAULT")) {
         print_message("told: %s: %s\n", memdb_status_name(severity), message);
     }
-    // Messages come from the background threads, too.
-    __atomic_fetch_add(&((life_t *)context)->messages, severity != MEMDB_OK, __ATOMIC_RELAXED);
+    // Relaxed: a count.
+    atomic_fetch_add_explicit(&((life_t *)context)->messages, severity != MEMDB_OK,
+                              memory_order_relaxed);
 }
 
 // ------------------------------------------------------------------------------ open and close

@@ -10,6 +10,8 @@
 
 #include "tests/lib/database.h"
 
+#include <stdatomic.h>
+
 #define LIFE_KEYS 12
 #define LIFE_TRIES 4 // of anything, with at most one fault
 
@@ -31,7 +33,8 @@ typedef struct life {
     int moment_value;
     // What was told.
     const char *step;
-    int errors, messages, losses;
+    int errors, losses;
+    _Atomic int messages; // from any thread
     memdb_status_t first; // error of all
     char first_text[300];
 } life_t;

@@ -345,7 +345,7 @@ static void put_and_reopen(life_t *life) {
 /// fail, or that would be numbered.
 static void wait_for_the_threads(life_t *life) {
     memdb_t *db = life->db;
-    while (db && __atomic_load_n(&life->messages, __ATOMIC_RELAXED) == 0) {
+    while (db && atomic_load_explicit(&life->messages, memory_order_relaxed) == 0) {
         // Acquire: what the threads did is seen, too.
         bool folded = atomic_load_explicit(&db->checkpoints, memory_order_acquire) > 0;
         bool synced = atomic_load_explicit(&db->control->durable, memory_order_acquire) >=

@@ -34,7 +34,8 @@ LIBRARY = ("include", "base", "wal", "blob", "index", "engine", "query")
 # Third-party headers, and the only places that may include them.
 ADAPTERS = {
     "xxhash.h": ("base/checksum.c",),
-    "liburing.h": ("base/uring.c",),
+    "liburing.h": ("base/uring.c", "tests/lib/faults_uring.c"),
+    "dlfcn.h": ("tests/lib/",),
     "lmdb.h": ("engine/catalog.c", "bench/"),
     "libstemmer.h": ("index/lexical/lexical_stem.c",),
     "utf8proc.h": ("index/lexical/lexical_unicode.c",),

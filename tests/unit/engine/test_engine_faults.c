@@ -260,7 +260,7 @@ static void test_the_named_fault(void **state) {
     (void)state;
     sums_t sums = {0};
     const char *name = getenv("MEMDB_FAULT");
-    fault_t fault = {.number = atol(strrchr(name, ':') + 1),
+    fault_t fault = {.number = strtol(strrchr(name, ':') + 1, NULL, 10),
                      .others = strstr(name, ":others:") != NULL,
                      .forever = strstr(name, ":forever:") != NULL};
     if (strncmp(name, "memory:", 7) == 0) {
