@@ -164,9 +164,21 @@ static void meet_batch(salvage_t *salvage, const file_t *file, uint64_t lsn, con
     salvage->promised = lsn + batch.bytes < file->limit ? lsn + batch.bytes : file->limit;
 }
 
-/// The first block behind the last frame is zero, unless something was written there; a segment is
-/// filled with zeros ahead of use in whole steps, so one that ends elsewhere was cut; and whatever
-/// the base holds was in the log once.
+/// Whether a block begins a batch of an older segment, whose file this was before it was recycled.
+static bool is_recycled(const salvage_t *salvage, const file_t *file, uint64_t offset) {
+    memdb__wal_batch_t batch;
+    const uint8_t *at = file->bytes + offset;
+    if (offset + MEMDB__WAL_BATCH_HEADER_BYTES > file->size) {
+        return false;
+    }
+    uint64_t epoch = memdb__get_u64(at + 8), lsn = memdb__get_u64(at + 16);
+    return epoch < file->epoch && lsn < MAX_LSN &&
+           memdb__wal_batch_decode(at, salvage->salt, epoch, lsn, &batch);
+}
+
+/// The first block behind the last frame is zero, or one of before, unless something was written
+/// there; a segment is filled with zeros ahead of use in whole steps, so one that ends elsewhere
+/// was cut; and whatever the base holds was in the log once.
 static void look_behind_end(salvage_t *salvage, const file_t *file) {
     uint64_t at = memdb__wal_block_up(salvage->end > file->start ? salvage->end : file->start);
     uint64_t offset = at - file->start + MEMDB__WAL_BLOCK_BYTES;
@@ -174,6 +186,7 @@ static void look_behind_end(salvage_t *salvage, const file_t *file) {
     for (uint64_t i = offset; i < offset + MEMDB__WAL_BLOCK_BYTES && i < file->size; i++) {
         used |= file->bytes[i] != 0;
     }
+    used = used && !is_recycled(salvage, file, offset);
     if (used || file->size % MEMDB__WAL_BLOCK_BYTES != 0 || salvage->reached < salvage->from) {
         salvage->lost(salvage->context, file->name, offset < file->size ? offset : file->size,
                       "commits at the log's end: cut off while they were written, or damaged");
