@@ -214,22 +214,22 @@ static void fail_each(const char *what, fault_t fault, const char *how, memdb_io
 
 static void test_each_io_call_fails_once(void **state) {
     (void)state;
-    fail_each("one thread", (fault_t){0}, "", MEMDB_IO_AUTO, 40);
+    fail_each("one thread", (fault_t){0}, "", MEMDB_IO_AUTO, 24);
 }
 
 static void test_each_io_call_of_the_other_threads_fails_once(void **state) {
     (void)state;
-    fail_each("other threads", (fault_t){.others = true}, "others:", MEMDB_IO_AUTO, 12);
+    fail_each("other threads", (fault_t){.others = true}, "others:", MEMDB_IO_AUTO, 8);
 }
 
 static void test_each_io_call_with_io_uring_fails_once(void **state) {
     (void)state;
-    fail_each("io_uring", (fault_t){0}, "uring:", MEMDB_IO_URING, 12);
+    fail_each("io_uring", (fault_t){0}, "uring:", MEMDB_IO_URING, 8);
 }
 
 static void test_a_disk_that_is_full_for_a_step_refuses_and_goes_on(void **state) {
     (void)state;
-    fail_each("full", (fault_t){.forever = true}, "forever:", MEMDB_IO_AUTO, 40);
+    fail_each("full", (fault_t){.forever = true}, "forever:", MEMDB_IO_AUTO, 30);
 }
 
 static void fail_allocation(long number, sums_t *sums) {
@@ -249,7 +249,7 @@ static void test_each_allocation_fails_once(void **state) {
     uint64_t before = memdb__memory_count();
     life_begin(&life, path);
     live_through();
-    long count = (long)(memdb__memory_count() - before), step = step_of(count, 150);
+    long count = (long)(memdb__memory_count() - before), step = step_of(count, 100);
     for (long number = (long)(seed % (uint64_t)step); number < count; number += step) {
         fail_allocation(number, &sums);
     }
