@@ -297,24 +297,12 @@ int fcntl(int fd, int command, ...) {
 
 // ------------------------------------------------------------------------------ maps, threads
 
-/// The next definition of a function: a sanitizer's, or the C library's. (memcpy: ISO C knows no
-/// cast from a pointer to an object.)
-#define NEXT(function, name)                                                                       \
-    do {                                                                                           \
-        void *address_ = dlsym(RTLD_NEXT, name);                                                   \
-        memcpy(&(function), &address_, sizeof address_);                                           \
-    } while (0)
-
 void *mmap(void *address, size_t size, int protection, int flags, int fd, off_t offset) {
-    static void *(*next)(void *, size_t, int, int, int, off_t);
     if (fd >= 0 && MEETS("mmap", ERROR, fd, NULL)) {
         errno = ENOMEM;
         return MAP_FAILED;
     }
-    if (!next) {
-        NEXT(next, "mmap");
-    }
-    return next(address, size, protection, flags, fd, offset);
+    return (void *)syscall(SYS_mmap, address, size, protection, flags, fd, offset);
 }
 
 int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *),
@@ -323,8 +311,9 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*
     if (MEETS("pthread_create", ERROR, -1, "")) {
         return EAGAIN;
     }
-    if (!next) {
-        NEXT(next, "pthread_create");
+    if (!next) { // a sanitizer's, or the C library's
+        void *found = dlsym(RTLD_NEXT, "pthread_create");
+        memcpy(&next, &found, sizeof next);
     }
     return next(thread, attributes, run, context);
 }
