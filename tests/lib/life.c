@@ -311,7 +311,7 @@ static memdb_status_t forget_key(memdb_txn_t *txn, int key) {
     memdb_status_t status = memdb_space_find(memdb_txn_snapshot(txn), text("main"), &space);
     status =
         status ? status : memdb_get_by_key(memdb_txn_snapshot(txn), space, key_of(key), &memory);
-    status = status ? status : memdb_forget(txn, space, memory.id);
+    status = status ? status : memdb_forget_erase(txn, space, memory.id);
     return status == MEMDB_NOT_FOUND ? MEMDB_OK : status; // an earlier try's commit was there
 }
 

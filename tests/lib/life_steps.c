@@ -252,6 +252,26 @@ static void checkpoint(life_t *life) {
     life_must(life, checkpoint_here);
 }
 
+static memdb_status_t compact_here(life_t *life, memdb_error_t *error) {
+    (void)error;
+    return memdb_compact(life->db, NULL);
+}
+
+static void compact(life_t *life) {
+    life_must(life, compact_here);
+}
+
+static memdb_status_t purge_here(life_t *life, memdb_error_t *error) {
+    (void)error;
+    return memdb_purge(life->db, NULL);
+}
+
+/// Of what update_and_forget, and the step itself, forgot.
+static void purge(life_t *life) {
+    life_change(life, 10, LIFE_FORGET, FULL);
+    life_must(life, purge_here);
+}
+
 static memdb_status_t verify_here(life_t *life, memdb_error_t *error) {
     (void)error;
     memdb_verify_options_t options = {.size = sizeof options, .threads = 3};
@@ -402,8 +422,9 @@ const life_step_t life_steps[] = {
     {"verify", verify},
     {"end of history", end_of_history},
     {"put once more", put_and_reopen},
-    {"merge", checkpoint},
-    {"read merged", read_all},
+    {"compact", compact},
+    {"purge", purge},
+    {"read what is left", read_all},
     {"salvage", salvage},
     {"reopen", reopen},
     // Late: what the threads do when varies, and with it the numbers of the calls that follow.
