@@ -21,6 +21,9 @@ bool life_told(life_t *life, memdb_status_t status, const memdb_error_t *error) 
     } else if (life->db) {
         memdb_last_error(life->db, said, sizeof said);
     }
+    if (status == MEMDB_CONFLICT && !life->options.no_background) {
+        return true; // with a background thread that moved a blob: asked again, as documented
+    }
     if (getenv("MEMDB_FAULT")) {
         print_message("%s: %s: %s\n", life->step, memdb_status_name(status), said);
     }
