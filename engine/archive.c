@@ -18,7 +18,11 @@ memdb_status_t memdb__archive_keep_extent(int directory, uint64_t extent_id, boo
     memdb_status_t status = memdb__archive_open(directory, &archive, error);
     if (!status && archive >= 0) {
         status = memdb__io_open(directory, "blob", O_RDONLY | O_DIRECTORY, &blob, error);
-        kept = !status && memdb__io()->rename_at(blob, name, archive, name) == 0;
+        int result = -1;
+        while (!status && (result = memdb__io()->rename_at(blob, name, archive, name)) != 0 &&
+               errno == EINTR) {
+        }
+        kept = !status && result == 0;
         if (!status && !kept && errno != ENOENT) {
             status = memdb__fail_errno(error, errno, "blob/%s: cannot move to the archive", name);
         }

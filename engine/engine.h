@@ -115,6 +115,7 @@ struct memdb {
     _Atomic uint64_t naming;           // transactions that stored blobs and have not ended
     // Figures.
     _Atomic uint64_t commits, conflicts, checkpoints, merges;
+    _Atomic uint64_t delta_bytes; // as throttle.c saw it last
     _Atomic uint64_t stalls, stalled_us, payload_bytes, segment_bytes_written;
 };
 

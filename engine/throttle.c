@@ -13,20 +13,26 @@ uint64_t memdb__log_above_base(memdb_t *db) {
     return written > applied ? written - applied : 0;
 }
 
-/// Memory of the delta. What old snapshots still hold is not in it: no checkpoint gives that back.
-static uint64_t delta_bytes(memdb_t *db) {
+/// Memory of the delta; the caller holds db->apply. What old snapshots still hold is not in it: no
+/// checkpoint gives that back.
+static uint64_t sum_delta(memdb_t *db) {
     uint64_t bytes = 0;
-    uint32_t slot = memdb__epoch_pin(&db->epochs);
-    if (slot == MEMDB__EPOCH_NONE) {
-        return 0; // so many readers: the next commit looks again
-    }
-    // seq_cst: after the pin (see epoch.h).
-    memdb__view_t *view = atomic_load_explicit(&db->view, memory_order_seq_cst);
+    // Relaxed, both: the view only changes under db->apply; the other is a figure.
+    memdb__view_t *view = atomic_load_explicit(&db->view, memory_order_relaxed);
     for (size_t i = 0; i < view->run_count; i++) {
         bytes += memdb__run_bytes(view->runs[i]);
     }
-    memdb__epoch_unpin(&db->epochs, slot);
+    atomic_store_explicit(&db->delta_bytes, bytes, memory_order_relaxed);
     return bytes;
+}
+
+/// The same for everybody; while somebody applies frames it is the figure of a moment ago.
+static uint64_t recent_delta(memdb_t *db) {
+    if (pthread_mutex_trylock(&db->apply) == 0) {
+        sum_delta(db);
+        pthread_mutex_unlock(&db->apply);
+    }
+    return atomic_load_explicit(&db->delta_bytes, memory_order_relaxed); // a figure
 }
 
 /// Blobs put since the last checkpoint that make one due, however short the log is: the arena's
@@ -36,12 +42,15 @@ static uint64_t delta_bytes(memdb_t *db) {
 bool memdb__wants_checkpoint(memdb_t *db) {
     return memdb__log_above_base(db) >= db->options.checkpoint_log_bytes ||
            atomic_load_explicit(&db->stored, memory_order_relaxed) >= STORED_DUE_BYTES || // a hint
-           delta_bytes(db) >= db->options.delta_limit_bytes / 2;
+           recent_delta(db) >= db->options.delta_limit_bytes / 2;
 }
 
 static bool at_limit(memdb_t *db) {
+    pthread_mutex_lock(&db->apply);
+    uint64_t delta = sum_delta(db);
+    pthread_mutex_unlock(&db->apply);
     return memdb__log_above_base(db) >= db->options.log_limit_bytes ||
-           delta_bytes(db) >= db->options.delta_limit_bytes;
+           delta >= db->options.delta_limit_bytes;
 }
 
 /// Wait for checkpoints, until there is room or the deadline has passed.
