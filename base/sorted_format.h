@@ -152,6 +152,19 @@ static inline bool memdb__sorted_decode(const uint8_t *at, size_t size, memdb__e
 memdb_status_t memdb__sorted_find_block(const memdb__sorted_t *sorted, const uint8_t *key,
                                         size_t key_size, uint64_t version, uint64_t *number_out,
                                         memdb_error_t *error);
+/// Where (key, version) belongs: in block `number`, at `slot`, which is the block's count where all
+/// its entries lie in front. `number` UINT64_MAX: in front of the first block, and nothing else is
+/// set.
+typedef struct memdb__sorted_place {
+    uint64_t number;
+    memdb__sorted_block_t block;
+    uint32_t slot;
+    bool equal;           // the entry there has the key
+    memdb__entry_t entry; // it, if it does
+} memdb__sorted_place_t;
+memdb_status_t memdb__sorted_find_place(memdb__sorted_t *sorted, const uint8_t *key,
+                                        size_t key_size, uint64_t version,
+                                        memdb__sorted_place_t *place_out, memdb_error_t *error);
 /// Check the whole index: its pages, that starts rise, and that first keys are in order.
 memdb_status_t memdb__sorted_check_index(const memdb__sorted_t *sorted, memdb_error_t *error);
 /// Check the block's pages and its offset array. `number` is below the block count.

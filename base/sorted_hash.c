@@ -101,31 +101,17 @@ static memdb_status_t get_first(memdb__sorted_t *sorted, uint64_t number, const 
 static memdb_status_t search_for(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                  uint64_t visible, memdb__entry_t *entry_out,
                                  memdb_error_t *error) {
-    uint64_t number;
-    memdb_status_t status =
-        memdb__sorted_find_block(sorted, key, key_size, visible, &number, error);
+    memdb__sorted_place_t place;
+    memdb_status_t status = memdb__sorted_find_place(sorted, key, key_size, visible, &place, error);
     if (status)
         return status;
-    if (number == UINT64_MAX)
-        return sorted->first_versions
-                   ? get_first(sorted, 0, key, key_size, visible, entry_out, error)
+    bool before = place.number == UINT64_MAX;
+    if (before || !place.equal)
+        return sorted->first_versions && (before || place.slot == place.block.count)
+                   // UINT64_MAX + 1 is 0: the first block
+                   ? get_first(sorted, place.number + 1, key, key_size, visible, entry_out, error)
                    : MEMDB_NOT_FOUND;
-    memdb__sorted_block_t block;
-    status = memdb__sorted_load_block(sorted, number, &block, error);
-    if (status)
-        return status;
-    uint32_t slot;
-    bool equal;
-    memdb__entry_t entry;
-    status = memdb__sorted_search_block(sorted, &block, key, key_size, visible, &slot, &equal,
-                                        &entry, error);
-    if (status)
-        return status;
-    if (!equal)
-        return sorted->first_versions && slot == block.count
-                   ? get_first(sorted, number + 1, key, key_size, visible, entry_out, error)
-                   : MEMDB_NOT_FOUND;
-    *entry_out = entry;
+    *entry_out = place.entry;
     return MEMDB_OK;
 }
 

@@ -52,52 +52,28 @@ static memdb_status_t stand_on_last_before(memdb__sorted_t *sorted, uint64_t num
 
 memdb_status_t memdb__sorted_seek(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                   memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
-    uint64_t number;
+    memdb__sorted_place_t place;
     memdb_status_t status =
-        memdb__sorted_find_block(sorted, key, key_size, UINT64_MAX, &number, error);
+        memdb__sorted_find_place(sorted, key, key_size, UINT64_MAX, &place, error);
     if (status)
         return status;
-    if (number == UINT64_MAX)
-        return stand_on_first(sorted, 0, iterator, error);
-    memdb__sorted_block_t block;
-    status = memdb__sorted_load_block(sorted, number, &block, error);
-    if (status)
-        return status;
-    uint32_t slot;
-    bool equal;
-    memdb__entry_t entry;
-    status = memdb__sorted_search_block(sorted, &block, key, key_size, UINT64_MAX, &slot, &equal,
-                                        &entry, error);
-    if (status)
-        return status;
-    if (slot == block.count)
-        return stand_on_first(sorted, number + 1, iterator, error);
-    return stand_on(sorted, &block, number, slot, iterator, error);
+    if (place.number == UINT64_MAX || place.slot == place.block.count)
+        return stand_on_first(sorted, place.number + 1, iterator, error); // 0 after UINT64_MAX
+    return stand_on(sorted, &place.block, place.number, place.slot, iterator, error);
 }
 
 memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *key, size_t key_size,
                                          memdb__sorted_iterator_t *iterator, memdb_error_t *error) {
-    uint64_t number;
+    memdb__sorted_place_t place;
     memdb_status_t status =
-        memdb__sorted_find_block(sorted, key, key_size, UINT64_MAX, &number, error);
+        memdb__sorted_find_place(sorted, key, key_size, UINT64_MAX, &place, error);
     if (status)
         return status;
-    if (number == UINT64_MAX)
+    if (place.number == UINT64_MAX)
         return stand_before(sorted, iterator);
-    memdb__sorted_block_t block;
-    status = memdb__sorted_load_block(sorted, number, &block, error);
-    if (status)
-        return status;
-    uint32_t slot;
-    bool equal;
-    memdb__entry_t entry;
-    status = memdb__sorted_search_block(sorted, &block, key, key_size, UINT64_MAX, &slot, &equal,
-                                        &entry, error);
-    if (status)
-        return status;
-    if (slot == 0)
-        return stand_on_last_before(sorted, number, iterator, error);
-    return stand_on(sorted, &block, number, slot - 1, iterator, error);
+    if (place.slot == 0)
+        return stand_on_last_before(sorted, place.number, iterator, error);
+    return stand_on(sorted, &place.block, place.number, place.slot - 1, iterator, error);
 }
 
 memdb_status_t memdb__sorted_next(memdb__sorted_iterator_t *iterator, memdb_error_t *error) {

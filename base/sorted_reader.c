@@ -397,3 +397,16 @@ memdb_status_t memdb__sorted_search_block(const memdb__sorted_t *sorted,
     *slot_out = low;
     return MEMDB_OK;
 }
+
+memdb_status_t memdb__sorted_find_place(memdb__sorted_t *sorted, const uint8_t *key,
+                                        size_t key_size, uint64_t version,
+                                        memdb__sorted_place_t *place, memdb_error_t *error) {
+    memdb_status_t status =
+        memdb__sorted_find_block(sorted, key, key_size, version, &place->number, error);
+    if (status || place->number == UINT64_MAX)
+        return status;
+    status = memdb__sorted_load_block(sorted, place->number, &place->block, error);
+    return status ? status
+                  : memdb__sorted_search_block(sorted, &place->block, key, key_size, version,
+                                               &place->slot, &place->equal, &place->entry, error);
+}
