@@ -336,19 +336,9 @@ typedef struct garbage {
 
 static memdb_status_t unlink_unnamed(void *context, const char *name, memdb_error_t *error) {
     const garbage_t *garbage = context;
-    for (size_t i = 0; i < garbage->view->tier_count; i++) {
-        const memdb__tier_name_t *tier = &garbage->view->tiers[i]->name;
-        const uint64_t ids[] = {tier->sorted.segment_id, tier->words.segment_id,
-                                tier->vectors.segment_id};
-        for (size_t j = 0; j < 3; j++) {
-            char file[32];
-            memdb__segment_file(ids[j], file);
-            if (ids[j] && strcmp(file, name) == 0) {
-                return MEMDB_OK;
-            }
-        }
-    }
-    return memdb__io_unlink(garbage->db->segments, name, error);
+    return memdb__view_has_file(garbage->view, name)
+               ? MEMDB_OK
+               : memdb__io_unlink(garbage->db->segments, name, error);
 }
 
 /// Take the newest base, decide what is folded, and seal.

@@ -138,19 +138,9 @@ static void tell_garbage(const listing_t *listing, const char *name) {
 static memdb_status_t look_at_segment(void *context, const char *name, memdb_error_t *error) {
     const listing_t *listing = context;
     (void)error;
-    for (size_t i = 0; i < listing->view->tier_count; i++) {
-        const memdb__tier_name_t *tier = &listing->view->tiers[i]->name;
-        const uint64_t ids[] = {tier->sorted.segment_id, tier->words.segment_id,
-                                tier->vectors.segment_id};
-        for (size_t j = 0; j < 3; j++) {
-            char file[32];
-            memdb__segment_file(ids[j], file);
-            if (ids[j] && strcmp(file, name) == 0) {
-                return MEMDB_OK;
-            }
-        }
+    if (!memdb__view_has_file(listing->view, name)) {
+        tell_garbage(listing, name);
     }
-    tell_garbage(listing, name);
     return MEMDB_OK;
 }
 

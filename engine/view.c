@@ -88,6 +88,22 @@ memdb__view_t *memdb__view_create(size_t tier_count, size_t run_count) {
     return view;
 }
 
+bool memdb__view_has_file(const memdb__view_t *view, const char *name) {
+    for (size_t i = 0; i < view->tier_count; i++) {
+        const memdb__tier_name_t *tier = &view->tiers[i]->name;
+        const uint64_t ids[] = {tier->sorted.segment_id, tier->words.segment_id,
+                                tier->vectors.segment_id};
+        for (size_t j = 0; j < 3; j++) {
+            char file[32];
+            memdb__segment_file(ids[j], file);
+            if (ids[j] && strcmp(file, name) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 void memdb__view_destroy(void *object) {
     memdb__view_t *view = object;
     if (!view) {

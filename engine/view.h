@@ -48,6 +48,9 @@ memdb__view_t *memdb__view_create(size_t tier_count, size_t run_count);
 /// Releases its references. The form that memdb__epoch_retire wants.
 void memdb__view_destroy(void *view);
 
+/// Whether a segment of the view's tiers has this file name.
+bool memdb__view_has_file(const memdb__view_t *view, const char *name);
+
 /// What a reader looks through. `own` is a transaction's private run, or NULL.
 typedef struct memdb__sight {
     const memdb__view_t *view;
