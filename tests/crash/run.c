@@ -1,7 +1,6 @@
 // See run.h: runs of one thread, and what all runs share.
 #include "tests/crash/run_internal.h"
 #include "tests/lib/database.h"
-#include "wal/wal_segment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,24 +8,6 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define SEGMENT_BYTES (UINT64_C(96) << 10)
-
-/// Small log segments, so that runs leave and recycle many (linked with --wrap).
-memdb_status_t __real_memdb__wal_log_init(memdb__wal_log_t *log, int directory,
-                                          const memdb__wal_options_t *options,
-                                          memdb_error_t *error);
-memdb_status_t __wrap_memdb__wal_log_init(memdb__wal_log_t *log, int directory,
-                                          const memdb__wal_options_t *options,
-                                          memdb_error_t *error);
-
-memdb_status_t __wrap_memdb__wal_log_init(memdb__wal_log_t *log, int directory,
-                                          const memdb__wal_options_t *options,
-                                          memdb_error_t *error) {
-    memdb__wal_options_t small = *options;
-    small.segment_bytes = SEGMENT_BYTES;
-    return __real_memdb__wal_log_init(log, directory, &small, error);
-}
 
 const char *run_kind_name(run_kind_t kind) {
     static const char *const names[] = {"full",    "os",        "two handles", "io_uring",
