@@ -139,25 +139,39 @@ memdb_status_t memdb__io_size(int fd, uint64_t *size_out, const char *what, memd
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__io_rename(int directory, const char *from, const char *to,
-                                memdb_error_t *error) {
+memdb_status_t memdb__io_move(int from_directory, const char *from, int to_directory,
+                              const char *to, memdb_error_t *error) {
     int result;
     do
-        result = installed->rename_at(directory, from, directory, to);
+        result = installed->rename_at(from_directory, from, to_directory, to);
     while (result && errno == EINTR);
     if (result)
         return memdb__fail_errno(error, errno, "%s: cannot rename to %s", from, to);
     return MEMDB_OK;
 }
 
-memdb_status_t memdb__io_unlink(int directory, const char *name, memdb_error_t *error) {
+memdb_status_t memdb__io_rename(int directory, const char *from, const char *to,
+                                memdb_error_t *error) {
+    return memdb__io_move(directory, from, directory, to, error);
+}
+
+static memdb_status_t unlink_name(int directory, const char *name, int flags,
+                                  memdb_error_t *error) {
     int result;
     do
-        result = installed->unlink_at(directory, name, 0);
+        result = installed->unlink_at(directory, name, flags);
     while (result && errno == EINTR);
     if (result && errno != ENOENT)
         return memdb__fail_errno(error, errno, "%s: cannot unlink", name);
     return MEMDB_OK;
+}
+
+memdb_status_t memdb__io_unlink(int directory, const char *name, memdb_error_t *error) {
+    return unlink_name(directory, name, 0, error);
+}
+
+memdb_status_t memdb__io_remove_directory(int directory, const char *name, memdb_error_t *error) {
+    return unlink_name(directory, name, AT_REMOVEDIR, error);
 }
 
 memdb_status_t memdb__io_make_directory(int directory, const char *name, memdb_error_t *error) {

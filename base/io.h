@@ -11,6 +11,7 @@
 
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <time.h>
 
 typedef struct memdb__io_table {
     int (*open_at)(int directory, const char *name, int flags, mode_t mode);
@@ -52,8 +53,13 @@ memdb_status_t memdb__io_sync_all(int fd, const char *what, memdb_error_t *error
 memdb_status_t memdb__io_size(int fd, uint64_t *size_out, const char *what, memdb_error_t *error);
 memdb_status_t memdb__io_rename(int directory, const char *from, const char *to,
                                 memdb_error_t *error);
+/// The same from one directory to another.
+memdb_status_t memdb__io_move(int from_directory, const char *from, int to_directory,
+                              const char *to, memdb_error_t *error);
 memdb_status_t memdb__io_unlink(int directory, const char *name,
                                 memdb_error_t *error); // a missing file is no error
+memdb_status_t memdb__io_remove_directory(int directory, const char *name,
+                                          memdb_error_t *error); // an empty one; so here too
 memdb_status_t memdb__io_make_directory(int directory, const char *name,
                                         memdb_error_t *error); // an existing one is no error
 memdb_status_t memdb__io_map(int fd, size_t size, bool writable, void **address_out,
@@ -77,6 +83,8 @@ memdb_status_t memdb__io_list(int directory,
 /// Real time in microseconds, and monotonic time in nanoseconds.
 int64_t memdb__now_us(void);
 uint64_t memdb__monotonic_ns(void);
+/// The moment of the monotonic clock `ns` from now, for condition variables that wait by it.
+struct timespec memdb__deadline(uint64_t ns);
 /// Monotonic time in microseconds, right to a few milliseconds and cheaper than a read of a map.
 int64_t memdb__coarse_us(void);
 

@@ -18,14 +18,9 @@ memdb_status_t memdb__archive_keep_extent(int directory, uint64_t extent_id, boo
     memdb_status_t status = memdb__archive_open(directory, &archive, error);
     if (!status && archive >= 0) {
         status = memdb__io_open(directory, "blob", O_RDONLY | O_DIRECTORY, &blob, error);
-        int result = -1;
-        while (!status && (result = memdb__io()->rename_at(blob, name, archive, name)) != 0 &&
-               errno == EINTR) {
-        }
-        kept = !status && result == 0;
-        if (!status && !kept && errno != ENOENT) {
-            status = memdb__fail_errno(error, errno, "blob/%s: cannot move to the archive", name);
-        }
+        status = status ? status : memdb__io_move(blob, name, archive, name, error);
+        kept = !status;
+        status = status == MEMDB_NOT_FOUND ? MEMDB_OK : status; // gone already
     }
     if (kept) { // the new place first: it may be found in both, but not in none
         status = memdb__io_sync_all(archive, "archive", error);

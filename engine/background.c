@@ -5,18 +5,14 @@
 // Each is made when it is first needed, so that a short-lived process pays for none, and sleeps
 // until somebody wakes it; only a due sync has a deadline. All they share with others is guarded by
 // db->thread_mutex.
+#include "base/io.h"
 #include "engine/engine.h"
 
 #include <errno.h>
 #include <time.h>
 
 static struct timespec after_ms(uint32_t ms) {
-    struct timespec at;
-    clock_gettime(CLOCK_MONOTONIC, &at);
-    at.tv_nsec += (long)ms * 1000000;
-    at.tv_sec += at.tv_nsec / 1000000000;
-    at.tv_nsec %= 1000000000;
-    return at;
+    return memdb__deadline(ms * UINT64_C(1000000));
 }
 
 /// Run a piece of work without the mutex; a failure is told.

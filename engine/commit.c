@@ -284,11 +284,7 @@ static void gather(memdb_t *db) {
     wait_ns = wait_ns < GATHER_NS ? wait_ns : GATHER_NS;
     pthread_mutex_lock(&db->queue);
     if (db->queued < db->expected && wait_ns) {
-        struct timespec deadline;
-        clock_gettime(CLOCK_MONOTONIC, &deadline);
-        deadline.tv_nsec += (long)wait_ns;
-        deadline.tv_sec += deadline.tv_nsec / 1000000000;
-        deadline.tv_nsec %= 1000000000;
+        struct timespec deadline = memdb__deadline(wait_ns);
         db->gathering = true;
         while (db->queued < db->expected &&
                pthread_cond_timedwait(&db->gathered, &db->queue, &deadline) != ETIMEDOUT) {

@@ -55,14 +55,7 @@ static bool at_limit(memdb_t *db) {
 
 /// Wait for checkpoints, until there is room or the deadline has passed.
 static void wait_for_room(memdb_t *db) {
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    deadline.tv_sec += db->options.busy_timeout_ms / 1000;
-    deadline.tv_nsec += (long)(db->options.busy_timeout_ms % 1000) * 1000000;
-    if (deadline.tv_nsec >= 1000000000) {
-        deadline.tv_sec++;
-        deadline.tv_nsec -= 1000000000;
-    }
+    struct timespec deadline = memdb__deadline(db->options.busy_timeout_ms * UINT64_C(1000000));
     int waited = 0;
     uint64_t began = memdb__monotonic_ns();
     pthread_mutex_lock(&db->thread_mutex);

@@ -112,12 +112,7 @@ static memdb_status_t move(const memdb__wal_log_t *log, const memdb__wal_header_
                            int archive, memdb_error_t *error) {
     char name[MEMDB__WAL_NAME_BYTES];
     memdb__wal_segment_name(header->epoch, name);
-    int result;
-    do {
-        result = memdb__io()->rename_at(log->directory, name, archive, name);
-    } while (result != 0 && errno == EINTR);
-    return result == 0 ? MEMDB_OK
-                       : memdb__fail_errno(error, errno, "%s: cannot move to the archive", name);
+    return memdb__io_move(log->directory, name, archive, name, error);
 }
 
 /// Give up all segments that end at or below `applied`. archive: -1, or where they go.

@@ -43,14 +43,7 @@ memdb_status_t memdb__archive_end(int directory, memdb_error_t *error) {
     }
     status = memdb__io_list(archive, unlink_one, &archive, error);
     memdb__io_close(archive);
-    int result = 0;
-    while (status == MEMDB_OK &&
-           (result = memdb__io()->unlink_at(directory, NAME, AT_REMOVEDIR)) != 0 &&
-           errno == EINTR) {
-    }
-    if (result != 0 && errno != ENOENT) {
-        status = memdb__fail_errno(error, errno, NAME ": cannot remove the directory");
-    }
+    status = status == MEMDB_OK ? memdb__io_remove_directory(directory, NAME, error) : status;
     return status == MEMDB_OK ? memdb__io_sync_all(directory, "the database directory", error)
                               : status;
 }
