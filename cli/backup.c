@@ -1,6 +1,5 @@
 // backup and restore: the requests, and their progress on standard error.
 #include "cli/cli_command.h"
-#include "cli/cli_time.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -92,12 +91,13 @@ static memdb_status_t parse_until(const char *word, memdb_restore_options_t *opt
         options->until_lsn = lsn;
         return MEMDB_OK;
     }
-    const char *wrong = cli_time_parse((memdb_bytes_t){word, strlen(word)}, &options->until_time);
-    return wrong ? cli_fail(error, MEMDB_INVALID,
-                            "until: '%s' is neither a log position nor a "
-                            "time: %s",
-                            word, wrong)
-                 : MEMDB_OK;
+    memdb_error_t why;
+    memdb_bytes_t text = {word, strlen(word)};
+    return memdb_time_parse(text, &options->until_time, &why)
+               ? cli_fail(error, MEMDB_INVALID,
+                          "until: '%s' is neither a log position nor a time: %.100s", word,
+                          why.message)
+               : MEMDB_OK;
 }
 
 static memdb_status_t run_restore(cli_session_t *session, const cli_json_t *request,

@@ -20,10 +20,11 @@ static int64_t integer_of(const cli_json_t *object, const char *name) {
     return value ? cli_json_integer(value) : 0;
 }
 
-static void short_time(const cli_json_t *object, char out[CLI_TIME_SIZE]) {
+static void short_time(const cli_json_t *object, char out[MEMDB_TIME_TEXT_BYTES]) {
     int64_t time;
     out[0] = 0;
-    if (member(object, "time") && !cli_time_parse(text_of(object, "time"), &time))
+    if (member(object, "time") &&
+        memdb_time_parse(text_of(object, "time"), &time, NULL) == MEMDB_OK)
         cli_time_print_short(time, out);
 }
 
@@ -72,7 +73,7 @@ static void separate(cli_screen_t *screen, bool *any) {
 
 // "Mira, 3 May 2024 18:20, evening-2": who, when, and in which session.
 static void show_origin(cli_screen_t *screen, const cli_json_t *memory) {
-    char time[CLI_TIME_SIZE];
+    char time[MEMDB_TIME_TEXT_BYTES];
     bool any = false;
     short_time(memory, time);
     if (member(memory, "actor")) {
@@ -163,7 +164,7 @@ void cli_print_memories(cli_screen_t *screen, const cli_json_t *request, const c
     cli_table_t *table = cli_table_create(titles, 5);
     for (size_t i = 0; i < cli_json_count(memories); i++) {
         const cli_json_t *memory = cli_json_at(memories, i);
-        char id[32], time[CLI_TIME_SIZE];
+        char id[32], time[MEMDB_TIME_TEXT_BYTES];
         snprintf(id, sizeof id, "#%lld", (long long)integer_of(memory, "id"));
         short_time(memory, time);
         cli_table_text(table, id);

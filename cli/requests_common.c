@@ -2,7 +2,6 @@
 // memories as JSON.
 #include "cli/cli_base64.h"
 #include "cli/cli_request.h"
-#include "cli/cli_time.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,7 +24,7 @@ double cli_get_number(const cli_json_t *request, const char *name, double otherw
 
 bool cli_get_time(const cli_json_t *request, const char *name, int64_t *time_out) {
     const cli_json_t *value = cli_json_get(request, name);
-    return value && !cli_time_parse(cli_json_bytes(value), time_out);
+    return value && memdb_time_parse(cli_json_bytes(value), time_out, NULL) == MEMDB_OK;
 }
 
 memdb_durability_t cli_durability_by_name(memdb_bytes_t name) {
@@ -146,8 +145,8 @@ memdb_status_t cli_find_memory(cli_session_t *session, memdb_snapshot_t *snapsho
 cli_json_t *cli_time_json(int64_t time) {
     if (time == MEMDB_TIME_NONE)
         return cli_json_new_null();
-    char text[CLI_TIME_SIZE];
-    cli_time_print(time, text);
+    char text[MEMDB_TIME_TEXT_BYTES];
+    memdb_time_print(time, text);
     return cli_json_new_text(text);
 }
 

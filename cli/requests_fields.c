@@ -1,7 +1,6 @@
 // The rules of the fields: each kind of field is checked here once, for all operations.
 #include "cli/cli_base64.h"
 #include "cli/cli_request.h"
-#include "cli/cli_time.h"
 
 #include <float.h>
 #include <math.h>
@@ -34,9 +33,9 @@ static memdb_status_t check_time(const char *name, const cli_json_t *value, memd
     if (cli_json_kind(value) != CLI_JSON_STRING)
         return wrong_type(error, name, "a time such as \"2023-05-08T13:56:00Z\"", value);
     memdb_bytes_t text = cli_json_bytes(value);
-    const char *why = cli_time_parse(text, &time);
-    if (why)
-        return cli_fail(error, MEMDB_INVALID, "%s: %s: '%.60s'", name, why, text.data);
+    memdb_error_t why;
+    if (memdb_time_parse(text, &time, &why) != MEMDB_OK)
+        return cli_fail(error, MEMDB_INVALID, "%s: %.100s: '%.60s'", name, why.message, text.data);
     return MEMDB_OK;
 }
 

@@ -96,7 +96,26 @@ typedef struct memdb_bytes {
     size_t size;
 } memdb_bytes_t;
 
+/// Why a call failed that has no handle to ask.
+typedef struct memdb_error {
+    memdb_status_t status;
+    char message[512];
+} memdb_error_t;
+
 #define MEMDB_TIME_NONE INT64_MIN
+
+/// Parse an RFC 3339 time: a date ("2023-05-08": midnight), or a date and time with an optional
+/// fraction of up to six digits and an optional zone ("Z", "+02:00"; without: UTC). Years 0001 to
+/// 9999 in UTC.
+///
+/// error_out   optional; filled on failure.
+MEMDB_API memdb_status_t memdb_time_parse(memdb_bytes_t text, int64_t *time_out,
+                                          memdb_error_t *error_out);
+/// Longest text: "9999-12-31T23:59:59.999999Z" and the terminator.
+#define MEMDB_TIME_TEXT_BYTES 32
+/// Print in UTC with Z; the fraction only when it is not zero. A time outside the years 0001 to
+/// 9999 is printed as the microseconds themselves.
+MEMDB_API void memdb_time_print(int64_t time, char out[MEMDB_TIME_TEXT_BYTES]);
 
 /// How much a commit survives. Commits of all kinds form one history in one order.
 typedef enum memdb_durability {
@@ -157,12 +176,6 @@ typedef struct memdb_options {
                                   ///< 1 GiB
 } memdb_options_t;
 
-/// Why an open failed: there is no handle yet to ask.
-typedef struct memdb_error {
-    memdb_status_t status;
-    char message[512];
-} memdb_error_t;
-
 /// Open the database in directory `path`.
 ///
 /// options     optional; NULL: an existing database, default limits.
@@ -214,8 +227,8 @@ MEMDB_API memdb_status_t memdb_compact(memdb_t *db, memdb_space_report_t *report
 
 /// Compact, and erase: when it returns MEMDB_OK, no file of the database holds a byte of a memory
 /// that was forgotten with memdb_forget_erase before the call (unless another memory holds the
-/// same): segments, log, arena, kept-aside tails, and the archive of the log, which it ends (the next
-/// backup copies everything).
+/// same): segments, log, arena, kept-aside tails, and the archive of the log, which it ends (the
+/// next backup copies everything).
 ///
 /// Promises    for the files, by name. Other processes may have files mapped that have no name any
 ///             more, until their next snapshot begins; blocks that the file system has freed, and

@@ -1,9 +1,8 @@
-// The parts of the shell that need no database: times, base64, lines and JSON. Times are compared
-// with the C library's calendar over random moments; base64 and lines with their own inverse.
+// The parts of the shell that need no database: base64, lines and JSON. Base64 and lines are
+// compared with their own inverse.
 #include "cli/cli_base64.h"
 #include "cli/cli_json.h"
 #include "cli/cli_lines.h"
-#include "cli/cli_time.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -34,80 +33,6 @@ static void seed_dice(void) {
 
 static memdb_bytes_t bytes(const char *text) {
     return (memdb_bytes_t){text, strlen(text)};
-}
-
-static void check_time(const char *text, const char *utc) {
-    char printed[CLI_TIME_SIZE];
-    int64_t moment = 0;
-    assert_null(cli_time_parse(bytes(text), &moment));
-    cli_time_print(moment, printed);
-    assert_string_equal(printed, utc);
-}
-
-static void test_time_accepted_forms_print_in_utc(void **unused) {
-    (void)unused;
-    check_time("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z");
-    check_time("2023-05-08T13:56:00", "2023-05-08T13:56:00Z");
-    check_time("2023-05-08", "2023-05-08T00:00:00Z");
-    check_time("2023-05-08T13:56:00+02:00", "2023-05-08T11:56:00Z");
-    check_time("2024-02-29T23:30:00-01:45", "2024-03-01T01:15:00Z");
-    check_time("1969-12-31t23:59:59.999999z", "1969-12-31T23:59:59.999999Z");
-    check_time("0001-01-01T00:00:00.1", "0001-01-01T00:00:00.100000Z");
-    check_time("9999-12-31T23:59:59.000001Z", "9999-12-31T23:59:59.000001Z");
-    check_time("2000-02-29T00:00:00Z", "2000-02-29T00:00:00Z");
-}
-
-static void test_time_other_forms_are_refused(void **unused) {
-    static const char *const wrong[] = {"",
-                                        "2023",
-                                        "2023-5-8",
-                                        "2023-13-01",
-                                        "2023-00-10",
-                                        "2023-02-29",
-                                        "1900-02-29",
-                                        "0000-01-01",
-                                        "2023-04-31",
-                                        "2023-05-08T",
-                                        "2023-05-08 13:56:00",
-                                        "2023-05-08T13:56",
-                                        "2023-05-08T24:00:00",
-                                        "2023-05-08T13:60:00",
-                                        "2023-05-08T13:56:60",
-                                        "2023-05-08T13:56:00.",
-                                        "2023-05-08T13:56:00.1234567",
-                                        "2023-05-08T13:56:00+2",
-                                        "2023-05-08T13:56:00+24:00",
-                                        "2023-05-08T13:56:00+02:60",
-                                        "2023-05-08T13:56:00Zx",
-                                        "2023-05-08Z",
-                                        "+2023-05-08",
-                                        "0001-01-01T00:00:00+00:01",
-                                        "9999-12-31T23:59:59-00:01",
-                                        " 2023-05-08"};
-    int64_t moment;
-    (void)unused;
-    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
-        if (!cli_time_parse(bytes(wrong[i]), &moment))
-            fail_msg("accepted: %s", wrong[i]);
-}
-
-static void test_time_random_moments_agree_with_the_c_library(void **unused) {
-    (void)unused;
-    seed_dice();
-    for (int i = 0; i < 20000; i++) {
-        time_t seconds = (time_t)(dice() % 315537897600u) - 62135596800;
-        int64_t back,
-            moment = (int64_t)seconds * 1000000 + (i % 2 ? (int64_t)(dice() % 1000000) : 0);
-        char printed[CLI_TIME_SIZE], expected[80];
-        struct tm parts;
-        cli_time_print(moment, printed);
-        gmtime_r(&seconds, &parts);
-        snprintf(expected, sizeof expected, "%04d-%02d-%02dT%02d:%02d:%02d", parts.tm_year + 1900,
-                 parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec);
-        assert_memory_equal(printed, expected, 19);
-        assert_null(cli_time_parse(bytes(printed), &back));
-        assert_int_equal(back, moment);
-    }
 }
 
 static void test_base64_random_bytes_come_back(void **unused) {
@@ -204,9 +129,6 @@ static void test_json_text_that_is_not_utf8_is_no_string(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_time_accepted_forms_print_in_utc),
-        cmocka_unit_test(test_time_other_forms_are_refused),
-        cmocka_unit_test(test_time_random_moments_agree_with_the_c_library),
         cmocka_unit_test(test_base64_random_bytes_come_back),
         cmocka_unit_test(test_base64_other_texts_are_refused),
         cmocka_unit_test(test_lines_long_ones_are_skipped_and_the_last_needs_no_newline),
