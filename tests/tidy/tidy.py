@@ -39,7 +39,7 @@ ADAPTERS = {
     "lmdb.h": ("engine/catalog.c", "bench/"),
     "libstemmer.h": ("index/lexical/lexical_stem.c",),
     "utf8proc.h": ("index/lexical/lexical_unicode.c",),
-    "jansson.h": ("base/json.c", "cli/"),
+    "jansson.h": ("base/json.c", "cli/", "tests/"),
     "editline/readline.h": ("cli/",),
     "histedit.h": ("cli/",),
     "cmocka.h": ("tests/",),
