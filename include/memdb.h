@@ -758,6 +758,63 @@ MEMDB_API memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uin
                                                 void *buffer, size_t size, size_t *read_out);
 MEMDB_API void memdb_blob_reader_close(memdb_blob_reader_t *reader);
 
+// ---------------------------------------------------------------------------------- filters
+
+/// A condition on the fields and attributes of a memory: parsed once, never changed, usable by any
+/// number of threads and databases at once.
+typedef struct memdb_filter memdb_filter_t;
+
+typedef enum memdb_value_kind {
+    MEMDB_VALUE_NULL = 0,
+    MEMDB_VALUE_BOOL = 1,
+    MEMDB_VALUE_INTEGER = 2,
+    MEMDB_VALUE_NUMBER = 3, ///< finite
+    MEMDB_VALUE_TEXT = 4,
+    MEMDB_VALUE_TIME = 5, ///< microseconds, in `integer`; MEMDB_TIME_NONE is a null
+    MEMDB_VALUE_LIST = 6  ///< of the other kinds, for `in ?`
+} memdb_value_kind_t;
+
+typedef struct memdb_value_list {
+    const struct memdb_value *items;
+    size_t count;
+} memdb_value_list_t;
+
+/// The value of a parameter.
+typedef struct memdb_value {
+    memdb_value_kind_t kind;
+    union {
+        bool truth;
+        int64_t integer;
+        double number;
+        memdb_bytes_t text;
+        memdb_value_list_t list;
+    };
+} memdb_value_t;
+
+/// Parse a filter, such as `kind = 'fact' and attr.user in ? and time >= '2026-01-01'`.
+///
+///   comparisons  = != < <= > >=, between A and B, in (A, B, ...), is null, is not null,
+///                starts with A, contains A (of a text, or an element of a JSON array); joined by
+///                and, or, not and parentheses
+///   operands     id, key, text, kind, session, actor, time, valid_from, valid_to, expires,
+///                importance, tokens, dimension, blobs, version; attr.name.name (attr."a name") for
+///                a value in the JSON attributes
+///   values       'text', 12, -0.5, true, false, null, time '2026-01-01T12:00:00Z'; `?` for the
+///                next parameter, `?2` for the second
+///
+/// Where something is null, or an attribute is of another type than what it is compared with, the
+/// comparison is unknown, as in SQL; only what is true passes. docs/filters.md has the grammar.
+///
+/// params      `count` values, each used; copied.
+/// error_out   optional; filled on failure: "filter: byte 12: expected a value, not )".
+/// Ownership   release with memdb_filter_free, when nothing uses it any more.
+/// Errors      MEMDB_INVALID  it is no filter, or compares a field with a value of another type.
+///             MEMDB_LIMIT    it is too long, or nested too deeply.
+MEMDB_API memdb_status_t memdb_filter_parse(memdb_bytes_t text, const memdb_value_t *params,
+                                            size_t count, memdb_filter_t **filter_out,
+                                            memdb_error_t *error_out);
+MEMDB_API void memdb_filter_free(memdb_filter_t *filter);
+
 // ---------------------------------------------------------------------------------- recall
 
 typedef enum memdb_recall_mode {
