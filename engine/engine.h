@@ -8,7 +8,7 @@
 //   snapshot.c snapshots           history.c  older moments        settings.c settings
 //   read.c     records, spaces, keys, sources of recall
 //   put.c      put, forget         memory.c   get            handle.c  forks, errors
-//   space.c    spaces, embedders   cursor.c   cursors and traces       link.c  links
+//   space.c    spaces, embedders   link.c     links
 //   fold*.c    the checkpoint      verify*.c, stats.c, blobs.c
 //   salvage*.c what is whole of a damaged database
 //   backup*.c, restore.c, copy*.c (what both share), archive.c (extents kept for a backup)

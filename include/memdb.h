@@ -571,6 +571,63 @@ MEMDB_API memdb_status_t memdb_embedder_register(memdb_t *db, memdb_bytes_t name
                                                  uint32_t dimension, memdb_embed_fn embed,
                                                  void *context);
 
+// ---------------------------------------------------------------------------------- filters
+
+/// A condition on the fields and attributes of a memory: parsed once, never changed, usable by any
+/// number of threads and databases at once.
+typedef struct memdb_filter memdb_filter_t;
+
+typedef enum memdb_value_kind {
+    MEMDB_VALUE_NULL = 0,
+    MEMDB_VALUE_BOOL = 1,
+    MEMDB_VALUE_INTEGER = 2,
+    MEMDB_VALUE_NUMBER = 3, ///< finite
+    MEMDB_VALUE_TEXT = 4,
+    MEMDB_VALUE_TIME = 5, ///< microseconds, in `integer`; MEMDB_TIME_NONE is a null
+    MEMDB_VALUE_LIST = 6  ///< of the other kinds, for `in ?`
+} memdb_value_kind_t;
+
+typedef struct memdb_value_list {
+    const struct memdb_value *items;
+    size_t count;
+} memdb_value_list_t;
+
+/// The value of a parameter.
+typedef struct memdb_value {
+    memdb_value_kind_t kind;
+    union {
+        bool truth;
+        int64_t integer;
+        double number;
+        memdb_bytes_t text;
+        memdb_value_list_t list;
+    };
+} memdb_value_t;
+
+/// Parse a filter, such as `kind = 'fact' and attr.user in ? and time >= '2026-01-01'`.
+///
+///   comparisons  = != < <= > >=, between A and B, in (A, B, ...), is null, is not null,
+///                starts with A, contains A (of a text, or an element of a JSON array); joined by
+///                and, or, not and parentheses
+///   operands     id, key, text, kind, session, actor, time, valid_from, valid_to, expires,
+///                importance, tokens, dimension, blobs, version; attr.name.name (attr."a name") for
+///                a value in the JSON attributes
+///   values       'text', 12, -0.5, true, false, null, time '2026-01-01T12:00:00Z'; `?` for the
+///                next parameter, `?2` for the second
+///
+/// Where something is null, or an attribute is of another type than what it is compared with, the
+/// comparison is unknown, as in SQL; only what is true passes. docs/filters.md has the grammar.
+///
+/// params      `count` values, each used; copied.
+/// error_out   optional; filled on failure: "filter: byte 12: expected a value, not )".
+/// Ownership   release with memdb_filter_free, when nothing uses it any more.
+/// Errors      MEMDB_INVALID  it is no filter, or compares a field with a value of another type.
+///             MEMDB_LIMIT    it is too long, or nested too deeply.
+MEMDB_API memdb_status_t memdb_filter_parse(memdb_bytes_t text, const memdb_value_t *params,
+                                            size_t count, memdb_filter_t **filter_out,
+                                            memdb_error_t *error_out);
+MEMDB_API void memdb_filter_free(memdb_filter_t *filter);
+
 // ---------------------------------------------------------------------------------- memories
 
 /// Which fields of a memdb_memory_t are set: by the caller (put), or by the library (get).
@@ -640,6 +697,18 @@ MEMDB_API memdb_status_t memdb_forget(memdb_txn_t *txn, memdb_space_t space, uin
 /// byte of it from the files of the database. Errors: MEMDB_NOT_FOUND.
 MEMDB_API memdb_status_t memdb_forget_erase(memdb_txn_t *txn, memdb_space_t space, uint64_t id);
 
+/// Forget every memory of the space that passes the filter, as the transaction sees them.
+///
+/// erase       as memdb_forget_erase.
+/// forgotten_out  optional; how many.
+/// Errors      as memdb_forget. On any error some of them may be forgotten in the transaction:
+/// abort
+///             it. Memories that other commits add meanwhile are not looked at; one that another
+///             commit changes makes the transaction's commit MEMDB_CONFLICT.
+MEMDB_API memdb_status_t memdb_forget_where(memdb_txn_t *txn, memdb_space_t space,
+                                            const memdb_filter_t *filter, bool erase,
+                                            uint64_t *forgotten_out);
+
 /// Read a memory by id, or by key.
 ///
 /// memory_out  its pointers are lent until the snapshot or transaction ends.
@@ -666,7 +735,8 @@ typedef struct memdb_cursor_options {
     memdb_bytes_t prefix;  ///< MEMDB_ORDER_KEY: only keys that begin so
     int64_t from, to; ///< time range [from, to); 0 and 0: all. MEMDB_TIME_NONE: open on that side
     bool has_from, has_to;
-    memdb_bytes_t after; ///< go on after the position that memdb_cursor_position gave
+    memdb_bytes_t after;          ///< go on after the position that memdb_cursor_position gave
+    const memdb_filter_t *filter; ///< only memories that pass; must outlive the cursor
 } memdb_cursor_options_t;
 
 /// Iterate over the memories of a space.
@@ -758,63 +828,6 @@ MEMDB_API memdb_status_t memdb_blob_reader_read(memdb_blob_reader_t *reader, uin
                                                 void *buffer, size_t size, size_t *read_out);
 MEMDB_API void memdb_blob_reader_close(memdb_blob_reader_t *reader);
 
-// ---------------------------------------------------------------------------------- filters
-
-/// A condition on the fields and attributes of a memory: parsed once, never changed, usable by any
-/// number of threads and databases at once.
-typedef struct memdb_filter memdb_filter_t;
-
-typedef enum memdb_value_kind {
-    MEMDB_VALUE_NULL = 0,
-    MEMDB_VALUE_BOOL = 1,
-    MEMDB_VALUE_INTEGER = 2,
-    MEMDB_VALUE_NUMBER = 3, ///< finite
-    MEMDB_VALUE_TEXT = 4,
-    MEMDB_VALUE_TIME = 5, ///< microseconds, in `integer`; MEMDB_TIME_NONE is a null
-    MEMDB_VALUE_LIST = 6  ///< of the other kinds, for `in ?`
-} memdb_value_kind_t;
-
-typedef struct memdb_value_list {
-    const struct memdb_value *items;
-    size_t count;
-} memdb_value_list_t;
-
-/// The value of a parameter.
-typedef struct memdb_value {
-    memdb_value_kind_t kind;
-    union {
-        bool truth;
-        int64_t integer;
-        double number;
-        memdb_bytes_t text;
-        memdb_value_list_t list;
-    };
-} memdb_value_t;
-
-/// Parse a filter, such as `kind = 'fact' and attr.user in ? and time >= '2026-01-01'`.
-///
-///   comparisons  = != < <= > >=, between A and B, in (A, B, ...), is null, is not null,
-///                starts with A, contains A (of a text, or an element of a JSON array); joined by
-///                and, or, not and parentheses
-///   operands     id, key, text, kind, session, actor, time, valid_from, valid_to, expires,
-///                importance, tokens, dimension, blobs, version; attr.name.name (attr."a name") for
-///                a value in the JSON attributes
-///   values       'text', 12, -0.5, true, false, null, time '2026-01-01T12:00:00Z'; `?` for the
-///                next parameter, `?2` for the second
-///
-/// Where something is null, or an attribute is of another type than what it is compared with, the
-/// comparison is unknown, as in SQL; only what is true passes. docs/filters.md has the grammar.
-///
-/// params      `count` values, each used; copied.
-/// error_out   optional; filled on failure: "filter: byte 12: expected a value, not )".
-/// Ownership   release with memdb_filter_free, when nothing uses it any more.
-/// Errors      MEMDB_INVALID  it is no filter, or compares a field with a value of another type.
-///             MEMDB_LIMIT    it is too long, or nested too deeply.
-MEMDB_API memdb_status_t memdb_filter_parse(memdb_bytes_t text, const memdb_value_t *params,
-                                            size_t count, memdb_filter_t **filter_out,
-                                            memdb_error_t *error_out);
-MEMDB_API void memdb_filter_free(memdb_filter_t *filter);
-
 // ---------------------------------------------------------------------------------- recall
 
 typedef enum memdb_recall_mode {
@@ -846,6 +859,7 @@ typedef struct memdb_query {
     double weights[MEMDB_SIGNAL_COUNT]; ///< used when has_weights
     bool has_weights;
     bool phrase_required; ///< a quoted phrase must occur as such, and every prefix must match
+    const memdb_filter_t *filter; ///< only memories that pass are hits
 } memdb_query_t;
 
 typedef struct memdb_hit {

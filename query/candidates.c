@@ -75,13 +75,14 @@ void memdb__candidates_deinit(memdb__candidates_t *candidates) {
 // ------------------------------------------------------------------------------ what a candidate
 // must be
 
-bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space,
-                         const memdb__record_t *record) {
+bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
+                         uint64_t version, const memdb__record_t *record) {
     const memdb__live_t *live = &gate->live;
     return record->space == space &&
            (record->expires == MEMDB_TIME_NONE || record->expires > live->now) &&
            (!live->session.size || memdb__compare(record->session.data, record->session.size,
-                                                  live->session.data, live->session.size) == 0);
+                                                  live->session.data, live->session.size) == 0) &&
+           memdb__filter_passes(gate->filter, id, version, record);
 }
 
 memdb_status_t memdb__recall_matches(memdb__recall_gate_t *gate, const memdb__record_t *record,
@@ -95,30 +96,43 @@ memdb_status_t memdb__recall_matches(memdb__recall_gate_t *gate, const memdb__re
                                       matches_out, &occurrences, error);
 }
 
-static bool text_matches(memdb__recall_gate_t *gate, uint64_t id) {
-    memdb__record_t record;
+static void keep_error(memdb__recall_gate_t *gate, const memdb_error_t *error) {
+    if (!gate->live.error.status) {
+        gate->live.error = *error;
+    }
+}
+
+/// The record of a memory that a search met, when the query may show it.
+static bool read_shown(memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
+                       memdb__record_t *record) {
     memdb_error_t error = {0};
     uint64_t version;
-    bool matches = false;
-    memdb_status_t status = memdb__read_record(gate->live.sight, id, &record, &version, &error);
-    status = status ? status : memdb__recall_matches(gate, &record, &matches, &error);
-    if (status && status != MEMDB_NOT_FOUND && !gate->live.error.status) {
-        gate->live.error = error;
+    memdb_status_t status = memdb__read_record(gate->live.sight, id, record, &version, &error);
+    if (status && status != MEMDB_NOT_FOUND) {
+        keep_error(gate, &error);
     }
-    return !status && matches;
+    return !status && memdb__recall_shows(gate, space, id, version, record);
 }
 
 static bool document_passes(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
     memdb__recall_gate_t *gate = context;
-    return memdb__document_live(&gate->live, space, id, version) &&
-           (!gate->matcher || text_matches(gate, id));
+    memdb__record_t record;
+    memdb_error_t error = {0};
+    bool matches = false;
+    if (!read_shown(gate, space, id, &record) || record.text_version != version) {
+        return false;
+    }
+    if (memdb__recall_matches(gate, &record, &matches, &error)) {
+        keep_error(gate, &error);
+    }
+    return matches;
 }
 
 /// Phrases are not asked here: where they are demanded, the documents that match are found by
 /// words.
 static bool row_passes(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
-    memdb__recall_gate_t *gate = context;
-    return memdb__row_live(&gate->live, space, id, version);
+    memdb__record_t record;
+    return read_shown(context, space, id, &record) && record.vector_version == version;
 }
 
 static int compare_ids(const void *a, const void *b) {
@@ -172,12 +186,11 @@ static memdb_status_t list_session(memdb__recall_t *recall, memdb_error_t *error
 
 memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *candidate,
                                   memdb_error_t *error) {
-    uint64_t version;
     if (candidate->has_record) {
         return MEMDB_OK;
     }
     memdb_status_t status = memdb__read_record(&recall->snapshot->sight, candidate->id,
-                                               &candidate->record, &version, error);
+                                               &candidate->record, &candidate->version, error);
     if (status == MEMDB_OK) {
         candidate->has_record = true;
         candidate->row = candidate->record.vector_version;
@@ -253,7 +266,8 @@ static memdb_status_t take_vectors(memdb__recall_t *recall, const memdb__vector_
             memdb__read_record(&recall->snapshot->sight, hits[i].id, &record, &version, error);
         if (status == MEMDB_NOT_FOUND ||
             (!status && (record.vector_version != hits[i].version ||
-                         !memdb__recall_shows(&recall->gate, recall->space.space, &record)))) {
+                         !memdb__recall_shows(&recall->gate, recall->space.space, hits[i].id,
+                                              version, &record)))) {
             continue;
         }
         if (status) {
@@ -264,6 +278,7 @@ static memdb_status_t take_vectors(memdb__recall_t *recall, const memdb__vector_
             memdb__candidates_take(&recall->candidates, hits[i].id, &is_new);
         candidate->has_record = candidate->has_vector = true;
         candidate->record = record;
+        candidate->version = version;
         candidate->row = hits[i].version;
         candidate->vector = hits[i].score;
         taken++;
@@ -280,7 +295,7 @@ static bool any_row(void *context, memdb_space_t space, uint64_t id, uint64_t ve
 /// While a search goes on, many more rows are promising than are kept in the end, and asking for
 /// each one's record costs as much as the scan. Few rows are dead as a rule: so a few more are
 /// fetched unasked, and the best of them looked up. Only where too many of them were dead, or a
-/// session is asked for, the search asks as it goes.
+/// session or a filter leaves out many, the search asks as it goes.
 static memdb_status_t search_vectors(memdb__recall_t *recall, memdb_error_t *error) {
     memdb__vector_search_t search = vector_search_of(recall);
     size_t count = 0, taken = 0, capacity = recall->capacity + recall->capacity / 4 + 8;
@@ -289,7 +304,7 @@ static memdb_status_t search_vectors(memdb__recall_t *recall, memdb_error_t *err
     if (!hits) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);
     }
-    if (!recall->gate.live.session.size) {
+    if (!recall->gate.live.session.size && !recall->gate.filter) {
         search.live = any_row;
         status = memdb__vector_search(recall->vector, &search, hits, capacity, &count, error);
         status = status ? status : take_vectors(recall, hits, count, &taken, error);

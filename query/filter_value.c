@@ -187,18 +187,28 @@ static bool take_param(memdb__filter_parser_t *parser, memdb__filter_field_t fie
     return take(parser, field, value);
 }
 
-static bool read_param(memdb__filter_parser_t *parser, memdb__filter_field_t field, bool list) {
+/// The parameter that the token in hand names; NULL: it was not given.
+static const memdb_value_t *find_param(memdb__filter_parser_t *parser) {
     const memdb__filter_token_t *token = &parser->token;
     size_t number = token->number ? token->number : parser->params_used + 1;
     if (number > parser->param_count) {
-        return memdb__filter_fail(parser, MEMDB_INVALID, token->place,
-                                  "parameter %zu is asked for, %zu are given", number,
-                                  parser->param_count);
+        memdb__filter_fail(parser, MEMDB_INVALID, token->place,
+                           "parameter %zu is asked for, %zu are given", number,
+                           parser->param_count);
+        return NULL;
     }
     if (number > parser->params_used) {
         parser->params_used = number;
     }
-    const memdb_value_t *param = &parser->params[number - 1];
+    return &parser->params[number - 1];
+}
+
+static bool read_param(memdb__filter_parser_t *parser, memdb__filter_field_t field, bool list) {
+    const memdb__filter_token_t *token = &parser->token;
+    const memdb_value_t *param = find_param(parser);
+    if (!param) {
+        return false;
+    }
     if (!list || param->kind != MEMDB_VALUE_LIST) {
         return take_param(parser, field, *param);
     }
@@ -214,23 +224,38 @@ static bool read_param(memdb__filter_parser_t *parser, memdb__filter_field_t fie
     return true;
 }
 
-/// `time '...'`, or microseconds since 1970.
+/// What stands behind the word `time`: a text, microseconds since 1970, or a parameter of these.
 static bool read_time(memdb__filter_parser_t *parser, memdb__filter_field_t field) {
-    memdb_value_t value = {.kind = MEMDB_VALUE_TIME};
+    memdb_value_t given = {.kind = MEMDB_VALUE_LIST}, value = {.kind = MEMDB_VALUE_TIME};
     const memdb__filter_token_t *token = &parser->token;
     if (!memdb__filter_advance(parser)) {
         return false;
     }
-    if (token->kind == MEMDB__TOKEN_NUMBER && token->value.kind == MEMDB_VALUE_INTEGER) {
-        value.integer = token->value.integer;
-        return take(parser, field, value);
+    if (token->kind == MEMDB__TOKEN_NUMBER) {
+        given = token->value;
+    } else if (token->kind == MEMDB__TOKEN_STRING) {
+        given = (memdb_value_t){.kind = MEMDB_VALUE_TEXT, .text = token->text};
+    } else if (token->kind == MEMDB__TOKEN_PARAMETER) {
+        const memdb_value_t *param = find_param(parser);
+        if (!param) {
+            return false;
+        }
+        given = *param;
     }
-    if (token->kind != MEMDB__TOKEN_STRING) {
+    if (given.kind == MEMDB_VALUE_TEXT) {
+        const char *why = memdb__time_parse(given.text, &value.integer);
+        return why ? memdb__filter_fail(parser, MEMDB_INVALID, token->place, "this is no time: %s",
+                                        why)
+                   : take(parser, field, value);
+    }
+    if (given.kind == MEMDB_VALUE_INTEGER || given.kind == MEMDB_VALUE_TIME) {
+        value.integer = given.integer;
+    } else if (given.kind == MEMDB_VALUE_NULL) {
+        value = given;
+    } else {
         return memdb__filter_expected(parser, "a time in quotes, or its microseconds");
     }
-    const char *why = memdb__time_parse(token->text, &value.integer);
-    return why ? memdb__filter_fail(parser, MEMDB_INVALID, token->place, "this is no time: %s", why)
-               : take(parser, field, value);
+    return take(parser, field, value);
 }
 
 bool memdb__filter_read_value(memdb__filter_parser_t *parser, memdb__filter_field_t field,

@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "index/atlas/atlas.h"
 #include "index/lexical/lexical.h"
+#include "query/query_filter.h"
 
 #define MEMDB__RECALL_DEFAULT_K 10u
 #define MEMDB__RECALL_MAX_K 10000u
@@ -43,6 +44,7 @@ typedef struct memdb__candidate {
     double shares[MEMDB_SIGNAL_COUNT];
     memdb__candidate_state_t state;
     bool has_record, has_vector;
+    uint64_t version;       // of the record
     memdb__record_t record; // when has_record; lent by the snapshot
 } memdb__candidate_t;
 
@@ -55,10 +57,10 @@ typedef struct memdb__candidates {
     uint32_t mask;
 } memdb__candidates_t;
 
-/// The filter of a search: the context of its callbacks. `live` stands first, as the engine's
-/// callbacks want it.
+/// What a search may show: the context of its callbacks.
 typedef struct memdb__recall_gate {
     memdb__live_t live;
+    const memdb_filter_t *filter;  // NULL: every memory passes
     memdb__words_query_t *matcher; // NULL: no phrase or prefix is demanded
     const uint64_t *session_ids;   // rising; NULL: the session is checked by `live` alone
     size_t session_id_count;
@@ -99,9 +101,9 @@ void memdb__candidates_deinit(memdb__candidates_t *candidates);
 memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *candidate,
                                   memdb_error_t *error);
 /// Whether the query may show the memory of this record: its space, its expiry, its session (the
-/// rule of memdb__live_t).
-bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space,
-                         const memdb__record_t *record);
+/// rule of memdb__live_t), and its filter.
+bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
+                         uint64_t version, const memdb__record_t *record);
 /// Whether the memory's text holds every phrase and prefix that is demanded.
 memdb_status_t memdb__recall_matches(memdb__recall_gate_t *gate, const memdb__record_t *record,
                                      bool *matches_out, memdb_error_t *error);

@@ -227,7 +227,8 @@ static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
     recall->vector = NULL;
     recall->gate = (memdb__recall_gate_t){.live = {.sight = &recall->snapshot->sight,
                                                    .now = recall->snapshot->time,
-                                                   .session = recall->query->session}};
+                                                   .session = recall->query->session},
+                                          .filter = recall->query->filter};
     memdb__arena_init(&recall->arena);
     status = search_space(recall, result, tally, error);
     memdb__candidates_deinit(&recall->candidates);

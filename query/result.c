@@ -85,11 +85,13 @@ void memdb__result_explain(memdb_result_t *result, const memdb_query_t *query,
                      ? (one ? "the space holds no vector" : "the spaces hold no vector")
                      : "the question holds no word to look for");
     } else if (tally->demands) {
-        snprintf(fewer, size, "only %zu %s the quoted phrase or prefix", count,
-                 count == 1 ? "memory holds" : "memories hold");
+        snprintf(fewer, size, "only %zu %s%s %s the quoted phrase or prefix", count,
+                 memories(count), query->filter ? " within the filter" : "",
+                 count == 1 ? "holds" : "hold");
     } else {
-        snprintf(fewer, size, "only %zu live %s%s %s", count, memories(count),
+        snprintf(fewer, size, "only %zu live %s%s%s %s", count, memories(count),
                  query->session.size ? " of the session" : "",
+                 query->filter ? " within the filter" : "",
                  tally->words && tally->vector ? "with a vector, or a word that is asked for"
                  : tally->words                ? "with a word that is asked for"
                                                : "with a vector");

@@ -51,7 +51,8 @@ static memdb_status_t admit(memdb__recall_t *recall, memdb__candidate_t *candida
     bool matches = false;
     memdb_status_t status = memdb__recall_read(recall, candidate, error);
     if (!status && candidate->has_record &&
-        memdb__recall_shows(&recall->gate, recall->space.space, &candidate->record)) {
+        memdb__recall_shows(&recall->gate, recall->space.space, candidate->id, candidate->version,
+                            &candidate->record)) {
         status = memdb__recall_matches(&recall->gate, &candidate->record, &matches, error);
     }
     if (!matches) {

@@ -182,6 +182,17 @@ static void test_filter_parameters_are_bound(void **unused) {
                                    text_value("d"), text_value("e"), text_value("f")},
                  6,
                  "kind = 'f' or key = 'a' or actor = 'c' and text = 'd' and attr.c in ('b', 'e')");
+    const memdb_value_t moments[] = {text_value("2023-05-08"),
+                                     {.kind = MEMDB_VALUE_INTEGER, .integer = 1},
+                                     {.kind = MEMDB_VALUE_NULL},
+                                     {.kind = MEMDB_VALUE_TIME, .integer = 2}};
+    expect_print("attr.a < time ? and attr.b > time ?2 and attr.c = time ? and attr.d = time ?",
+                 moments, 4,
+                 "attr.a < time '2023-05-08T00:00:00Z' and attr.b > time "
+                 "'1970-01-01T00:00:00.000001Z' and attr.c = null and attr.d = time "
+                 "'1970-01-01T00:00:00.000002Z'");
+    refuse_with("attr.a = time ?", params + 4, 1, MEMDB_INVALID,
+                "filter: byte 14: expected a time in quotes, or its microseconds, not ?");
     refuse_with("kind = ?", NULL, 0, MEMDB_INVALID,
                 "filter: byte 7: parameter 1 is asked for, 0 are given");
     refuse_with("kind = ?3", params, 1, MEMDB_INVALID,

@@ -2,9 +2,10 @@
 // all memories.
 //
 // Random memories (words of a small vocabulary, vectors of +1 and -1, which INT8 codes hold
-// exactly, sessions, expiry) are put, changed and forgotten, with checkpoints in between, read by
-// snapshots and inside transactions. Every hit must have the model's score, and the scores must be
-// the model's best k.
+// exactly, sessions, expiry, an attribute) are put, changed and forgotten, with checkpoints in
+// between, read by snapshots and inside transactions, some through filters that half of them pass,
+// a tenth, a hundredth or a thousandth. Every hit must have the model's score, and the scores must
+// be the model's best k.
 #include "tests/lib/database.h"
 
 #include <math.h>
@@ -23,7 +24,8 @@ typedef struct memory {
     uint64_t id;
     bool live, has_vector;
     uint32_t counts[WORDS], length;
-    int session; // 0: none
+    int session;    // 0: none
+    uint32_t share; // attr.share, below 1000
     int64_t time, expires;
     float vector[DIMENSION];
     // of one question
@@ -37,6 +39,7 @@ typedef struct question {
     bool has_text, has_vector, has_weights;
     float vector[DIMENSION];
     int session;
+    uint32_t below; // only memories whose attr.share is; 0: all
     uint32_t k;
     double weights[MEMDB_SIGNAL_COUNT];
 } question_t;
@@ -73,23 +76,26 @@ static void draw_vector(model_t *model, float *vector) {
 
 static void put(model_t *model, fixture_t *fixture, memdb_txn_t *txn, memdb_space_t space,
                 memory_t *memory) {
-    char words[256], session[16];
+    char words[256], session[16], attributes[32];
     memory->length = (uint32_t)draw_text(model, memory->counts, MOST_WORDS, words);
     memory->session = (int)draw(model, SESSIONS);
     memory->time = 1 + draw(model, 300);
+    memory->share = draw(model, 1000);
     memory->expires = draw(model, 12) ? MEMDB_TIME_NONE : EXPIRED;
     memory->has_vector = draw(model, 5) != 0;
     memory->live = true;
     draw_vector(model, memory->vector);
     snprintf(session, sizeof session, "s%d", memory->session);
+    snprintf(attributes, sizeof attributes, "{\"share\": %u}", memory->share);
     memdb_memory_t in = {.size = sizeof in,
                          .fields = MEMDB_FIELD_TEXT | MEMDB_FIELD_SESSION | MEMDB_FIELD_TIME |
-                                   MEMDB_FIELD_EXPIRES | MEMDB_FIELD_VECTOR,
+                                   MEMDB_FIELD_EXPIRES | MEMDB_FIELD_VECTOR | MEMDB_FIELD_ATTRS,
                          .id = memory->id,
                          .text = text(words),
                          .session = text(memory->session ? session : ""),
                          .time = memory->time,
                          .expires = memory->expires,
+                         .attrs = text(attributes),
                          .vector = memory->has_vector ? memory->vector : NULL,
                          .dimension = memory->has_vector ? DIMENSION : 0};
     must(fixture->db, memdb_put(txn, space, &in, &memory->id));
@@ -115,7 +121,8 @@ static void change(model_t *model, fixture_t *fixture, memdb_txn_t *txn, memdb_s
 
 static bool shows(const memory_t *memory, const question_t *question) {
     return memory->live && memory->expires == MEMDB_TIME_NONE &&
-           (!question->session || memory->session == question->session);
+           (!question->session || memory->session == question->session) &&
+           (!question->below || memory->share < question->below);
 }
 
 static void score_words(model_t *model, const question_t *question) {
@@ -294,11 +301,12 @@ static bool ask(model_t *model, fixture_t *fixture, memdb_snapshot_t *snapshot,
                 memdb_space_t space) {
     question_t question = {.weights = {0.5, 0.5, 1}};
     char words[256], session[16];
-    static const uint32_t ks[] = {1, 10, 10, 50, 300};
+    static const uint32_t ks[] = {1, 10, 10, 50, 300}, shares[] = {500, 100, 10, 1};
     draw_text(model, question.counts, 6, words);
     question.has_text = draw(model, 4) != 0;
     question.has_vector = !question.has_text || draw(model, 2);
     question.session = draw(model, 3) ? 0 : 1 + (int)draw(model, SESSIONS - 1);
+    question.below = draw(model, 2) ? shares[draw(model, 4)] : 0;
     question.k = ks[draw(model, 5)];
     question.has_weights = question.has_text && draw(model, 4) == 0;
     draw_vector(model, question.vector);
@@ -329,9 +337,15 @@ static bool ask(model_t *model, fixture_t *fixture, memdb_snapshot_t *snapshot,
     rate(model, &question, true);
     lend(model, &question);
     memdb_result_t *result;
+    memdb_filter_t *filter = NULL;
+    memdb_value_t below = {.kind = MEMDB_VALUE_INTEGER, .integer = question.below};
+    if (question.below)
+        must(fixture->db, memdb_filter_parse(text("attr.share < ?"), &below, 1, &filter, NULL));
+    query.filter = filter;
     must(fixture->db, memdb_recall(snapshot, &query, &result));
     compare(model, &question, result);
     memdb_result_free(result);
+    memdb_filter_free(filter);
     return true;
 }
 

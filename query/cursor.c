@@ -3,12 +3,14 @@
 // A cursor walks index entries ('T', 'S' or 'K') and reads the record behind each; an entry that
 // its record no longer matches is stale and skipped. A position is the last key, so it can be taken
 // up in another snapshot or process. A trace is a short list of ids, made at once.
-#include "engine/engine.h"
+#include "query/query_cursor.h"
+#include "query/query_filter.h"
 
 struct memdb_cursor {
     memdb_snapshot_t *snapshot;
     memdb_space_t space;
     memdb_order_t order;
+    const memdb_filter_t *filter; // NULL: every memory
     memdb__merge_t merge;
     memdb__key_t prefix, end, position; // end.size 0: none
     bool is_trace;
@@ -82,6 +84,7 @@ static memdb_status_t open_cursor(memdb_snapshot_t *snapshot, memdb_space_t spac
     cursor->snapshot = snapshot;
     cursor->space = space;
     cursor->order = options->order;
+    cursor->filter = options->filter;
     memdb__key_t from = place(cursor, options);
     const uint8_t *after = (const uint8_t *)options->after.data;
     if (options->after.size) {
@@ -208,53 +211,49 @@ static bool is_current(const memdb_cursor_t *cursor, const memdb__entry_t *entry
     return memdb__compare(key.bytes, key.size, entry->key, entry->key_size) == 0;
 }
 
-/// The memory of the entry that the cursor stands on. MEMDB_NOT_FOUND: stale.
-static memdb_status_t read_current(memdb_cursor_t *cursor, memdb_memory_t *memory_out,
+/// The memory of the entry that the cursor stands on. MEMDB_NOT_FOUND: stale, or filtered out.
+static memdb_status_t read_current(memdb_cursor_t *cursor, memdb__found_t *found,
                                    memdb_error_t *error) {
     const memdb__entry_t *entry = &cursor->merge.entry;
-    memdb__record_t record;
-    uint64_t id = 0, version;
+    found->id = 0;
     if (entry->tombstone) {
         return MEMDB_NOT_FOUND;
     }
     if (cursor->order == MEMDB_ORDER_KEY) {
-        id = entry->value_size == 8 ? memdb__get_u64(entry->value) : 0;
-    } else if (!memdb__key_parse_id(entry->key, entry->key_size, &id)) {
+        found->id = entry->value_size == 8 ? memdb__get_u64(entry->value) : 0;
+    } else if (!memdb__key_parse_id(entry->key, entry->key_size, &found->id)) {
         return memdb__fail(error, MEMDB_CORRUPT, "an index entry is not well formed");
     }
-    memdb_status_t status =
-        memdb__read_record(&cursor->snapshot->sight, id, &record, &version, error);
-    if (!status && !is_current(cursor, entry, &record, id)) {
-        return MEMDB_NOT_FOUND;
-    }
-    return status ? status
-                  : memdb__lend_memory(cursor->snapshot, id, &record, version, memory_out, error);
+    memdb_status_t status = memdb__read_record(&cursor->snapshot->sight, found->id, &found->record,
+                                               &found->version, error);
+    bool shown = !status && is_current(cursor, entry, &found->record, found->id) &&
+                 memdb__filter_passes(cursor->filter, found->id, found->version, &found->record);
+    return status || shown ? status : MEMDB_NOT_FOUND;
 }
 
-static memdb_status_t next_in_trace(memdb_cursor_t *cursor, memdb_memory_t *memory_out,
+static memdb_status_t next_in_trace(memdb_cursor_t *cursor, memdb__found_t *found,
                                     memdb_error_t *error) {
-    memdb__record_t record;
-    uint64_t version;
     if (cursor->id_next == cursor->id_count) {
         return MEMDB_DONE;
     }
-    uint64_t id = cursor->ids[cursor->id_next++];
-    memdb_status_t status =
-        memdb__read_record(&cursor->snapshot->sight, id, &record, &version, error);
-    return status ? status
-                  : memdb__lend_memory(cursor->snapshot, id, &record, version, memory_out, error);
+    found->id = cursor->ids[cursor->id_next++];
+    return memdb__read_record(&cursor->snapshot->sight, found->id, &found->record, &found->version,
+                              error);
 }
 
-static memdb_status_t next(memdb_cursor_t *cursor, memdb_memory_t *memory_out,
-                           memdb_error_t *error) {
+memdb_status_t memdb__cursor_step(memdb_cursor_t *cursor, memdb__found_t *found,
+                                  memdb_error_t *error) {
     memdb__merge_t *merge = &cursor->merge;
+    if (cursor->is_trace) {
+        return next_in_trace(cursor, found, error);
+    }
     while (merge->valid && merge->entry.key_size >= cursor->prefix.size &&
            memcmp(merge->entry.key, cursor->prefix.bytes, cursor->prefix.size) == 0) {
         if (cursor->end.size && memdb__compare(merge->entry.key, merge->entry.key_size,
                                                cursor->end.bytes, cursor->end.size) >= 0) {
             return MEMDB_DONE;
         }
-        memdb_status_t status = read_current(cursor, memory_out, error);
+        memdb_status_t status = read_current(cursor, found, error);
         if (status && status != MEMDB_NOT_FOUND) {
             return status;
         }
@@ -273,10 +272,12 @@ memdb_status_t memdb_cursor_next(memdb_cursor_t *cursor, memdb_memory_t *memory_
     if (!cursor || !memory_out) {
         return MEMDB_INVALID;
     }
+    memdb__found_t found;
     memdb_status_t status = memdb__snapshot_usable(cursor->snapshot, &error);
+    status = status ? status : memdb__cursor_step(cursor, &found, &error);
     if (!status) {
-        status = cursor->is_trace ? next_in_trace(cursor, memory_out, &error)
-                                  : next(cursor, memory_out, &error);
+        status = memdb__lend_memory(cursor->snapshot, found.id, &found.record, found.version,
+                                    memory_out, &error);
     }
     return memdb__report(cursor->snapshot->db, status, &error);
 }
