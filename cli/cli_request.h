@@ -25,6 +25,7 @@ typedef enum cli_field_kind {
     CLI_FIELD_POSITION,  // base64
     CLI_FIELD_LINKS,     // an array of {to, type, weight}
     CLI_FIELD_WEIGHTS,   // an object of numbers by signal
+    CLI_FIELD_PARAMS,    // an array of values, or of arrays of values
     CLI_FIELD_LATER,     // known, but not in this version
     CLI_FIELD_LATER_FLAG // the same when true
 } cli_field_kind_t;
@@ -93,6 +94,9 @@ memdb_status_t cli_get_attrs(const cli_json_t *request, cli_buffer_t *out, memdb
 memdb_bytes_t cli_space_name(const cli_json_t *request);
 memdb_status_t cli_space_find(cli_session_t *session, memdb_snapshot_t *snapshot,
                               memdb_bytes_t name, memdb_space_t *space_out, memdb_error_t *error);
+/// Parse `filter` with `params`; NULL when it is left out. Free it with memdb_filter_free.
+memdb_status_t cli_get_filter(const cli_json_t *request, memdb_filter_t **filter_out,
+                              memdb_error_t *error);
 /// The memory that `reference` (an id or a key) names.
 memdb_status_t cli_find_memory(cli_session_t *session, memdb_snapshot_t *snapshot,
                                memdb_space_t space, const char *name, const cli_json_t *reference,

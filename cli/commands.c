@@ -23,8 +23,8 @@ const cli_command_t cli_commands[] = {
      cli_print_done},
     {"neighbours", "neighbours", NULL, CLI_WORDS_REFERENCE, NULL, "ID|KEY",
      "show what a memory is linked to", cli_print_neighbours},
-    {"forget", "forget", NULL, CLI_WORDS_REFERENCE, NULL, "ID|KEY", "forget one memory",
-     cli_print_done},
+    {"forget", "forget", NULL, CLI_WORDS_REFERENCE, NULL, "ID|KEY",
+     "forget one memory, or all that pass --filter", cli_print_forgotten},
     {"spaces", "spaces", NULL, CLI_WORDS_NONE, NULL, "", "list the spaces", cli_print_spaces},
     {"import", NULL, &cli_import_op, CLI_WORDS_PATH, "file", "FILE.jsonl",
      "read memories from JSON lines; can be run again", cli_print_figures},
@@ -131,6 +131,7 @@ static cli_json_t *value_of(const cli_field_t *field, const char *word) {
     case CLI_FIELD_VECTOR:
     case CLI_FIELD_LINKS:
     case CLI_FIELD_WEIGHTS:
+    case CLI_FIELD_PARAMS:
         return cli_json_parse(word, strlen(word), NULL, NULL);
     default:
         return string_of(word);
@@ -224,7 +225,8 @@ static bool set_ends(parse_t *parse) {
 // Put the plain words where the command wants them.
 static bool place_words(parse_t *parse) {
     const cli_command_t *command = parse->command;
-    bool named = cli_json_get(parse->request, "id") || cli_json_get(parse->request, "key");
+    bool named = cli_json_get(parse->request, "id") || cli_json_get(parse->request, "key") ||
+                 cli_json_get(parse->request, "filter");
     switch (command->words) {
     case CLI_WORDS_NONE:
         return !parse->count || wrong(parse, "too many words, from '%s' on", parse->plain[0]);

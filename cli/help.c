@@ -91,6 +91,8 @@ static const struct {
     {"vector_b64", "TEXT", "base64 of little-endian float32"},
     {"links", "JSON", "[{\"to\": id or key, \"type\": text, \"weight\": number}]"},
     {"k", "INTEGER", "how many; 10 when left out"},
+    {"filter", "TEXT", "only those of which it is true: \"kind = 'fact' and attr.place = 'Rome'\""},
+    {"params", "JSON", "values for each ? of the filter, '[\"Rome\", 5]'"},
     {"weights", "JSON",
      "of the signals, '{\"words\":1,\"vector\":2,\"trace\":0.5}'; what is left out is 0"},
     {"recall_target", "NUMBER", "0 to 1; the search is exact and meets any"},

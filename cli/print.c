@@ -38,6 +38,15 @@ void cli_print_done(cli_screen_t *screen, const cli_json_t *request, const cli_j
     cli_buffer_char(&screen->out, '\n');
 }
 
+void cli_print_forgotten(cli_screen_t *screen, const cli_json_t *request,
+                         const cli_json_t *answer) {
+    int64_t count = integer_of(answer, "forgotten");
+    (void)request;
+    cli_show_text(screen, CLI_GREEN, "forgotten");
+    cli_buffer_printf(&screen->out, ": %lld %s\n", (long long)count,
+                      count == 1 ? "memory" : "memories");
+}
+
 void cli_print_put(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
     cli_show_text(screen, CLI_GREEN, "remembered");
     cli_buffer_printf(&screen->out, " as #%lld", (long long)integer_of(answer, "id"));

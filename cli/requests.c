@@ -27,6 +27,10 @@
     { name, CLI_FIELD_BOOL, false, 0, 0, NULL }
 #define DURABILITY                                                                                 \
     { "durability", CLI_FIELD_CHOICE, false, 0, 0, durabilities }
+#define FILTER                                                                                     \
+    {"filter", CLI_FIELD_TEXT, false, 1, 1 << 20, NULL}, {                                         \
+        "params", CLI_FIELD_PARAMS, false, 0, 0, NULL                                              \
+    }
 #define TIME(name)                                                                                 \
     { name, CLI_FIELD_TIME, false, 0, 0, NULL }
 #define ATTRS                                                                                      \
@@ -77,8 +81,7 @@ static const cli_field_t recall_fields[] = {
     {"text", CLI_FIELD_TEXT, false, 0, MEMDB_MAX_TEXT_BYTES, NULL},
     VECTORS,
     LATER("seeds"),
-    LATER("filter"),
-    LATER("params"),
+    FILTER,
     SESSION,
     AS_OF,
     LATER("window"),
@@ -97,6 +100,7 @@ static const cli_field_t list_fields[] = {
     {"prefix", CLI_FIELD_NAME, false, 0, MEMDB_MAX_KEY_BYTES, NULL},
     TIME("from"),
     TIME("to"),
+    FILTER,
     COUNT("limit", 1, 100000),
     {"after", CLI_FIELD_POSITION, false, 0, 0, NULL},
     AS_OF,
@@ -123,8 +127,7 @@ static const cli_field_t neighbours_fields[] = {
     COUNT("limit", 1, 100000),
     AS_OF,
     END};
-static const cli_field_t forget_fields[] = {SPACE,         ID,         KEY, LATER("filter"),
-                                            FLAG("erase"), DURABILITY, END};
+static const cli_field_t forget_fields[] = {SPACE, ID, KEY, FILTER, FLAG("erase"), DURABILITY, END};
 static const cli_field_t begin_fields[] = {{"snapshot", CLI_FIELD_BOOL, false, 0, 0, NULL}, END};
 static const cli_field_t commit_fields[] = {DURABILITY, END};
 static const cli_field_t create_space_fields[] = {

@@ -219,6 +219,27 @@ static memdb_status_t check_weights(const char *name, const cli_json_t *value,
     return MEMDB_OK;
 }
 
+static bool is_value(const cli_json_t *value) {
+    cli_json_kind_t kind = cli_json_kind(value);
+    return kind != CLI_JSON_ARRAY && kind != CLI_JSON_OBJECT;
+}
+
+static memdb_status_t check_params(const char *name, const cli_json_t *value,
+                                   memdb_error_t *error) {
+    if (cli_json_kind(value) != CLI_JSON_ARRAY)
+        return wrong_type(error, name, "an array of values", value);
+    for (size_t i = 0; i < cli_json_count(value); i++) {
+        const cli_json_t *one = cli_json_at(value, i);
+        bool good = cli_json_kind(one) != CLI_JSON_OBJECT;
+        for (size_t j = 0; good && !is_value(one) && j < cli_json_count(one); j++)
+            good = is_value(cli_json_at(one, j));
+        if (!good)
+            return cli_fail(error, MEMDB_INVALID,
+                            "%s: value %zu is neither a value nor a list of values", name, i + 1);
+    }
+    return MEMDB_OK;
+}
+
 memdb_status_t cli_field_check(const cli_field_t *field, const char *name, const cli_json_t *value,
                                memdb_error_t *error) {
     switch (field->kind) {
@@ -255,6 +276,8 @@ memdb_status_t cli_field_check(const cli_field_t *field, const char *name, const
         return check_links(name, value, error);
     case CLI_FIELD_WEIGHTS:
         return check_weights(name, value, error);
+    case CLI_FIELD_PARAMS:
+        return check_params(name, value, error);
     case CLI_FIELD_LATER:
         break;
     }

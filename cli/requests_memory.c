@@ -260,10 +260,15 @@ memdb_status_t cli_run_list(cli_session_t *session, const cli_json_t *request, c
     memdb_snapshot_t *snapshot;
     memdb_space_t space;
     cli_buffer_t after = {0};
+    memdb_filter_t *filter = NULL;
     memdb_status_t status = list_options(request, &options, &after, error);
+    if (status == MEMDB_OK)
+        status = cli_get_filter(request, &filter, error);
+    options.filter = filter;
     if (status == MEMDB_OK)
         status = cli_read_begin_at(session, request, &snapshot, error);
     if (status != MEMDB_OK) {
+        memdb_filter_free(filter);
         cli_buffer_free(&after);
         return status;
     }
@@ -280,6 +285,7 @@ memdb_status_t cli_run_list(cli_session_t *session, const cli_json_t *request, c
     }
     memdb_cursor_close(cursor);
     cli_read_end(session, snapshot);
+    memdb_filter_free(filter);
     cli_buffer_free(&after);
     return status;
 }
@@ -308,26 +314,56 @@ memdb_status_t cli_run_trace(cli_session_t *session, const cli_json_t *request, 
     return status;
 }
 
+static memdb_status_t forget_one(cli_session_t *session, cli_write_t *write,
+                                 const cli_json_t *request, bool erase, uint64_t *count_out,
+                                 memdb_error_t *error) {
+    memdb_space_t space;
+    memdb_memory_t memory;
+    memdb_status_t status =
+        find_named(session, memdb_txn_snapshot(write->txn), request, &space, &memory, error);
+    if (status == MEMDB_OK)
+        status = cli_engine(session,
+                            erase ? memdb_forget_erase(write->txn, space, memory.id)
+                                  : memdb_forget(write->txn, space, memory.id),
+                            error, "forget");
+    *count_out = 1;
+    return status;
+}
+
+static memdb_status_t forget_where(cli_session_t *session, cli_write_t *write,
+                                   const cli_json_t *request, const memdb_filter_t *filter,
+                                   bool erase, uint64_t *count_out, memdb_error_t *error) {
+    memdb_space_t space;
+    memdb_status_t status = cli_space_find(session, memdb_txn_snapshot(write->txn),
+                                           cli_space_name(request), &space, error);
+    *count_out = 0;
+    if (status != MEMDB_OK || !space) // space `main` may be missing
+        return status;
+    write->spoiled = true;
+    return cli_engine(session, memdb_forget_where(write->txn, space, filter, erase, count_out),
+                      error, "forget");
+}
+
 memdb_status_t cli_run_forget(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
                               memdb_error_t *error) {
     cli_write_t write;
-    memdb_space_t space;
-    memdb_memory_t memory;
-    uint64_t lsn;
-    memdb_status_t status = cli_write_begin(session, cli_get_durability(request), &write, error);
-    if (status != MEMDB_OK)
-        return status;
-    status = find_named(session, memdb_txn_snapshot(write.txn), request, &space, &memory, error);
+    uint64_t lsn, count = 0;
+    memdb_filter_t *filter;
+    bool erase = cli_json_truth(cli_json_get(request, "erase"));
+    memdb_status_t status = cli_get_filter(request, &filter, error);
+    if (filter && (cli_json_get(request, "id") || cli_json_get(request, "key")))
+        status = cli_fail(error, MEMDB_INVALID, "filter: give it, or id or key, not both");
     if (status == MEMDB_OK)
-        status = cli_engine(session,
-                            cli_json_truth(cli_json_get(request, "erase"))
-                                ? memdb_forget_erase(write.txn, space, memory.id)
-                                : memdb_forget(write.txn, space, memory.id),
-                            error, "forget");
-    status = cli_write_end(session, &write, status, &lsn, error);
+        status = cli_write_begin(session, cli_get_durability(request), &write, error);
+    if (status == MEMDB_OK) {
+        status = filter ? forget_where(session, &write, request, filter, erase, &count, error)
+                        : forget_one(session, &write, request, erase, &count, error);
+        status = cli_write_end(session, &write, status, &lsn, error);
+    }
+    memdb_filter_free(filter);
     if (status != MEMDB_OK)
         return status;
-    cli_set_unsigned(answer, "forgotten", 1);
+    cli_set_unsigned(answer, "forgotten", count);
     cli_answer_lsn(answer, lsn);
     return MEMDB_OK;
 }

@@ -125,9 +125,15 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
                            .session = cli_get_bytes(request, "session"),
                            .k = (uint32_t)cli_get_integer(request, "k", 10),
                            .mode = mode_of(request)};
-    memdb_status_t status = cli_get_vector(request, &vector, &query.dimension, error);
-    if (status != MEMDB_OK)
+    memdb_filter_t *filter;
+    memdb_status_t status = cli_get_filter(request, &filter, error);
+    if (status == MEMDB_OK)
+        status = cli_get_vector(request, &vector, &query.dimension, error);
+    if (status != MEMDB_OK) {
+        memdb_filter_free(filter);
         return status;
+    }
+    query.filter = filter;
     query.vector = vector;
     set_weights(request, &query);
     if (!vector && !query.text.size)
@@ -142,6 +148,7 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
             status = ask(session, snapshot, &query, &spaces, answer, error);
         cli_read_end(session, snapshot);
     }
+    memdb_filter_free(filter);
     free(spaces.ids);
     free(spaces.names);
     free(vector);

@@ -68,9 +68,9 @@ class Json(shell_case.ShellCase):
 
     def test_what_comes_later_is_unsupported(self):
         recall = {"op": "recall", "text": "x"}
-        later = [{**recall, name: value} for name, value in (("seeds", [1]), ("filter", "kind = 'x'"), ("window", []), ("now", "2020-01-01"),
+        later = [{**recall, name: value} for name, value in (("seeds", [1]), ("window", []), ("now", "2020-01-01"),
                                                             ("mmr", 0.5), ("token_budget", 100), ("explain", True))]
-        later += [{"op": "neighbours", "key": "a", "hops": 2}, {"op": "forget", "filter": "x"}]
+        later += [{"op": "neighbours", "key": "a", "hops": 2}]
         for request, answer in zip(later, self.ask(*later)):
             self.refused(answer, "MEMDB_UNSUPPORTED")
             self.assertTrue(answer["message"], request)
