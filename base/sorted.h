@@ -100,6 +100,11 @@ memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *ke
                                          memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_next(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_previous(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
+/// About how many entries have keys from `from` on and below `to`: exactly when both lie in one
+/// block; else as if the blocks between were filled as those at the two ends are.
+memdb_status_t memdb__sorted_between(memdb__sorted_t *sorted, const void *from, size_t from_size,
+                                     const void *to, size_t to_size, uint64_t *count_out,
+                                     memdb_error_t *error);
 /// Checks all pages, then that every entry decodes, entries are in order, and the hash leads to
 /// each key and to nothing else.
 memdb_status_t memdb__sorted_verify(memdb__sorted_t *sorted, memdb_verify_fn found, void *context,

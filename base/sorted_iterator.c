@@ -104,6 +104,43 @@ memdb_status_t memdb__sorted_previous(memdb__sorted_iterator_t *iterator, memdb_
     return stand_on(sorted, &block, iterator->block, iterator->slot - 1, iterator, error);
 }
 
+/// The place of a key: its block, the entries in front of it there, and all of the block's.
+static memdb_status_t find_rank(memdb__sorted_t *sorted, const void *key, size_t key_size,
+                                uint64_t *number, uint64_t *before, uint64_t *all,
+                                memdb_error_t *error) {
+    memdb__sorted_place_t place;
+    memdb_status_t status =
+        memdb__sorted_find_place(sorted, key, key_size, UINT64_MAX, &place, error);
+    if (status)
+        return status;
+    bool inside = place.number != UINT64_MAX;
+    if (!inside && sorted->block_count) // in front of all
+        status = memdb__sorted_load_block(sorted, 0, &place.block, error);
+    *number = inside ? place.number : 0;
+    *before = inside ? place.slot : 0;
+    *all = sorted->block_count ? place.block.count : 0;
+    return status;
+}
+
+memdb_status_t memdb__sorted_between(memdb__sorted_t *sorted, const void *from, size_t from_size,
+                                     const void *to, size_t to_size, uint64_t *count_out,
+                                     memdb_error_t *error) {
+    uint64_t first, first_before, first_all, last, last_before, last_all;
+    memdb_status_t status =
+        find_rank(sorted, from, from_size, &first, &first_before, &first_all, error);
+    status =
+        status ? status : find_rank(sorted, to, to_size, &last, &last_before, &last_all, error);
+    if (status)
+        return status;
+    if (first >= last) {
+        *count_out = first == last && last_before > first_before ? last_before - first_before : 0;
+        return MEMDB_OK;
+    }
+    uint64_t mean = (first_all + last_all) / 2;
+    *count_out = first_all - first_before + (last - first - 1) * mean + last_before;
+    return MEMDB_OK;
+}
+
 // ------------------------------------------------------------------------------------------------
 // verify
 

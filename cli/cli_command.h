@@ -85,6 +85,7 @@ void cli_print_memories(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_trace(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_neighbours(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_spaces(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_indexes(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_space(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_figures(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_verify(cli_screen_t *, const cli_json_t *, const cli_json_t *);

@@ -142,6 +142,11 @@ memdb_status_t cli_run_create_space(cli_session_t *, const cli_json_t *, cli_jso
 memdb_status_t cli_run_drop_space(cli_session_t *, const cli_json_t *, cli_json_t *,
                                   memdb_error_t *);
 memdb_status_t cli_run_spaces(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_create_index(cli_session_t *, const cli_json_t *, cli_json_t *,
+                                    memdb_error_t *);
+memdb_status_t cli_run_drop_index(cli_session_t *, const cli_json_t *, cli_json_t *,
+                                  memdb_error_t *);
+memdb_status_t cli_run_indexes(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_checkpoint(cli_session_t *, const cli_json_t *, cli_json_t *,
                                   memdb_error_t *);
 memdb_status_t cli_run_compact(cli_session_t *, const cli_json_t *, cli_json_t *,

@@ -272,6 +272,26 @@ void cli_print_spaces(cli_screen_t *screen, const cli_json_t *request, const cli
     cli_table_destroy(table);
 }
 
+void cli_print_indexes(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    static const char *const titles[] = {"*index on", ">memories", "state"};
+    const cli_json_t *indexes = cli_json_get(answer, "indexes");
+    cli_table_t *table = cli_table_create(titles, 3);
+    (void)request;
+    for (size_t i = 0; i < cli_json_count(indexes); i++) {
+        const cli_json_t *index = cli_json_at(indexes, i);
+        cli_table_cell(table, text_of(index, "on"));
+        cli_table_number(table, integer_of(index, "memories"));
+        bool ready = cli_json_truth(cli_json_get(index, "ready"));
+        cli_table_cell(table, ready ? (memdb_bytes_t){"ready", 5}
+                                    : (memdb_bytes_t){"in the making", 13});
+    }
+    if (cli_json_count(indexes))
+        cli_table_show(table, screen);
+    else
+        cli_show_text(screen, CLI_DIM, "no indexes"), cli_buffer_char(&screen->out, '\n');
+    cli_table_destroy(table);
+}
+
 void cli_print_figures(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
     static const char *const titles[] = {"figure", ">value"};
     cli_table_t *table = cli_table_create(titles, 2);

@@ -135,10 +135,14 @@ static const cli_field_t create_space_fields[] = {
     COUNT("dimension", 1, MEMDB_MAX_DIMENSION),
     {"metric", CLI_FIELD_CHOICE, false, 0, 0, metrics},
     {"tokenizer", CLI_FIELD_CHOICE, false, 0, 0, cli_tokenizers},
+    {"indexes", CLI_FIELD_NAMES, false, 1, MEMDB_MAX_NAME_BYTES, NULL},
     DURABILITY,
     END};
 static const cli_field_t drop_space_fields[] = {
     REQUIRED("name", CLI_FIELD_NAME, 1, MEMDB_MAX_NAME_BYTES), DURABILITY, END};
+static const cli_field_t index_fields[] = {
+    SPACE, REQUIRED("on", CLI_FIELD_NAME, 1, MEMDB_MAX_NAME_BYTES), DURABILITY, END};
+static const cli_field_t indexes_fields[] = {SPACE, END};
 static const cli_field_t backup_fields[] = {REQUIRED("to", CLI_FIELD_NAME, 1, 4095),
                                             {"full", CLI_FIELD_BOOL, false, 0, 0, NULL},
                                             {"once", CLI_FIELD_BOOL, false, 0, 0, NULL},
@@ -166,6 +170,9 @@ const cli_op_t cli_ops[] = {
     {"create_space", create_space_fields, cli_run_create_space, true},
     {"drop_space", drop_space_fields, cli_run_drop_space, false},
     {"spaces", no_fields, cli_run_spaces, false},
+    {"create_index", index_fields, cli_run_create_index, false},
+    {"drop_index", index_fields, cli_run_drop_index, false},
+    {"indexes", indexes_fields, cli_run_indexes, false},
     {"checkpoint", no_fields, cli_run_checkpoint, false},
     {"verify", verify_fields, cli_run_verify, false},
     {"stats", no_fields, cli_run_stats, false},

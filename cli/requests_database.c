@@ -7,6 +7,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define CLI_MAX_INDEXES 32 // of a space
+
 memdb_status_t cli_run_begin(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
                              memdb_error_t *error) {
     (void)answer;
@@ -69,7 +71,14 @@ static memdb_status_t write_space(cli_session_t *session, const cli_json_t *requ
         .size = sizeof options, .dimension = (uint32_t)cli_get_integer(request, "dimension", 0)};
     if (metric.size && metric.data[0] != 'c')
         options.metric = metric.data[0] == 'd' ? MEMDB_METRIC_DOT : MEMDB_METRIC_L2;
-    memdb_bytes_t tokenizer = cli_get_bytes(request, "tokenizer");
+    memdb_bytes_t tokenizer = cli_get_bytes(request, "tokenizer"), indexes[CLI_MAX_INDEXES];
+    const cli_json_t *named = cli_json_get(request, "indexes");
+    if (named && cli_json_count(named) > CLI_MAX_INDEXES)
+        return cli_fail(error, MEMDB_LIMIT, "indexes: %zu, a space has at most %d",
+                        cli_json_count(named), CLI_MAX_INDEXES);
+    for (size_t i = 0; named && i < cli_json_count(named); i++)
+        indexes[options.index_count++] = cli_json_bytes(cli_json_at(named, i));
+    options.indexes = indexes;
     for (int i = 0; tokenizer.size && cli_tokenizers[i]; i++)
         if (tokenizer.size == strlen(cli_tokenizers[i]) &&
             memcmp(tokenizer.data, cli_tokenizers[i], tokenizer.size) == 0)

@@ -22,6 +22,7 @@ bool memdb__collect_drops(const memdb__collection_t *c, const memdb__entry_t *en
     case MEMDB__KEY_RECORD:
     case MEMDB__KEY_SESSION:
     case MEMDB__KEY_TIME:
+    case MEMDB__KEY_ATTRIBUTE:
         return memdb__key_parse_id(entry->key, entry->key_size, &id) &&
                memdb__collect_erases(c, id);
     case MEMDB__KEY_KEY:

@@ -9,6 +9,7 @@
 //   read.c     records, spaces, keys, sources of recall
 //   put.c      put, forget         memory.c   get            handle.c  forks, errors
 //   space.c    spaces, embedders   link.c     links
+//   attribute*.c  attribute indexes: lists, entries, ranges of values
 //   fold*.c    the checkpoint      verify*.c, stats.c, blobs.c
 //   salvage*.c what is whole of a damaged database
 //   backup*.c, restore.c, copy*.c (what both share), archive.c (extents kept for a backup)
@@ -20,6 +21,7 @@
 #define MEMDB_ENGINE_ENGINE_H
 
 #include "blob/blob.h"
+#include "engine/attribute.h"
 #include "engine/view.h"
 #include "wal/wal.h"
 
@@ -144,10 +146,12 @@ struct memdb_txn {
     memdb__buffer_t payload;
     uint64_t operations;
     memdb__guard_t *guards;
-    bool poisoned;                             // an operation was applied in part: commit refuses
-    bool has_blobs;                            // the arena is synced first
-    const uint8_t *given_row;                  // salvage: the coded form of the next put's vector
-    memdb__buffer_t record, bag, old_bag, row; // scratch
+    bool poisoned;            // an operation was applied in part: commit refuses
+    bool has_blobs;           // the arena is synced first
+    const uint8_t *given_row; // salvage: the coded form of the next put's vector
+    memdb__buffer_t record, bag, old_bag, row, entries; // scratch
+    memdb__attributes_t *attributes; // of one space, in the snapshot's arena; NULL: not read
+    memdb_space_t attributes_of;
 };
 
 // ------------------------------------------------------------------------------ errors and guards
@@ -208,6 +212,9 @@ memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t spac
                                  memdb_space_info_t *info_out, memdb_error_t *error);
 memdb_status_t memdb__find_space(const memdb__sight_t *sight, memdb_bytes_t name,
                                  memdb_space_t *space_out, memdb_error_t *error);
+/// The attribute indexes of a space; none where nothing says so.
+memdb_status_t memdb__read_attributes(const memdb__sight_t *sight, memdb_space_t space,
+                                      memdb__attributes_t *attributes_out, memdb_error_t *error);
 /// The live memory that has a key. MEMDB_NOT_FOUND without a message.
 memdb_status_t memdb__read_by_key(const memdb__sight_t *sight, memdb_space_t space,
                                   memdb_bytes_t key, uint64_t *id_out, memdb__record_t *record_out,
@@ -256,6 +263,41 @@ memdb_status_t memdb__session_neighbours(const memdb__sight_t *sight, uint64_t i
                                          uint32_t *before_count, uint64_t *after_out,
                                          uint32_t *after_count, memdb_error_t *error);
 
+// ------------------------------------------------------------------------------ attribute*.c
+
+memdb__attribute_index_t *memdb__attributes_find(memdb__attributes_t *attributes,
+                                                 const memdb__attribute_index_t *index);
+/// Give an index a number, and a place in the list.
+memdb_status_t memdb__attributes_add(memdb__attributes_t *attributes,
+                                     memdb__attribute_index_t index, memdb_error_t *error);
+/// Make a list that of the space.
+memdb_status_t memdb__attributes_write(memdb_txn_t *txn, memdb_space_t space,
+                                       const memdb__attributes_t *attributes, memdb_error_t *error);
+/// The indexes of a space that the transaction has just created.
+memdb_status_t memdb__attributes_create(memdb_txn_t *txn, memdb_space_t space,
+                                        const memdb_bytes_t *on, size_t count,
+                                        memdb_error_t *error);
+
+/// A range of values of an index: from `from` on, up to `to`; with `past` behind all that begins
+/// with it. A value of size 0 is the beginning, or the end. Both bounds are of one type, or none.
+typedef struct memdb__attribute_range {
+    memdb_space_t space;
+    uint32_t number;
+    memdb__attribute_value_t from, to;
+    bool past_from, past_to;
+} memdb__attribute_range_t;
+
+/// Add the ids of the memories that have a value in the range, exactly as the sight sees them.
+/// (Those that have expired are among them.) On failure the set holds some of them.
+memdb_status_t memdb__attribute_ids(const memdb__sight_t *sight,
+                                    const memdb__attribute_range_t *range, memdb__bitmap_t *ids,
+                                    memdb_error_t *error);
+/// About how many they are, from the places of the bounds in the tiers and a bounded walk over the
+/// runs.
+memdb_status_t memdb__attribute_estimate(const memdb__sight_t *sight,
+                                         const memdb__attribute_range_t *range, uint64_t *count_out,
+                                         memdb_error_t *error);
+
 /// The id of a new extent; context: the handle.
 uint64_t memdb__next_extent(void *context);
 
@@ -272,6 +314,11 @@ bool memdb__embedder_of(memdb_t *db, memdb_bytes_t name, memdb__embedder_t *embe
 /// before the call.
 memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *operation,
                                   memdb_error_t *error);
+/// The attribute indexes of a space as the transaction sees them, which the commit demands to be
+/// unchanged. Lent until the transaction reads those of another space, or changes them.
+memdb_status_t memdb__txn_attributes(memdb_txn_t *txn, memdb_space_t space,
+                                     const memdb__attributes_t **attributes_out,
+                                     memdb_error_t *error);
 /// Demand at commit that `key` is not gone (or, unchanged: not changed) since the snapshot.
 memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged,
                                 memdb_error_t *error);

@@ -17,6 +17,10 @@ typedef struct memdb__fold {
     memdb__collection_t collection;
     memdb__manifest_t manifest; // what was switched to
     memdb_error_t *error;
+    // The indexes of one space at the horizon; attributes_of 0: not read.
+    memdb_space_t attributes_of;
+    memdb__attributes_t attributes;
+    bool attributes_live; // the space
 } memdb__fold_t;
 
 /// Fold, with `work` or as an ordinary checkpoint (NULL).

@@ -181,6 +181,43 @@ static memdb_status_t is_loose(memdb__fold_t *fold, const memdb__entry_t *entry,
     return status;
 }
 
+/// An entry of an attribute index, or a list of them, that nobody can ask any more: the index, or
+/// the space, is gone. One with a number that the list has not given out is of a later index.
+static memdb_status_t is_orphan(memdb__fold_t *fold, const memdb__entry_t *entry, bool *orphan_out,
+                                memdb_error_t *error) {
+    memdb_space_t space;
+    memdb_bytes_t value;
+    uint32_t number;
+    uint64_t id;
+    bool list = entry->key[0] == MEMDB__KEY_ATTRIBUTES;
+    *orphan_out = false;
+    if (list ? entry->key_size != 5
+             : !memdb__key_parse_attribute(entry->key, entry->key_size, &space, &number, &value,
+                                           &id)) {
+        return memdb__fail(error, MEMDB_CORRUPT, "fold: an index entry is not well formed");
+    }
+    space = list ? memdb__get_be32(entry->key + 1) : space;
+    if (!list && fold->attributes_of != space) {
+        memdb_status_t status =
+            memdb__read_attributes(&fold->at_horizon, space, &fold->attributes, error);
+        if (status) {
+            return status;
+        }
+        fold->attributes_of = space;
+        fold->attributes_live = memdb__fold_keeps_space(fold, space);
+    }
+    if (list) {
+        *orphan_out = !memdb__fold_keeps_space(fold, space);
+        return MEMDB_OK;
+    }
+    bool known = number >= fold->attributes.next;
+    for (uint32_t i = 0; !known && i < fold->attributes.count; i++) {
+        known = fold->attributes.items[i].number == number;
+    }
+    *orphan_out = !known || !fold->attributes_live;
+    return MEMDB_OK;
+}
+
 memdb_status_t memdb__fold_is_dropped(memdb__fold_t *fold, const memdb__entry_t *entry,
                                       bool *dropped_out, memdb_error_t *error) {
     *dropped_out = false;
@@ -198,6 +235,9 @@ memdb_status_t memdb__fold_is_dropped(memdb__fold_t *fold, const memdb__entry_t 
         }
         *dropped_out = fold->first_tier == 0 && !memdb__fold_keeps_space(fold, record.space);
         return MEMDB_OK;
+    }
+    if (entry->key[0] == MEMDB__KEY_ATTRIBUTE || entry->key[0] == MEMDB__KEY_ATTRIBUTES) {
+        return is_orphan(fold, entry, dropped_out, error);
     }
     memdb_status_t status = is_stale(fold, entry, dropped_out, error);
     return status || *dropped_out ? status : is_loose(fold, entry, dropped_out, error);

@@ -19,9 +19,12 @@
 //   'R' id u64                                    -> record
 //   'S' space u32, session text, time, id u64     -> nothing
 //   'T' space u32, time, id u64                   -> nothing
+//   'V' space u32, index u32, value, id u64       -> nothing: attribute.h
+//   'X' space u32                                 -> attribute indexes of the space: attribute.h
 //
 // Index entries ('I', 'K', 'S', 'T') are added early and removed late: a reader checks each against
-// the record or link that it points to, and the checkpoint drops those that are stale.
+// the record or link that it points to, and the checkpoint drops those that are stale. Those of 'V'
+// are exact.
 #ifndef MEMDB_ENGINE_KEYS_H
 #define MEMDB_ENGINE_KEYS_H
 
@@ -42,10 +45,12 @@ enum {
     MEMDB__KEY_RECORD = 'R',
     MEMDB__KEY_SESSION = 'S',
     MEMDB__KEY_TIME = 'T',
+    MEMDB__KEY_ATTRIBUTE = 'V',
+    MEMDB__KEY_ATTRIBUTES = 'X',
 };
 
 /// First bytes of the keys that are walked in order and never asked for one by one.
-#define MEMDB__KEYS_WALKED "IST"
+#define MEMDB__KEYS_WALKED "ISTV"
 
 /// The longest key: a session or type of MEMDB_MAX_NAME_BYTES, each byte escaped, or a key of
 /// MEMDB_MAX_KEY_BYTES.

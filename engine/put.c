@@ -347,6 +347,24 @@ static memdb_status_t check_blobs(const put_t *put, memdb_error_t *error) {
     return MEMDB_OK;
 }
 
+/// What the space's attribute indexes have of the memory.
+static memdb_status_t derive_entries(put_t *put, const memdb__record_t *old,
+                                     const memdb__record_t *record, memdb_error_t *error) {
+    const memdb__attributes_t *attributes;
+    memdb__buffer_t *entries = &put->txn->entries;
+    memdb_status_t status = memdb__txn_attributes(put->txn, put->space.space, &attributes, error);
+    if (status || !attributes->count) {
+        return status;
+    }
+    memdb__buffer_clear(entries);
+    if (!memdb__attribute_encode_entries(entries, attributes, old, record)) {
+        return memdb__fail(error, MEMDB_NOMEM, "entries of indexes: out of memory");
+    }
+    put->operation.entries = bytes_of(entries);
+    put->operation.flags |= entries->size ? MEMDB__PUT_ENTRIES : 0;
+    return MEMDB_OK;
+}
+
 static memdb_status_t perform_put(put_t *put, memdb_error_t *error) {
     memdb_txn_t *txn = put->txn;
     memdb_status_t status = check_blobs(put, error);
@@ -358,6 +376,8 @@ static memdb_status_t perform_put(put_t *put, memdb_error_t *error) {
     }
     status = status ? status : derive_bag(put, error);
     status = status ? status : derive_row(put, error);
+    status =
+        status ? status : derive_entries(put, put->is_new ? NULL : &put->old, &put->record, error);
     if (status) {
         return status;
     }
@@ -419,20 +439,22 @@ static memdb_status_t perform_forget(memdb_txn_t *txn, memdb_space_t space, uint
         return memdb__fail(error, MEMDB_NOT_FOUND, "forget: there is no memory %llu in the space",
                            (unsigned long long)id);
     }
-    memdb__operation_t operation = {.kind = MEMDB__OPERATION_FORGET,
-                                    .id = id,
-                                    .space = space,
-                                    .flags = flags,
-                                    .text_difference = -(int64_t)put.old.text.size};
+    memdb__operation_t *operation = &put.operation;
+    *operation = (memdb__operation_t){.kind = MEMDB__OPERATION_FORGET,
+                                      .id = id,
+                                      .space = space,
+                                      .flags = flags,
+                                      .text_difference = -(int64_t)put.old.text.size};
     if (!status && put.old.text_version) {
         status = encode_bag(&put, &put.old, &txn->old_bag, error);
-        operation.old_bag = bytes_of(&txn->old_bag);
-        operation.flags |= MEMDB__PUT_OLD_BAG;
+        operation->old_bag = bytes_of(&txn->old_bag);
+        operation->flags |= MEMDB__PUT_OLD_BAG;
     }
+    status = status ? status : derive_entries(&put, &put.old, NULL, error);
     memdb__key_t key;
     memdb__key_space(&key, space);
     status = status ? status : memdb__txn_guard(txn, &key, false, error);
-    return status ? status : memdb__txn_operate(txn, &operation, error);
+    return status ? status : memdb__txn_operate(txn, operation, error);
 }
 
 static memdb_status_t forget(memdb_txn_t *txn, memdb_space_t space, uint64_t id, uint8_t flags) {

@@ -215,6 +215,9 @@ static void encode_put(memdb__buffer_t *out, const memdb__operation_t *operation
             append_bytes(out, *parts[i]);
         }
     }
+    if (operation->flags & MEMDB__PUT_ENTRIES) {
+        append_bytes(out, operation->entries);
+    }
 }
 
 bool memdb__operation_encode(memdb__buffer_t *out, const memdb__operation_t *operation) {
@@ -231,6 +234,9 @@ bool memdb__operation_encode(memdb__buffer_t *out, const memdb__operation_t *ope
         if (operation->flags & MEMDB__PUT_OLD_BAG) {
             append_bytes(out, operation->old_bag);
         }
+        if (operation->flags & MEMDB__PUT_ENTRIES) {
+            append_bytes(out, operation->entries);
+        }
         break;
     case MEMDB__OPERATION_LINK:
     case MEMDB__OPERATION_UNLINK:
@@ -241,7 +247,13 @@ bool memdb__operation_encode(memdb__buffer_t *out, const memdb__operation_t *ope
             append_bytes(out, operation->body);
         }
         break;
+    case MEMDB__OPERATION_ENTRIES:
+        memdb__buffer_append_varint(out, operation->id);
+        memdb__buffer_append_u32(out, operation->space);
+        append_bytes(out, operation->entries);
+        break;
     case MEMDB__OPERATION_SPACE:
+    case MEMDB__OPERATION_INDEXES:
         memdb__buffer_append_u32(out, operation->space);
         append_bytes(out, operation->body);
         break;
@@ -278,7 +290,11 @@ static void decode_put(memdb__reader_t *reader, memdb__operation_t *operation) {
             *parts[i] = read_bytes(reader);
         }
     }
-    reader->bad |= operation->id == 0 || operation->body.size < 24 || operation->flags > 63;
+    if (operation->flags & MEMDB__PUT_ENTRIES) {
+        operation->entries = read_bytes(reader);
+    }
+    reader->bad |= operation->id == 0 || operation->body.size < 24 ||
+                   (operation->flags & MEMDB__FORGET_ERASE) != 0;
 }
 
 bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operation_out) {
@@ -298,8 +314,16 @@ bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operat
         if (operation.flags & MEMDB__PUT_OLD_BAG) {
             operation.old_bag = read_bytes(reader);
         }
-        reader->bad |= operation.id == 0 ||
-                       (operation.flags & ~(MEMDB__PUT_OLD_BAG | MEMDB__FORGET_ERASE)) != 0;
+        if (operation.flags & MEMDB__PUT_ENTRIES) {
+            operation.entries = read_bytes(reader);
+        }
+        reader->bad |= operation.id == 0 || (operation.flags & ~MEMDB__FORGET_FLAGS) != 0;
+        break;
+    case MEMDB__OPERATION_ENTRIES:
+        operation.id = memdb__read_varint(reader);
+        operation.space = memdb__read_u32(reader);
+        operation.entries = read_bytes(reader);
+        reader->bad |= operation.id == 0;
         break;
     case MEMDB__OPERATION_LINK:
     case MEMDB__OPERATION_UNLINK:
@@ -312,6 +336,7 @@ bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operat
         reader->bad |= operation.name.size > MEMDB_MAX_NAME_BYTES;
         break;
     case MEMDB__OPERATION_SPACE:
+    case MEMDB__OPERATION_INDEXES:
         operation.space = memdb__read_u32(reader);
         operation.body = read_bytes(reader);
         break;

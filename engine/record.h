@@ -63,6 +63,8 @@ typedef enum memdb__operation_kind {
     MEMDB__OPERATION_SEAL = 8,
     MEMDB__OPERATION_RETIRE = 9,
     MEMDB__OPERATION_SETTING = 10,
+    MEMDB__OPERATION_ENTRIES = 11,
+    MEMDB__OPERATION_INDEXES = 12,
 } memdb__operation_kind_t;
 
 #define MEMDB__SETTING_NAME_BYTES 64
@@ -75,16 +77,22 @@ typedef enum memdb__put_flags {
     MEMDB__PUT_OLD_BAG = 16,  // the old document's bag, to be taken out of the statistics
     MEMDB__PUT_ROW = 32,      // a new vector row
     MEMDB__FORGET_ERASE = 64, // of a forget: its bytes leave the files at the next purge
+    MEMDB__PUT_ENTRIES = 128, // entries of attribute indexes are put or buried, of a forget too
 } memdb__put_flags_t;
+#define MEMDB__FORGET_FLAGS (MEMDB__PUT_OLD_BAG | MEMDB__FORGET_ERASE | MEMDB__PUT_ENTRIES)
 
 /// One operation, as encoded in a frame's payload: kind u8, then
 ///   PUT     id varint, flags u8, text bytes difference svarint, sized record, [sized bag], [sized
-///   old bag], [sized row] FORGET  id varint, space u32, flags u8 (OLD_BAG), svarint, [sized old
-///   bag] LINK    from, to varint, sized type, sized link      UNLINK  from, to varint, sized type
+///           old bag], [sized row], [sized entries]
+///   FORGET  id varint, space u32, flags u8, svarint, [sized old bag], [sized entries]
+///   LINK    from, to varint, sized type, sized link      UNLINK  from, to varint, sized type
 ///   SPACE   space u32, sized descriptor                  DROP    space u32, sized name
 ///   BLOB    hash[16], reference[32], size u64            SEAL    nothing
 ///   SETTING sized name, value varint; settings have a frame of their own
 ///   RETIRE  sized extent ids, u64 each: no later frame names a blob in them
+///   ENTRIES id varint, space u32, sized entries: of a memory that was there before its index
+///   INDEXES space u32, sized list
+/// Entries and lists of attribute indexes: attribute.h.
 /// The operation's version is base + its number in the frame, from 0.
 typedef struct memdb__operation {
     memdb__operation_kind_t kind;
@@ -92,8 +100,8 @@ typedef struct memdb__operation {
     uint64_t id, to;
     memdb_space_t space;
     int64_t text_difference;
-    memdb_bytes_t body; // record, link, descriptor or extent ids
-    memdb_bytes_t bag, old_bag, row;
+    memdb_bytes_t body; // record, link, descriptor, extent ids or list of indexes
+    memdb_bytes_t bag, old_bag, row, entries;
     memdb_bytes_t name; // link type, or name of a space or setting
     const uint8_t *hash, *reference;
     uint64_t size; // of a blob; the value of a setting

@@ -3,6 +3,7 @@
 //
 // Invariant: an entry's record is inserted after the index entries that lead to it, so a reader may
 // find an index entry without its record (and skips it), but never misses a record.
+#include "engine/attribute.h"
 #include "engine/run_internal.h"
 
 // ------------------------------------------------------------------------------ counters
@@ -103,6 +104,22 @@ static memdb_status_t malformed(memdb_error_t *error, const char *what) {
     return memdb__fail(error, MEMDB_CORRUPT, "apply: a frame's %s is not well formed", what);
 }
 
+/// Entries of attribute indexes. An id has at most one in an index.
+static memdb_status_t apply_entries(memdb__run_t *run, memdb_space_t space, uint64_t id,
+                                    memdb_bytes_t entries, uint64_t version, memdb_error_t *error) {
+    memdb__reader_t reader = memdb__reader(entries.data, entries.size);
+    memdb__attribute_entry_t entry;
+    memdb__key_t key;
+    while (memdb__attribute_next_entry(&reader, &entry)) {
+        memdb__key_attribute(&key, space, entry.number, (const uint8_t *)entry.value.data,
+                             entry.value.size, id);
+        if (!memdb__run_insert(run, &key, version, NULL, 0, !entry.put)) {
+            return out_of_memory(error);
+        }
+    }
+    return reader.bad ? malformed(error, "entry of an index") : MEMDB_OK;
+}
+
 static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *operation,
                                 uint64_t base, uint64_t version, memdb_error_t *error) {
     uint8_t *value = memdb__arena_copy(&run->arena, operation->body.data, operation->body.size);
@@ -153,6 +170,13 @@ static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *ope
         }
         fine = add_waiting(run, WAITING_ROW, record.space, operation->id, version, operation->row);
     }
+    if (fine) {
+        memdb_status_t status =
+            apply_entries(run, record.space, operation->id, operation->entries, version, error);
+        if (status) {
+            return status;
+        }
+    }
     if (fine && named) {
         uint8_t id[8];
         memdb__put_u64(id, operation->id);
@@ -185,7 +209,9 @@ static memdb_status_t apply_forget(memdb__run_t *run, const memdb__operation_t *
         memdb__key_erased(&key, operation->id);
         fine = memdb__run_insert(run, &key, version, NULL, 0, false);
     }
-    return fine ? MEMDB_OK : out_of_memory(error);
+    return fine ? apply_entries(run, operation->space, operation->id, operation->entries, version,
+                                error)
+                : out_of_memory(error);
 }
 
 static memdb_status_t apply_link(memdb__run_t *run, const memdb__operation_t *operation,
@@ -217,6 +243,20 @@ static memdb_status_t apply_space(memdb__run_t *run, const memdb__operation_t *o
     bool fine = insert_copy(run, &key, version, operation->body.data, operation->body.size);
     memdb__key_name(&key, info.name);
     return fine && insert_copy(run, &key, version, id, sizeof id) ? MEMDB_OK : out_of_memory(error);
+}
+
+static memdb_status_t apply_indexes(memdb__run_t *run, const memdb__operation_t *operation,
+                                    uint64_t version, memdb_error_t *error) {
+    memdb__key_t key;
+    memdb__attributes_t attributes;
+    if (!memdb__attributes_decode((const uint8_t *)operation->body.data, operation->body.size,
+                                  &attributes)) {
+        return malformed(error, "list of indexes");
+    }
+    memdb__key_attributes(&key, operation->space);
+    return insert_copy(run, &key, version, operation->body.data, operation->body.size)
+               ? MEMDB_OK
+               : out_of_memory(error);
 }
 
 static memdb_status_t apply_operation(memdb__run_t *run, const memdb__operation_t *operation,
@@ -253,6 +293,11 @@ static memdb_status_t apply_operation(memdb__run_t *run, const memdb__operation_
     case MEMDB__OPERATION_SEAL:
     case MEMDB__OPERATION_RETIRE: // the handle's business: memdb__apply_frame
         return MEMDB_OK;
+    case MEMDB__OPERATION_ENTRIES:
+        return apply_entries(run, operation->space, operation->id, operation->entries, version,
+                             error);
+    case MEMDB__OPERATION_INDEXES:
+        return apply_indexes(run, operation, version, error);
     case MEMDB__OPERATION_SETTING:
         memdb__key_setting(&key, operation->name);
         memdb__put_u64(value, operation->size);

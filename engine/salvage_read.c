@@ -1,9 +1,9 @@
 // Salvage: what a map, a vector segment and a frame of the log hold.
 //
-// Of a map, blocks and entries are read one by one, each as far as the pages under it are whole; the
-// index (where blocks begin) is used entry by entry too, and where it is damaged a block begins at
-// the end of the one before. What is missing between two entries that were read is a hole between
-// their keys. Words need not be read: texts are in the records.
+// Of a map, blocks and entries are read one by one, each as far as the pages under it are whole;
+// the index (where blocks begin) is used entry by entry too, and where it is damaged a block begins
+// at the end of the one before. What is missing between two entries that were read is a hole
+// between their keys. Words need not be read: texts are in the records.
 #include "base/sorted_format.h"
 #include "engine/salvage.h"
 
@@ -60,10 +60,8 @@ static void close_hole(map_t *map, const uint8_t *key, size_t size) {
     }
     map->hole = false;
     if (ids_between(MEMDB__KEY_RECORD, map->last_key, map->last_size, key, size, &first, &last)) {
-        memdb__salvage_hole_t hole = {.first_id = first,
-                                      .last_id = last,
-                                      .last_lsn = map->last_lsn,
-                                      .offset = map->hole_at};
+        memdb__salvage_hole_t hole = {
+            .first_id = first, .last_id = last, .last_lsn = map->last_lsn, .offset = map->hole_at};
         memcpy(hole.file, map->rescue->name, sizeof hole.file);
         memdb__buffer_append(&salvage->holes, &hole, sizeof hole);
         memdb__salvage_lost(salvage, map->rescue->name, map->hole_at, first, last,
@@ -76,6 +74,11 @@ static void close_hole(map_t *map, const uint8_t *key, size_t size) {
     if (ids_between(MEMDB__KEY_SPACE, map->last_key, map->last_size, key, size, &first, &last)) {
         memdb__salvage_lost(salvage, map->rescue->name, map->hole_at, 0, 0, (memdb_bytes_t){0},
                             "spaces: damaged pages");
+    }
+    if (ids_between(MEMDB__KEY_ATTRIBUTES, map->last_key, map->last_size, key, size, &first,
+                    &last)) {
+        memdb__salvage_lost(salvage, map->rescue->name, map->hole_at, 0, 0, (memdb_bytes_t){0},
+                            "lists of attribute indexes, if there were any: damaged pages");
     }
 }
 
@@ -90,7 +93,8 @@ static void stand_on(map_t *map, const uint8_t *key, size_t size) {
 // ------------------------------------------------------------------------------ entries
 
 static bool counts(uint8_t kind) {
-    return kind == MEMDB__KEY_RECORD || kind == MEMDB__KEY_LINK || kind == MEMDB__KEY_SPACE;
+    return kind == MEMDB__KEY_RECORD || kind == MEMDB__KEY_LINK || kind == MEMDB__KEY_SPACE ||
+           kind == MEMDB__KEY_ATTRIBUTES;
 }
 
 static void add_entry(map_t *map, const memdb__entry_t *entry) {
@@ -125,9 +129,10 @@ static void lose_value(map_t *map, uint64_t offset, const memdb__entry_t *entry)
         }
     }
     memdb__salvage_lost(map->salvage, map->rescue->name, offset, id, id, key,
-                        kind == MEMDB__KEY_RECORD ? "a memory: damaged pages"
-                        : kind == MEMDB__KEY_LINK ? "a link from a memory: damaged pages"
-                                                  : "a space: damaged pages");
+                        kind == MEMDB__KEY_RECORD  ? "a memory: damaged pages"
+                        : kind == MEMDB__KEY_LINK  ? "a link from a memory: damaged pages"
+                        : kind == MEMDB__KEY_SPACE ? "a space: damaged pages"
+                                                   : "the indexes of a space: damaged pages");
     if (kind == MEMDB__KEY_RECORD) {
         memdb__salvage_hole_t hole = {
             .first_id = id, .last_id = id, .last_lsn = map->last_lsn, .offset = offset};
@@ -294,8 +299,7 @@ static memdb_status_t read_segment(memdb__salvage_t *salvage, const char *file, 
         memdb__rescue_close(&rescue);
         return memdb__fail(error, MEMDB_NOMEM, "salvage: out of memory");
     }
-    map_t map = {
-        .salvage = salvage, .rescue = &rescue, .last_lsn = last_lsn, .error = error};
+    map_t map = {.salvage = salvage, .rescue = &rescue, .last_lsn = last_lsn, .error = error};
     if (rescue.kind == MEMDB__SEGMENT_SORTED) {
         read_map(&map);
     } else if (rescue.kind == MEMDB__SEGMENT_VECTORS) {
@@ -320,7 +324,8 @@ static memdb_status_t read_named(memdb__salvage_t *salvage, int segments, memdb_
         const memdb__tier_name_t *tier = &salvage->manifest.tiers[i];
         char file[32];
         memdb__segment_file(tier->sorted.segment_id, file);
-        status = read_segment(salvage, file, tier->last_lsn, MEMDB__SEGMENT_SORTED, segments, error);
+        status =
+            read_segment(salvage, file, tier->last_lsn, MEMDB__SEGMENT_SORTED, segments, error);
         if (!status && tier->vectors.segment_id) {
             memdb__segment_file(tier->vectors.segment_id, file);
             status = read_segment(salvage, file, tier->last_lsn, MEMDB__SEGMENT_VECTORS, segments,
@@ -352,7 +357,8 @@ memdb_status_t memdb__salvage_segments(memdb__salvage_t *salvage, memdb_error_t 
 
 static bool add_logged(memdb__salvage_t *salvage, const memdb__key_t *key, uint64_t version,
                        const uint8_t *value, size_t size, bool tombstone) {
-    memdb__salvage_entry_t entry = {.key = memdb__arena_copy(&salvage->arena, key->bytes, key->size),
+    memdb__salvage_entry_t entry = {.key =
+                                        memdb__arena_copy(&salvage->arena, key->bytes, key->size),
                                     .key_size = (uint32_t)key->size,
                                     .value = value,
                                     .value_size = (uint32_t)size,
@@ -368,8 +374,7 @@ static const uint8_t *copy_of(memdb__salvage_t *salvage, memdb_bytes_t bytes) {
 
 static bool add_put(memdb__salvage_t *salvage, const memdb__operation_t *operation, uint64_t base,
                     uint64_t version) {
-    uint8_t *value =
-        memdb__arena_copy(&salvage->arena, operation->body.data, operation->body.size);
+    uint8_t *value = memdb__arena_copy(&salvage->arena, operation->body.data, operation->body.size);
     memdb__key_t key;
     if (!value || operation->body.size < 24) {
         return value != NULL;
@@ -417,8 +422,12 @@ static bool add_operation(memdb__salvage_t *salvage, const memdb__operation_t *o
         memdb__key_space(&key, operation->space);
         return value && add_logged(salvage, &key, version, value, operation->body.size,
                                    operation->kind == MEMDB__OPERATION_DROP);
+    case MEMDB__OPERATION_INDEXES:
+        value = copy_of(salvage, operation->body);
+        memdb__key_attributes(&key, operation->space);
+        return value && add_logged(salvage, &key, version, value, operation->body.size, false);
     default:
-        return true; // blobs are named by records
+        return true; // blobs are named by records, entries of indexes are made anew
     }
 }
 

@@ -4,9 +4,8 @@
 // in transactions of moderate size. Ids stay what they were: the handle's lease of ids and the
 // control file's next space, which nobody else uses here, are set before each creation. A vector is
 // put with its coded row, so that it stays the same bit for bit.
-#include "engine/salvage.h"
-
 #include "base/checksum.h"
+#include "engine/salvage.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,8 +31,8 @@ typedef struct writer {
     memdb__salvage_t *salvage;
     memdb_t *db;
     memdb_txn_t *txn;
-    memdb__blobs_t *blobs; // of the damaged database
-    uint8_t *buffer;       // COPY_BYTES
+    memdb__blobs_t *blobs;       // of the damaged database
+    uint8_t *buffer;             // COPY_BYTES
     memdb__buffer_t spaces, ids; // space_t; u64 of the memories that were written
     copied_t *copied;            // a table that is filled at most half
     size_t copied_count, copied_room;
@@ -66,8 +65,8 @@ static memdb_status_t commit(writer_t *writer) {
 /// A transaction with room for one more operation.
 static memdb_status_t ready(writer_t *writer) {
     memdb_status_t status = MEMDB_OK;
-    if (writer->txn && (writer->txn->operations >= BATCH_OPERATIONS ||
-                        writer->txn->payload.size >= BATCH_BYTES)) {
+    if (writer->txn &&
+        (writer->txn->operations >= BATCH_OPERATIONS || writer->txn->payload.size >= BATCH_BYTES)) {
         status = commit(writer);
     }
     if (!status && !writer->txn) {
@@ -88,6 +87,35 @@ static space_t *find_space(writer_t *writer, memdb_space_t space) {
     return NULL;
 }
 
+static int by_key(const void *a, const void *b);
+
+/// The attribute indexes of a space that was made just now; its memories bring their entries.
+static memdb_status_t add_indexes(writer_t *writer, memdb_space_t space) {
+    const memdb__buffer_t *entries = &writer->salvage->entries;
+    const memdb__salvage_entry_t *first = (const memdb__salvage_entry_t *)entries->data;
+    memdb__attributes_t attributes;
+    memdb__key_t key;
+    memdb__key_attributes(&key, space);
+    memdb__salvage_entry_t wanted = {.key = key.bytes, .key_size = (uint32_t)key.size};
+    const memdb__salvage_entry_t *found =
+        bsearch(&wanted, first, entries->size / sizeof wanted, sizeof wanted, by_key);
+    while (found && found > first && by_key(found - 1, found) == 0) {
+        found--; // the newest version
+    }
+    if (!found) {
+        return MEMDB_OK;
+    }
+    if (!memdb__attributes_decode(found->value, found->value_size, &attributes)) {
+        memdb__salvage_lost(writer->salvage, "segments", 0, 0, 0, (memdb_bytes_t){0},
+                            "the indexes of space %u: they are not well formed", space);
+        return MEMDB_OK;
+    }
+    for (uint32_t i = 0; i < attributes.count; i++) {
+        attributes.items[i].ready = true; // from its first memory on
+    }
+    return memdb__attributes_write(writer->txn, space, &attributes, writer->error);
+}
+
 static memdb_status_t create_space(writer_t *writer, memdb_space_t id, memdb_space_info_t info) {
     memdb_space_options_t options = {.size = sizeof options,
                                      .dimension = info.dimension,
@@ -100,9 +128,8 @@ static memdb_status_t create_space(writer_t *writer, memdb_space_t id, memdb_spa
     if (status) {
         return status;
     }
-    status = info.name.size
-                 ? memdb_space_find(memdb_txn_snapshot(writer->txn), info.name, &made)
-                 : MEMDB_OK;
+    status = info.name.size ? memdb_space_find(memdb_txn_snapshot(writer->txn), info.name, &made)
+                            : MEMDB_OK;
     if (status != MEMDB_NOT_FOUND) { // no name, or one that another space has
         snprintf(name, sizeof name, "salvaged-%u", id);
         memdb__salvage_lost(writer->salvage, "segments", 0, 0, 0, info.name,
@@ -112,6 +139,7 @@ static memdb_status_t create_space(writer_t *writer, memdb_space_t id, memdb_spa
     // Nobody else has this database open.
     atomic_store_explicit(&writer->db->control->next_space, id, memory_order_relaxed);
     status = engine(writer, memdb_space_create(writer->txn, info.name, &options, &made), "space");
+    status = status ? status : add_indexes(writer, id);
     return status || memdb__buffer_append(&writer->spaces, &space, sizeof space)
                ? status
                : no_memory(writer);
@@ -176,8 +204,7 @@ static memdb_status_t copy_blob(writer_t *writer, const uint8_t *reference, memd
     if (memdb__blob_open(writer->blobs, reference, &view, &size, why)) {
         return MEMDB_CORRUPT;
     }
-    memdb_status_t status =
-        engine(writer, memdb_blob_writer_open(writer->txn, &stream), "blob");
+    memdb_status_t status = engine(writer, memdb_blob_writer_open(writer->txn, &stream), "blob");
     if (status) {
         memdb__blob_close(view);
         return status;
@@ -185,9 +212,9 @@ static memdb_status_t copy_blob(writer_t *writer, const uint8_t *reference, memd
     for (uint64_t at = 0; !status && at < size;) {
         size_t part = size - at < COPY_BYTES ? (size_t)(size - at) : COPY_BYTES;
         status = memdb__blob_read(view, at, writer->buffer, part, why) ? MEMDB_CORRUPT : MEMDB_OK;
-        status = status ? status
-                        : engine(writer, memdb_blob_writer_append(stream, writer->buffer, part),
-                                 "blob");
+        status =
+            status ? status
+                   : engine(writer, memdb_blob_writer_append(stream, writer->buffer, part), "blob");
         at += part;
     }
     memdb__blob_close(view);
@@ -201,8 +228,8 @@ static memdb_status_t copy_blob(writer_t *writer, const uint8_t *reference, memd
 /// The blobs of a record that can be read, in the snapshot's arena.
 static memdb_status_t add_blobs(writer_t *writer, uint64_t id, const memdb__record_t *record,
                                 memdb_memory_t *memory) {
-    memdb_blob_t *blobs = memdb__arena_allocate(&writer->salvage->arena,
-                                                (record->blob_count + 1) * sizeof *blobs);
+    memdb_blob_t *blobs =
+        memdb__arena_allocate(&writer->salvage->arena, (record->blob_count + 1) * sizeof *blobs);
     memdb__reader_t reader = record->blobs;
     memdb_blob_t named;
     memdb_status_t status = blobs ? MEMDB_OK : no_memory(writer);
@@ -319,8 +346,7 @@ static memdb_memory_t memory_of(const memdb__record_t *record) {
 static void check_key(writer_t *writer, uint64_t id, memdb_space_t space, memdb_memory_t *memory) {
     memdb_memory_t other = {.size = sizeof other};
     if ((memory->fields & MEMDB_FIELD_KEY) && memory->key.size &&
-        memdb_get_by_key(memdb_txn_snapshot(writer->txn), space, memory->key, &other) ==
-            MEMDB_OK) {
+        memdb_get_by_key(memdb_txn_snapshot(writer->txn), space, memory->key, &other) == MEMDB_OK) {
         memdb__salvage_lost(writer->salvage, "segments", 0, id, id, memory->key,
                             "the key of a memory, which memory %llu has too",
                             (unsigned long long)other.id);
@@ -496,9 +522,9 @@ memdb_status_t memdb__salvage_target(const char *to, memdb_error_t *error) {
         status ? status : memdb__io_open(AT_FDCWD, to, O_RDONLY | O_DIRECTORY, &directory, error);
     status = status ? status : memdb__io_list(directory, saw, &used, error);
     memdb__io_close(directory);
-    return !status && used ? memdb__fail(error, MEMDB_EXISTS,
-                                         "%s is not empty; choose a new directory", to)
-                           : status;
+    return !status && used
+               ? memdb__fail(error, MEMDB_EXISTS, "%s is not empty; choose a new directory", to)
+               : status;
 }
 
 static memdb_status_t write_all(writer_t *writer) {

@@ -32,6 +32,9 @@ static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name,
                                options->dimension, MEMDB_MAX_DIMENSION, (int)options->metric,
                                (int)options->tokenizer);
         }
+        if (options->index_count && !options->indexes) {
+            return memdb__fail(error, MEMDB_INVALID, "indexes: a count without data");
+        }
         info.dimension = options->dimension;
         info.metric = options->metric;
         info.tokenizer = options->tokenizer;
@@ -50,6 +53,10 @@ static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name,
     memdb_status_t status = body.failed ? memdb__fail(error, MEMDB_NOMEM, "space: out of memory")
                                         : memdb__txn_operate(txn, &operation, error);
     memdb__buffer_deinit(&body);
+    if (!status && options) {
+        status = memdb__attributes_create(txn, (memdb_space_t)id, options->indexes,
+                                          options->index_count, error);
+    }
     if (!status) {
         *space_out = (memdb_space_t)id;
     }

@@ -60,6 +60,7 @@ void memdb_txn_abort(memdb_txn_t *txn) {
     memdb__buffer_deinit(&txn->bag);
     memdb__buffer_deinit(&txn->old_bag);
     memdb__buffer_deinit(&txn->row);
+    memdb__buffer_deinit(&txn->entries);
     memdb__free(txn);
 }
 
@@ -101,7 +102,7 @@ memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool 
             return MEMDB_OK; // the first few are looked at again and again: a transaction has few
                              // spaces
         }
-        if (key->bytes[0] != MEMDB__KEY_SPACE) {
+        if (key->bytes[0] != MEMDB__KEY_SPACE && key->bytes[0] != MEMDB__KEY_ATTRIBUTES) {
             break; // ends of links: as many as links, not worth the search
         }
     }

@@ -15,6 +15,7 @@ typedef struct memdb__verify_blob {
 typedef struct memdb__verify_space {
     memdb_space_info_t info;
     uint64_t memories, text_bytes, documents;
+    const memdb__attributes_t *attributes; // its indexes, in the snapshot's arena
 } memdb__verify_space_t;
 
 typedef struct memdb__verify {

@@ -2,9 +2,11 @@
 //
 // For every live memory: it is found by its key, its time and its session; the document of its text
 // and the row of its vector are in the word and vector stores. For every link: it decodes, and is
-// found from its other end. For every space: its name leads to it, and the counters and the word
-// statistics say what was counted. An index entry that leads nowhere is a hint that outlived what
-// it led to: readers check each, so it is no damage; one that is not well formed is.
+// found from its other end. For every entry of an attribute index: the memory that it leads to has
+// that value, and each memory that has a value there has its entry. For every space: its name leads
+// to it, and the counters and the word statistics say what was counted. An index entry that leads
+// nowhere is a hint that outlived what it led to: readers check each, so it is no damage; one that
+// is not well formed is.
 //
 // The memories are shared among the threads by ranges of their ids, the other entries by their
 // kind.
@@ -60,6 +62,24 @@ static int by_space(const void *a, const void *b) {
     return (x > y) - (x < y);
 }
 
+static memdb_status_t read_attributes(memdb__verify_t *verify, memdb__verify_space_t *space,
+                                      memdb_error_t *error) {
+    memdb__attributes_t *attributes =
+        memdb__arena_allocate(&verify->snapshot.arena, sizeof *attributes);
+    if (!attributes) {
+        return memdb__fail(error, MEMDB_NOMEM, "verify: out of memory");
+    }
+    memdb_status_t status =
+        memdb__read_attributes(&verify->snapshot.sight, space->info.space, attributes, error);
+    if (status == MEMDB_CORRUPT) {
+        memdb__verify_found(verify, "segments", 0, error->message);
+        *error = (memdb_error_t){0};
+        return MEMDB_OK;
+    }
+    space->attributes = attributes;
+    return status;
+}
+
 memdb_status_t memdb__verify_spaces(memdb__verify_t *verify, memdb_error_t *error) {
     gather_t gather = {.verify = verify};
     memdb_status_t status = memdb_space_list(&verify->snapshot, add_space, &gather);
@@ -79,7 +99,11 @@ memdb_status_t memdb__verify_spaces(memdb__verify_t *verify, memdb_error_t *erro
     if (verify->space_count) {
         qsort(verify->spaces, verify->space_count, sizeof *verify->spaces, by_space);
     }
-    return MEMDB_OK;
+    status = MEMDB_OK;
+    for (size_t i = 0; !status && i < verify->space_count; i++) {
+        status = read_attributes(verify, &verify->spaces[i], error);
+    }
+    return status;
 }
 
 static memdb__verify_space_t *find_space(memdb__verify_space_t *spaces, size_t count,
@@ -139,6 +163,26 @@ static memdb_status_t check_places(memdb__verify_t *verify, const memdb__entry_t
     if (!status && record->session.size) {
         memdb__key_session(&key, record->space, record->session, record->time, id);
         status = check_hint(verify, entry, id, &key, "its session does not lead to it", error);
+    }
+    return status;
+}
+
+/// That its entries in the attribute indexes are there.
+static memdb_status_t check_attributes(memdb__verify_t *verify, const memdb__entry_t *entry,
+                                       uint64_t id, const memdb__record_t *record,
+                                       const memdb__attributes_t *attributes,
+                                       memdb_error_t *error) {
+    memdb_status_t status = MEMDB_OK;
+    for (uint32_t i = 0; !status && attributes && i < attributes->count; i++) {
+        const memdb__attribute_index_t *index = &attributes->items[i];
+        memdb__attribute_value_t value;
+        memdb__key_t key;
+        memdb__attribute_of_record(&value, index, record);
+        if (value.size && index->ready) {
+            memdb__key_attribute(&key, record->space, index->number, value.bytes, value.size, id);
+            status = check_hint(verify, entry, id, &key, "an attribute index does not lead to it",
+                                error);
+        }
     }
     return status;
 }
@@ -216,6 +260,8 @@ static memdb_status_t check_memory(shard_t *shard, const memdb__entry_t *entry,
     count->documents += record.text_version != 0;
     memdb_status_t status = check_key(verify, entry, id, &record, error);
     status = status ? status : check_places(verify, entry, id, &record, error);
+    status =
+        status ? status : check_attributes(verify, entry, id, &record, count->attributes, error);
     status = status ? status : check_document(verify, entry, id, &record, error);
     status = status ? status : check_row(verify, entry, id, &record, error);
     return status ? status : add_blobs(shard, id, &record, error);
@@ -268,6 +314,7 @@ static memdb_status_t check_memories(memdb__verify_t *verify, size_t number, con
     }
     for (size_t i = 0; i < verify->space_count; i++) {
         shard.counts[i].info.space = verify->spaces[i].info.space;
+        shard.counts[i].attributes = verify->spaces[i].attributes;
     }
     memdb__key_record(&key, from);
     memdb__moment_t floor;
@@ -381,6 +428,41 @@ static memdb_status_t check_descriptor(memdb__verify_t *verify, const memdb__ent
     return status;
 }
 
+/// An entry of an attribute index is no hint: the memory must have that value. Of an index that is
+/// gone entries are left until they are folded.
+static memdb_status_t check_attribute(memdb__verify_t *verify, const memdb__entry_t *entry,
+                                      memdb_error_t *error) {
+    memdb_space_t space;
+    memdb_bytes_t bytes;
+    uint32_t number;
+    uint64_t id, version;
+    memdb__record_t record;
+    memdb__attribute_value_t value = {0};
+    if (!memdb__key_parse_attribute(entry->key, entry->key_size, &space, &number, &bytes, &id)) {
+        tell(verify, entry, "an index entry is not well formed");
+        return MEMDB_OK;
+    }
+    const memdb__verify_space_t *found = find_space(verify->spaces, verify->space_count, space);
+    const memdb__attribute_index_t *index = NULL;
+    for (uint32_t i = 0; found && found->attributes && i < found->attributes->count; i++) {
+        if (found->attributes->items[i].number == number) {
+            index = &found->attributes->items[i];
+        }
+    }
+    if (!index) {
+        return MEMDB_OK;
+    }
+    memdb_status_t status =
+        memdb__read_record(&verify->snapshot.sight, id, &record, &version, error);
+    if (!status && record.space == space) {
+        memdb__attribute_of_record(&value, index, &record);
+    }
+    if (memdb__compare(value.bytes, value.size, bytes.data, bytes.size) != 0) {
+        tell_of_memory(verify, entry, id, "an attribute index has a value for it that it has not");
+    }
+    return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+}
+
 /// Whether an entry that is a hint is well formed.
 static bool is_formed(const memdb__entry_t *entry, uint8_t *scratch) {
     uint64_t a, b;
@@ -404,9 +486,9 @@ static bool is_formed(const memdb__entry_t *entry, uint8_t *scratch) {
     }
 }
 
-static const uint8_t kinds[] = {MEMDB__KEY_BLOB, MEMDB__KEY_SPACE,  MEMDB__KEY_LINK_IN,
-                                MEMDB__KEY_KEY,  MEMDB__KEY_LINK,   MEMDB__KEY_NAME,
-                                MEMDB__KEY_TIME, MEMDB__KEY_SESSION};
+static const uint8_t kinds[] = {MEMDB__KEY_BLOB, MEMDB__KEY_SPACE,   MEMDB__KEY_LINK_IN,
+                                MEMDB__KEY_KEY,  MEMDB__KEY_LINK,    MEMDB__KEY_NAME,
+                                MEMDB__KEY_TIME, MEMDB__KEY_SESSION, MEMDB__KEY_ATTRIBUTE};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 static memdb_status_t check_entry(memdb__verify_t *verify, const memdb__entry_t *entry,
@@ -423,6 +505,8 @@ static memdb_status_t check_entry(memdb__verify_t *verify, const memdb__entry_t 
         return check_name(verify, entry, error);
     case MEMDB__KEY_SPACE:
         return check_descriptor(verify, entry, error);
+    case MEMDB__KEY_ATTRIBUTE:
+        return check_attribute(verify, entry, error);
     default:
         return MEMDB_OK;
     }

@@ -525,6 +525,8 @@ typedef struct memdb_space_options {
     uint32_t dimension; ///< of vectors; 0: fixed by the first vector
     memdb_metric_t metric;
     memdb_tokenizer_kind_t tokenizer;
+    const memdb_bytes_t *indexes; ///< what its attribute indexes are on, as for memdb_index_create
+    size_t index_count;           ///< at most 32
 } memdb_space_options_t;
 
 typedef struct memdb_space_info {
@@ -550,6 +552,40 @@ MEMDB_API memdb_status_t memdb_space_drop(memdb_txn_t *txn, memdb_bytes_t name);
 /// Find a space by name. Errors: MEMDB_NOT_FOUND.
 MEMDB_API memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name,
                                           memdb_space_t *space_out);
+/// Attribute indexes: filters that ask for a value, a range of values, a beginning of a text, or
+/// whether there is a value, can be answered from them instead of from the memories themselves.
+///
+/// on          a field (key, kind, session, actor, time, valid_from, valid_to, expires, importance,
+///             tokens), or a path into the attributes: "attr.topic", "attr.user.name",
+///             "attr.\"a b\"". A space has at most 32.
+///
+/// Make an index of a space with all that it holds. It commits in steps of its own, beside which
+/// others read and write; where it is interrupted, calling it again goes on.
+///
+/// durability  of its commits.
+/// Blocks      until it is made.
+/// Errors      MEMDB_EXISTS     there is one.
+///             MEMDB_NOT_FOUND  no such space.
+///             MEMDB_CONFLICT   it was dropped meanwhile, or others change the same memories
+///                              without end.
+MEMDB_API memdb_status_t memdb_index_create(memdb_t *db, memdb_space_t space, memdb_bytes_t on,
+                                            memdb_durability_t durability);
+/// Drop an index; the space that it takes comes back with checkpoints. Errors: MEMDB_NOT_FOUND.
+MEMDB_API memdb_status_t memdb_index_drop(memdb_txn_t *txn, memdb_space_t space, memdb_bytes_t on);
+
+typedef struct memdb_index_info {
+    size_t size;
+    memdb_bytes_t on;  ///< lent for the call
+    bool ready;        ///< false: it is being made, or its making was interrupted
+    uint64_t memories; ///< about how many have a value there
+} memdb_index_info_t;
+/// Call `visit` for each index of a space, oldest first, until it returns false. Errors:
+/// MEMDB_NOT_FOUND.
+MEMDB_API memdb_status_t memdb_index_list(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                          bool (*visit)(void *context,
+                                                        const memdb_index_info_t *info),
+                                          void *context);
+
 /// What is known of a space; the name is lent until the snapshot ends.
 MEMDB_API memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t space,
                                               memdb_space_info_t *info_out);

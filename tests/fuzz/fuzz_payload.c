@@ -3,6 +3,7 @@
 // The first byte chooses the decoder; the rest are its bytes. What decodes must encode to something
 // that decodes alike, and a payload that was applied to a run can be walked, with every byte that
 // is lent readable. Nothing may crash.
+#include "engine/attribute.h"
 #include "engine/keys.h"
 #include "engine/run.h"
 
@@ -95,6 +96,37 @@ static void check_keys(const uint8_t *data, size_t size) {
     free(name);
 }
 
+/// Lists of attribute indexes, names of what they are on, entries.
+static void check_attributes(const uint8_t *data, size_t size) {
+    memdb__attributes_t list, again;
+    memdb__attribute_index_t index, same;
+    memdb__buffer_t out = {0}, steps = {0}, more = {0};
+    memdb_error_t error = {0};
+    if (memdb__attributes_decode(data, size, &list)) {
+        demand(memdb__attributes_encode(&out, &list));
+        demand(memdb__attributes_decode(out.data, out.size, &again) && again.count == list.count);
+        for (uint32_t i = 0; i < list.count; i++) {
+            touch(list.items[i].steps.data, list.items[i].steps.size);
+        }
+    }
+    if (memdb__attribute_parse((memdb_bytes_t){(const char *)data, size}, &index, &steps, &error) ==
+        MEMDB_OK) {
+        memdb__buffer_clear(&out);
+        demand(memdb__attribute_print(&out, &index));
+        demand(memdb__attribute_parse((memdb_bytes_t){(const char *)out.data, out.size}, &same,
+                                      &more, &error) == MEMDB_OK);
+        demand(memdb__attribute_same(&index, &same));
+    }
+    memdb__reader_t reader = memdb__reader(data, size);
+    memdb__attribute_entry_t entry;
+    while (memdb__attribute_next_entry(&reader, &entry)) {
+        touch(entry.value.data, entry.value.size);
+    }
+    memdb__buffer_deinit(&out);
+    memdb__buffer_deinit(&steps);
+    memdb__buffer_deinit(&more);
+}
+
 static void check_payload(const uint8_t *data, size_t size, bool with_lists) {
     memdb_error_t error = {0};
     memdb__run_t *run = memdb__run_create(100);
@@ -112,6 +144,14 @@ static void check_payload(const uint8_t *data, size_t size, bool with_lists) {
             memdb__record_t record;
             demand(memdb__record_decode(entry.value, entry.value_size,
                                         &record)); // only what decodes is let in
+        }
+        if (entry.key[0] == MEMDB__KEY_ATTRIBUTE) {
+            memdb_space_t space;
+            memdb_bytes_t value;
+            uint32_t number;
+            uint64_t id;
+            demand(memdb__key_parse_attribute(entry.key, entry.key_size, &space, &number, &value,
+                                              &id));
         }
         if (entry.key[0] == MEMDB__KEY_SETTING) {
             demand(entry.value_size == 8 && entry.key_size > 1 &&
@@ -131,7 +171,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) {
         return 0;
     }
-    switch (data[0] % 5) {
+    switch (data[0] % 6) {
     case 0:
         check_record(data + 1, size - 1);
         break;
@@ -141,8 +181,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     case 2:
         check_keys(data + 1, size - 1);
         break;
+    case 5:
+        check_attributes(data + 1, size - 1);
+        break;
     default:
-        check_payload(data + 1, size - 1, data[0] % 5 == 4);
+        check_payload(data + 1, size - 1, data[0] % 6 == 4);
         break;
     }
     return 0;

@@ -94,6 +94,25 @@ static memdb_status_t drop_side(life_t *life, memdb_txn_t *txn) {
     return status == MEMDB_NOT_FOUND ? MEMDB_OK : status; // an earlier try's commit was there
 }
 
+/// One try of several leaves an index that is being made, which the next one goes on with.
+static memdb_status_t make_index(life_t *life, memdb_error_t *error) {
+    memdb_space_t space;
+    memdb_snapshot_t *snapshot;
+    (void)error;
+    memdb_status_t status = memdb_snapshot_begin(life->db, NULL, &snapshot);
+    if (status) {
+        return status;
+    }
+    status = memdb_space_find(snapshot, text("main"), &space);
+    memdb_snapshot_end(snapshot);
+    status = status ? status : memdb_index_create(life->db, space, text("key"), FULL);
+    return status == MEMDB_EXISTS ? MEMDB_OK : status;
+}
+
+static void index_keys(life_t *life) {
+    life_must(life, make_index);
+}
+
 static void drop_a_space(life_t *life) {
     life_commit(life, drop_side);
 }
@@ -406,6 +425,7 @@ const life_step_t life_steps[] = {
     {"follow", follow_with_a_second_handle},
     {"checkpoint", checkpoint},
     {"stream", stream},
+    {"index", index_keys},
     {"update and forget", update_and_forget},
     {"follow on", follow_with_a_second_handle},
     {"read again", read_all},

@@ -228,6 +228,24 @@ class Json(shell_case.ShellCase):
         self.refused(answers[6], "MEMDB_NOT_FOUND", "v")
         self.refused(answers[7], "MEMDB_NOT_FOUND", "v")
 
+    def test_indexes_are_made_listed_and_dropped(self):
+        answers = self.ask({"op": "create_space", "name": "v", "indexes": ["kind", "attr.n"]}, put("a", space="v", kind="fact", attrs={"n": 1}),
+                           put("b", space="v", kind="fact"), {"op": "create_index", "space": "v", "on": "actor"}, {"op": "indexes", "space": "v"},
+                           {"op": "create_index", "space": "v", "on": "kind"}, {"op": "create_index", "space": "v", "on": "attrs"},
+                           {"op": "begin"}, {"op": "create_index", "space": "v", "on": "key"}, {"op": "drop_index", "space": "v", "on": "kind"},
+                           {"op": "commit"}, {"op": "indexes", "space": "v"}, {"op": "drop_index", "space": "v", "on": "kind"},
+                           {"op": "indexes"}, {"op": "create_space", "name": "w", "indexes": ["kind", "kind"]}, {"op": "verify"})
+        self.assertEqual(answers[4]["indexes"], [{"on": "kind", "ready": True, "memories": 2}, {"on": "attr.n", "ready": True, "memories": 1},
+                                                 {"on": "actor", "ready": True, "memories": 0}])
+        self.refused(answers[5], "MEMDB_EXISTS")
+        self.refused(answers[6], "MEMDB_INVALID", "attrs")
+        self.refused(answers[8], "MEMDB_INVALID", "transaction")
+        self.assertEqual([index["on"] for index in answers[11]["indexes"]], ["attr.n", "actor"])
+        self.refused(answers[12], "MEMDB_NOT_FOUND", "kind")
+        self.refused(answers[13], "MEMDB_NOT_FOUND", "main")
+        self.refused(answers[14], "MEMDB_INVALID", "kind")
+        self.assertTrue(answers[15]["ok"])
+
     def test_space_without_words_stores_texts_and_finds_none_by_words(self):
         answers = self.ask({"op": "create_space", "name": "raw", "tokenizer": "none"}, put("a", space="raw", text="plain words"), {"op": "spaces"},
                            {"op": "get", "space": "raw", "key": "a"}, {"op": "recall", "space": "raw", "text": "plain words"}, {"op": "verify"})

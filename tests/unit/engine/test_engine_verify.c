@@ -96,6 +96,8 @@ static void fill(fixture_t *fixture) {
     memdb_space_t space = space_of(fixture->db, "main");
     uint64_t ids[3];
     memdb_txn_t *txn;
+    must(fixture->db,
+         memdb_index_create(fixture->db, space, text("session"), MEMDB_DURABILITY_DEFAULT));
     must(fixture->db, memdb_txn_begin(fixture->db, &txn));
     for (int i = 0; i < 3; i++) {
         char key[8];
@@ -127,7 +129,7 @@ static void fill(fixture_t *fixture) {
 
 // ------------------------------------------------------------------------------ planted faults
 
-typedef enum fault_kind { DROP, SHORTEN, RAISE, SAME_KEY, NO_DOCUMENT } fault_kind_t;
+typedef enum fault_kind { DROP, SHORTEN, RAISE, SAME_KEY, NO_DOCUMENT, OTHER_ID } fault_kind_t;
 
 typedef struct fault {
     char entry;
@@ -142,6 +144,7 @@ static bool plant(void *context, memdb__entry_t *entry) {
         return true;
     }
     fault->planted = true;
+    static uint8_t key[64];
     uint8_t *value = (uint8_t *)entry->value;
     switch (fault->kind) {
     case DROP:
@@ -155,6 +158,12 @@ static bool plant(void *context, memdb__entry_t *entry) {
     case SAME_KEY: // of the first record: sized bytes behind space, fields and two versions
         assert_memory_equal(value + 24, "\2k0", 3);
         value[26] = '1';
+        return true;
+    case OTHER_ID: // at the end of the key; keys still rise
+        assert_true(entry->key_size < sizeof key);
+        memcpy(key, entry->key, entry->key_size);
+        key[entry->key_size - 1]--;
+        entry->key = key;
         return true;
     default: // NO_DOCUMENT
         memset(value + 8, 0, 8);
@@ -174,6 +183,11 @@ static void test_verify_finds_each_disagreement_of_the_stores(void **state) {
         {.entry = 'C', .kind = RAISE, .what = "space 1 counts 4 memories"},
         {.entry = 'N', .kind = DROP, .what = "a space's name does not lead to it"},
         {.entry = 'N', .kind = RAISE, .what = "the name of a space leads to none of that name"},
+        {.entry = 'V', .kind = DROP, .what = "memory 1: an attribute index does not lead to it"},
+        {.entry = 'V', .kind = OTHER_ID, .what = "memory 0: an attribute index has a value for it"},
+        {.entry = 'X',
+         .kind = SHORTEN,
+         .what = "the list of indexes of space 1 is not well formed"},
         {.entry = 'R', .kind = SHORTEN, .what = "memory 1: its record is not well formed"},
         {.entry = 'R', .kind = SAME_KEY, .what = "its key is that of another memory too"},
         {.entry = 'R', .kind = NO_DOCUMENT, .what = "the words of space 1 count 3 documents, and"},
