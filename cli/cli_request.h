@@ -26,6 +26,7 @@ typedef enum cli_field_kind {
     CLI_FIELD_LINKS,     // an array of {to, type, weight}
     CLI_FIELD_WEIGHTS,   // an object of numbers by signal
     CLI_FIELD_PARAMS,    // an array of values, or of arrays of values
+    CLI_FIELD_WINDOW,    // [from, to]: two times, null where it is open
     CLI_FIELD_LATER,     // known, but not in this version
     CLI_FIELD_LATER_FLAG // the same when true
 } cli_field_kind_t;
@@ -78,6 +79,9 @@ memdb_bytes_t cli_get_bytes(const cli_json_t *request, const char *name);
 int64_t cli_get_integer(const cli_json_t *request, const char *name, int64_t otherwise);
 double cli_get_number(const cli_json_t *request, const char *name, double otherwise);
 bool cli_get_time(const cli_json_t *request, const char *name, int64_t *time_out);
+/// [from, to]; MEMDB_TIME_NONE for null.
+bool cli_get_window(const cli_json_t *request, const char *name, int64_t *from_out,
+                    int64_t *to_out);
 /// A snapshot for a request that only reads: of its `as_of`, or of the session. End it with
 /// cli_read_end.
 memdb_status_t cli_read_begin_at(cli_session_t *session, const cli_json_t *request,

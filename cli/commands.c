@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 const cli_command_t cli_commands[] = {
-    {"remember", "put", NULL, CLI_WORDS_TEXT, "text", "TEXT|-", "store a memory; -: read from standard input",
-     cli_print_put},
+    {"remember", "put", NULL, CLI_WORDS_TEXT, "text", "TEXT|-",
+     "store a memory; -: read from standard input", cli_print_put},
     {"recall", "recall", NULL, CLI_WORDS_TEXT, "text", "QUESTION",
      "find memories by words and vectors", cli_print_recall},
     {"get", "get", NULL, CLI_WORDS_REFERENCE, NULL, "ID|KEY", "show one memory", cli_print_memory},
@@ -138,6 +138,7 @@ static cli_json_t *value_of(const cli_field_t *field, const char *word) {
     case CLI_FIELD_LINKS:
     case CLI_FIELD_WEIGHTS:
     case CLI_FIELD_PARAMS:
+    case CLI_FIELD_WINDOW:
         return cli_json_parse(word, strlen(word), NULL, NULL);
     default:
         return string_of(word);

@@ -27,6 +27,23 @@ bool cli_get_time(const cli_json_t *request, const char *name, int64_t *time_out
     return value && memdb_time_parse(cli_json_bytes(value), time_out, NULL) == MEMDB_OK;
 }
 
+static int64_t time_or_none(const cli_json_t *value) {
+    int64_t time = MEMDB_TIME_NONE;
+    if (cli_json_kind(value) == CLI_JSON_STRING)
+        memdb_time_parse(cli_json_bytes(value), &time, NULL);
+    return time;
+}
+
+bool cli_get_window(const cli_json_t *request, const char *name, int64_t *from_out,
+                    int64_t *to_out) {
+    const cli_json_t *window = cli_json_get(request, name);
+    if (!window)
+        return false;
+    *from_out = time_or_none(cli_json_at(window, 0));
+    *to_out = time_or_none(cli_json_at(window, 1));
+    return true;
+}
+
 memdb_durability_t cli_durability_by_name(memdb_bytes_t name) {
     static const char *const names[] = {"", "none", "os", "full"};
     for (int i = MEMDB_DURABILITY_NONE; i <= MEMDB_DURABILITY_FULL; i++)

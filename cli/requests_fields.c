@@ -240,6 +240,24 @@ static memdb_status_t check_params(const char *name, const cli_json_t *value,
     return MEMDB_OK;
 }
 
+static memdb_status_t check_window(const char *name, const cli_json_t *value,
+                                   memdb_error_t *error) {
+    static const char *const ends[] = {"from", "to"};
+    if (cli_json_kind(value) != CLI_JSON_ARRAY || cli_json_count(value) != 2)
+        return cli_fail(error, MEMDB_INVALID, "%s: must be [from, to], null where it is open",
+                        name);
+    for (size_t i = 0; i < 2; i++) {
+        char path[64];
+        snprintf(path, sizeof path, "%s: %s", name, ends[i]);
+        const cli_json_t *end = cli_json_at(value, i);
+        memdb_status_t status =
+            cli_json_kind(end) == CLI_JSON_NULL ? MEMDB_OK : check_time(path, end, error);
+        if (status != MEMDB_OK)
+            return status;
+    }
+    return MEMDB_OK;
+}
+
 memdb_status_t cli_field_check(const cli_field_t *field, const char *name, const cli_json_t *value,
                                memdb_error_t *error) {
     switch (field->kind) {
@@ -278,6 +296,8 @@ memdb_status_t cli_field_check(const cli_field_t *field, const char *name, const
         return check_weights(name, value, error);
     case CLI_FIELD_PARAMS:
         return check_params(name, value, error);
+    case CLI_FIELD_WINDOW:
+        return check_window(name, value, error);
     case CLI_FIELD_LATER:
         break;
     }

@@ -135,6 +135,8 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     }
     query.filter = filter;
     query.vector = vector;
+    cli_get_time(request, "now", &query.now);
+    query.has_window = cli_get_window(request, "window", &query.window_from, &query.window_to);
     set_weights(request, &query);
     if (!vector && !query.text.size)
         status = cli_fail(error, MEMDB_INVALID, "text: give a text or a vector to ask for");

@@ -877,7 +877,8 @@ typedef enum memdb_signal {
     MEMDB_SIGNAL_WORDS = 0,
     MEMDB_SIGNAL_VECTOR = 1,
     MEMDB_SIGNAL_TRACE = 2,
-    MEMDB_SIGNAL_COUNT = 3
+    MEMDB_SIGNAL_TIME = 3, ///< its time, or session, is one that the question names
+    MEMDB_SIGNAL_COUNT = 4
 } memdb_signal_t;
 
 MEMDB_API const char *memdb_signal_name(memdb_signal_t signal);
@@ -896,6 +897,10 @@ typedef struct memdb_query {
     bool has_weights;
     bool phrase_required; ///< a quoted phrase must occur as such, and every prefix must match
     const memdb_filter_t *filter; ///< only memories that pass are hits
+    int64_t now; ///< the moment of the question, for "last week" in it; 0: the snapshot's time
+    bool has_window;
+    int64_t window_from, window_to; ///< used when has_window: only memories whose time lies in
+                                    ///< [from, to); MEMDB_TIME_NONE: open on that side
 } memdb_query_t;
 
 typedef struct memdb_hit {

@@ -7,7 +7,6 @@
 #include "query/query_recall.h"
 
 #include <math.h>
-#include <stdlib.h>
 
 // ------------------------------------------------------------------------------ the table
 
@@ -82,6 +81,7 @@ bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, 
            (record->expires == MEMDB_TIME_NONE || record->expires > live->now) &&
            (!live->session.size || memdb__compare(record->session.data, record->session.size,
                                                   live->session.data, live->session.size) == 0) &&
+           memdb__recall_within(gate, record) &&
            memdb__filter_passes(gate->filter, id, version, record);
 }
 
@@ -135,55 +135,6 @@ static bool row_passes(void *context, memdb_space_t space, uint64_t id, uint64_t
     return read_shown(context, space, id, &record) && record.vector_version == version;
 }
 
-static int compare_ids(const void *a, const void *b) {
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-    return (left > right) - (left < right);
-}
-
-static bool in_session(void *context, uint64_t id) {
-    const memdb__recall_gate_t *gate = context;
-    return bsearch(&id, gate->session_ids, gate->session_id_count, sizeof id, compare_ids) != NULL;
-}
-
-/// The ids of the asked session, when it is small: then no record outside it is read. A stale entry
-/// does no harm, for the callbacks decide.
-static memdb_status_t list_session(memdb__recall_t *recall, memdb_error_t *error) {
-    memdb__recall_gate_t *gate = &recall->gate;
-    memdb__key_t prefix;
-    memdb__merge_t merge;
-    memdb__key_session_prefix(&prefix, recall->space.space, gate->live.session);
-    uint64_t *ids = memdb__arena_allocate(&recall->arena, MEMDB__RECALL_SESSION_IDS * sizeof *ids);
-    if (!ids) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory for the ids of a session");
-    }
-    memdb_status_t status =
-        memdb__merge_open(&merge, &recall->snapshot->sight, prefix.bytes, prefix.size, error);
-    if (status) {
-        return status;
-    }
-    size_t count = 0;
-    bool more = false;
-    while (!status && merge.valid && merge.entry.key_size >= prefix.size &&
-           memcmp(merge.entry.key, prefix.bytes, prefix.size) == 0) {
-        more = count == MEMDB__RECALL_SESSION_IDS;
-        if (more) {
-            break;
-        }
-        if (!merge.entry.tombstone &&
-            memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &ids[count])) {
-            count++;
-        }
-        status = memdb__merge_next(&merge, error);
-    }
-    memdb__merge_close(&merge);
-    if (!status && !more) {
-        qsort(ids, count, sizeof *ids, compare_ids);
-        gate->session_ids = ids;
-        gate->session_id_count = count;
-    }
-    return status;
-}
-
 memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *candidate,
                                   memdb_error_t *error) {
     if (candidate->has_record) {
@@ -211,7 +162,7 @@ static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
         .sources = recall->word_sources,
         .source_count = recall->word_source_count,
         .live = document_passes,
-        .accept = recall->gate.session_ids ? in_session : NULL,
+        .accept = recall->gate.ids ? memdb__recall_listed : NULL,
         .context = &recall->gate,
         .parameters = &parameters,
     };
@@ -249,7 +200,7 @@ static memdb__vector_search_t vector_search_of(memdb__recall_t *recall) {
         .sources = recall->vector_sources,
         .source_count = recall->vector_source_count,
         .live = row_passes,
-        .accept = recall->gate.session_ids ? in_session : NULL,
+        .accept = recall->gate.ids ? memdb__recall_listed : NULL,
         .context = &recall->gate,
     };
 }
@@ -295,7 +246,7 @@ static bool any_row(void *context, memdb_space_t space, uint64_t id, uint64_t ve
 /// While a search goes on, many more rows are promising than are kept in the end, and asking for
 /// each one's record costs as much as the scan. Few rows are dead as a rule: so a few more are
 /// fetched unasked, and the best of them looked up. Only where too many of them were dead, or a
-/// session or a filter leaves out many, the search asks as it goes.
+/// session, a window or a filter leaves out many, the search asks as it goes.
 static memdb_status_t search_vectors(memdb__recall_t *recall, memdb_error_t *error) {
     memdb__vector_search_t search = vector_search_of(recall);
     size_t count = 0, taken = 0, capacity = recall->capacity + recall->capacity / 4 + 8;
@@ -304,7 +255,8 @@ static memdb_status_t search_vectors(memdb__recall_t *recall, memdb_error_t *err
     if (!hits) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);
     }
-    if (!recall->gate.live.session.size && !recall->gate.filter) {
+    if (!recall->gate.live.session.size && !recall->gate.filter &&
+        !memdb__recall_bounded(&recall->gate)) {
         search.live = any_row;
         status = memdb__vector_search(recall->vector, &search, hits, capacity, &count, error);
         status = status ? status : take_vectors(recall, hits, count, &taken, error);
@@ -395,14 +347,64 @@ static memdb_status_t collect_best(memdb__recall_t *recall, memdb_error_t *error
     return recall->vector ? search_vectors(recall, error) : MEMDB_OK;
 }
 
-memdb_status_t memdb__recall_collect(memdb__recall_t *recall, memdb_error_t *error) {
-    memdb_status_t status = MEMDB_OK;
-    if (recall->gate.live.session.size) {
-        status = list_session(recall, error);
+/// A question that asks for nothing but a time: all that lies in it, the first ones where these are
+/// many.
+static memdb_status_t take_listed(memdb__recall_t *recall, memdb_error_t *error) {
+    size_t taken = 0,
+           most = recall->k > MEMDB__RECALL_MATCHING ? recall->k : MEMDB__RECALL_MATCHING;
+    most = most < recall->listed_count ? most : recall->listed_count;
+    if (!memdb__candidates_reserve(&recall->candidates, (uint32_t)most)) {
+        return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", most);
     }
+    for (size_t i = 0; i < recall->listed_count && taken < most; i++) {
+        memdb__record_t record;
+        uint64_t version;
+        bool is_new, matches = false;
+        memdb_status_t status = memdb__read_record(&recall->snapshot->sight, recall->listed[i],
+                                                   &record, &version, error);
+        if (!status && memdb__recall_shows(&recall->gate, recall->space.space, recall->listed[i],
+                                           version, &record)) {
+            status = memdb__recall_matches(&recall->gate, &record, &matches, error);
+        }
+        if (status && status != MEMDB_NOT_FOUND) {
+            return status;
+        }
+        if (matches) {
+            memdb__candidates_take(&recall->candidates, recall->listed[i], &is_new);
+            taken++;
+        }
+    }
+    return MEMDB_OK;
+}
+
+static memdb_status_t collect(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb_status_t status = memdb__recall_list(recall, error);
     if (!status) {
         status =
             recall->gate.matcher ? collect_matching(recall, error) : collect_best(recall, error);
+    }
+    return status || !recall->only_windows ? status : take_listed(recall, error);
+}
+
+memdb_status_t memdb__recall_collect(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb__recall_gate_t *gate = &recall->gate;
+    memdb_status_t status = MEMDB_OK;
+    bool soft = recall->span_count && !recall->only_windows;
+    if (soft || !recall->span_count) {
+        status = collect(recall, error);
+    }
+    if (!status && recall->span_count) {
+        gate->spans = recall->spans;
+        gate->span_count = recall->span_count;
+        status = collect(recall, error);
+    }
+    // "10 days ago" is often told a little off: where nothing lies there, what is near it counts.
+    if (!status && recall->only_windows && !recall->candidates.count &&
+        memdb__recall_widen(recall)) {
+        status = collect(recall, error);
+    }
+    if (soft) { // both, the best of all and the best inside, and from here on nothing is hidden
+        gate->span_count = 0;
     }
     return status || !recall->vector ? status : memdb__recall_score_vectors(recall, 0, error);
 }

@@ -10,6 +10,7 @@
 #include "index/atlas/atlas.h"
 #include "index/lexical/lexical.h"
 #include "query/query_filter.h"
+#include "query/query_when.h"
 
 #define MEMDB__RECALL_DEFAULT_K 10u
 #define MEMDB__RECALL_MAX_K 10000u
@@ -22,11 +23,14 @@
 #define MEMDB__RECALL_COVER 0.25       // power on hit.coverage
 #define MEMDB__RECALL_WEIGHT_WORDS 0.5 // of the z-scores
 #define MEMDB__RECALL_WEIGHT_VECTOR 0.5
-#define MEMDB__RECALL_NEXT 0.4          // share of a hit's score for the memory after it
-#define MEMDB__RECALL_NEAR 0.2          // for the one before it, and those two away
-#define MEMDB__RECALL_REACH 2u          // neighbours on each side
-#define MEMDB__RECALL_FLAT 1e-9         // up to this deviation z is 1 for a value above 0, else 0
-#define MEMDB__RECALL_SESSION_IDS 4096u // a session up to this size filters by its list of ids
+#define MEMDB__RECALL_NEXT 0.4  // share of a hit's score for the memory after it
+#define MEMDB__RECALL_NEAR 0.2  // for the one before it, and those two away
+#define MEMDB__RECALL_REACH 2u  // neighbours on each side
+#define MEMDB__RECALL_FLAT 1e-9 // up to this deviation z is 1 for a value above 0, else 0
+#define MEMDB__RECALL_IDS                                                                          \
+    4096u // a session, or windows, up to this size filter by the list of their ids
+#define MEMDB__RECALL_WEIGHT_TIME 2.0 // of a memory inside a window that the question names
+#define MEMDB__RECALL_TOLD_US (7 * MEMDB__DAY_US) // after a window: how long it is still told of
 
 /// Why a candidate is one.
 typedef enum memdb__candidate_state {
@@ -57,13 +61,24 @@ typedef struct memdb__candidates {
     uint32_t mask;
 } memdb__candidates_t;
 
+/// A window in the space in hand: of time, or of sessions by name.
+typedef struct memdb__span {
+    int64_t from, to;              // [from, to); INT64_MIN and INT64_MAX: open
+    int64_t slack;                 // by which both ends may be off
+    const memdb_bytes_t *sessions; // in order of their bytes; NULL: a window of time
+    size_t session_count;
+} memdb__span_t;
+
 /// What a search may show: the context of its callbacks.
 typedef struct memdb__recall_gate {
     memdb__live_t live;
     const memdb_filter_t *filter;  // NULL: every memory passes
     memdb__words_query_t *matcher; // NULL: no phrase or prefix is demanded
-    const uint64_t *session_ids;   // rising; NULL: the session is checked by `live` alone
-    size_t session_id_count;
+    int64_t from, to;              // the query's own window
+    const memdb__span_t *spans;    // only memories in one of them; span_count 0: all
+    size_t span_count;
+    const uint64_t *ids; // rising: what session and windows hold; NULL: records are asked alone
+    size_t id_count;
 } memdb__recall_gate_t;
 
 typedef struct memdb__recall {
@@ -71,7 +86,9 @@ typedef struct memdb__recall {
     memdb_snapshot_t *snapshot;
     const memdb_query_t *query; // checked
     uint32_t k;
-    uint32_t capacity; // candidates of one signal
+    uint32_t capacity;  // candidates of one signal
+    int64_t now;        // when the question is asked
+    memdb__when_t when; // windows that the question names
     double weights[MEMDB_SIGNAL_COUNT];
     memdb__words_source_t *word_sources;
     size_t word_source_count;
@@ -80,9 +97,14 @@ typedef struct memdb__recall {
     // Of the space in hand.
     memdb_space_info_t space;
     memdb__arena_t arena;
-    memdb__words_query_t *words; // the parsed question; NULL: it holds no word
-    bool use_words;              // words count in the score
-    const float *vector;         // NULL: no vector is asked, or none is there
+    memdb__words_query_t *words;              // the parsed question; NULL: it holds no word
+    bool use_words;                           // words count in the score
+    memdb__span_t spans[MEMDB__WHEN_WINDOWS]; // `when` in this space
+    size_t span_count;
+    bool only_windows;      // nothing is asked for but what lies in the windows
+    const uint64_t *listed; // then: the ids in them, by time, MEMDB__RECALL_IDS at most
+    size_t listed_count;
+    const float *vector; // NULL: no vector is asked, or none is there
     memdb__recall_gate_t gate;
     memdb__candidates_t candidates;
 } memdb__recall_t;
@@ -101,7 +123,7 @@ void memdb__candidates_deinit(memdb__candidates_t *candidates);
 memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *candidate,
                                   memdb_error_t *error);
 /// Whether the query may show the memory of this record: its space, its expiry, its session (the
-/// rule of memdb__live_t), and its filter.
+/// rule of memdb__live_t), its window and its filter.
 bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
                          uint64_t version, const memdb__record_t *record);
 /// Whether the memory's text holds every phrase and prefix that is demanded.
@@ -111,6 +133,22 @@ memdb_status_t memdb__recall_matches(memdb__recall_gate_t *gate, const memdb__re
 /// yet.
 memdb_status_t memdb__recall_score_vectors(memdb__recall_t *recall, uint32_t first,
                                            memdb_error_t *error);
+
+// ------------------------------------------------------------------------------ scope.c
+
+/// Bring the windows of the question into the space in hand: recall->spans.
+memdb_status_t memdb__recall_scope(memdb__recall_t *recall, memdb_error_t *error);
+/// Widen the windows by their slack; false: none has any.
+bool memdb__recall_widen(memdb__recall_t *recall);
+/// Whether the gate asks more of a record than memdb__live_t does.
+bool memdb__recall_bounded(const memdb__recall_gate_t *gate);
+bool memdb__recall_within(const memdb__recall_gate_t *gate, const memdb__record_t *record);
+/// List the ids of the session and windows of the gate, where they are few enough.
+memdb_status_t memdb__recall_list(memdb__recall_t *recall, memdb_error_t *error);
+/// The searches' `accept` for such a list.
+bool memdb__recall_listed(void *gate, uint64_t id);
+/// Give the candidates their share of the windows that the question names beside other things.
+memdb_status_t memdb__recall_time(memdb__recall_t *recall, memdb_error_t *error);
 
 // ------------------------------------------------------------------------------ fusion.c
 
@@ -150,7 +188,9 @@ typedef struct memdb__recall_tally {
     uint64_t memories;  // in the spaces, expired ones too
     bool words, vector; // a space was searched so
     bool asked_words;
-    bool demands; // phrases or prefixes
+    bool demands;      // phrases or prefixes
+    bool windows;      // only what lies in windows of time or of sessions
+    bool only_windows; // and all of that
 } memdb__recall_tally_t;
 
 /// Take the best k candidates of a space into the result.

@@ -78,6 +78,10 @@ static memdb_status_t check_query(const memdb_query_t *query, memdb_error_t *err
     }
     memdb_status_t status = check_bytes("text", query->text, MEMDB_MAX_TEXT_BYTES, error);
     status = status ? status : check_bytes("session", query->session, MEMDB_MAX_NAME_BYTES, error);
+    if (!status && query->has_window && query->window_to != MEMDB_TIME_NONE &&
+        query->window_from > query->window_to) {
+        status = memdb__fail(error, MEMDB_INVALID, "window: its end is before its beginning");
+    }
     status = status ? status : check_vector(query, error);
     return status ? status : check_weights(query, error);
 }
@@ -166,7 +170,8 @@ static memdb_status_t rank(memdb__recall_t *recall, memdb_error_t *error) {
     memdb__fusion_t fusion;
     if (recall->query->mode == MEMDB_RECALL_AUTO) {
         memdb__recall_fuse(recall, &fusion);
-        return memdb__recall_trace(recall, &fusion, error);
+        memdb_status_t status = memdb__recall_trace(recall, &fusion, error);
+        return status ? status : memdb__recall_time(recall, error);
     }
     for (uint32_t i = 0; i < candidates->count; i++) {
         memdb__candidate_t *candidate = &candidates->items[i];
@@ -203,7 +208,13 @@ static memdb_status_t search_space(memdb__recall_t *recall, memdb_result_t *resu
     tally->words = tally->words || recall->use_words;
     tally->vector = tally->vector || recall->vector;
     tally->demands = tally->demands || recall->gate.matcher;
-    if (!recall->use_words && !recall->vector) {
+    status = memdb__recall_scope(recall, error);
+    if (status) {
+        return status;
+    }
+    tally->windows = tally->windows || recall->only_windows || memdb__recall_bounded(&recall->gate);
+    tally->only_windows = tally->only_windows || recall->only_windows;
+    if (!recall->use_words && !recall->vector && !recall->only_windows) {
         return MEMDB_OK; // nothing is asked that this space could answer
     }
     status = memdb__recall_collect(recall, error);
@@ -228,7 +239,12 @@ static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
     recall->gate = (memdb__recall_gate_t){.live = {.sight = &recall->snapshot->sight,
                                                    .now = recall->snapshot->time,
                                                    .session = recall->query->session},
-                                          .filter = recall->query->filter};
+                                          .filter = recall->query->filter,
+                                          .from = INT64_MIN,
+                                          .to = INT64_MAX};
+    recall->span_count = 0;
+    recall->only_windows = false;
+    recall->listed_count = 0;
     memdb__arena_init(&recall->arena);
     status = search_space(recall, result, tally, error);
     memdb__candidates_deinit(&recall->candidates);
@@ -255,8 +271,18 @@ static void set_weights(memdb__recall_t *recall) {
     recall->weights[MEMDB_SIGNAL_WORDS] = MEMDB__RECALL_WEIGHT_WORDS;
     recall->weights[MEMDB_SIGNAL_VECTOR] = MEMDB__RECALL_WEIGHT_VECTOR;
     recall->weights[MEMDB_SIGNAL_TRACE] = 1;
+    recall->weights[MEMDB_SIGNAL_TIME] = MEMDB__RECALL_WEIGHT_TIME;
     if (query->has_weights && query->mode == MEMDB_RECALL_AUTO) {
         memcpy(recall->weights, query->weights, sizeof recall->weights);
+    }
+}
+
+/// The windows that the question names, and whether it asks for anything else.
+static void read_times(memdb__recall_t *recall) {
+    const memdb_query_t *query = recall->query;
+    recall->now = query->now ? query->now : recall->snapshot->time;
+    if (query->mode == MEMDB_RECALL_AUTO && recall->weights[MEMDB_SIGNAL_TIME] > 0) {
+        memdb__when_read(query->text.data, query->text.size, recall->now, &recall->when);
     }
 }
 
@@ -293,6 +319,7 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
         recall->capacity = MEMDB__RECALL_CANDIDATES; // coverage, fusion and trace reorder them
     }
     set_weights(recall);
+    read_times(recall);
     for (size_t i = 0; !status && i < query->space_count; i++) {
         if (!named_before(query, i)) {
             status = recall_space(recall, query->spaces[i], result, tally, error);

@@ -79,19 +79,24 @@ void memdb__result_explain(memdb_result_t *result, const memdb_query_t *query,
     } else if (tally->memories == count) {
         snprintf(fewer, size, "the %s %" PRIu64 " %s", one ? "space holds" : "spaces hold",
                  tally->memories, memories(tally->memories));
-    } else if (!tally->words && !tally->vector) {
+    } else if (!tally->words && !tally->vector && !tally->windows) {
         snprintf(fewer, size,
                  query->mode == MEMDB_RECALL_VECTOR
                      ? (one ? "the space holds no vector" : "the spaces hold no vector")
                      : "the question holds no word to look for");
+    } else if (tally->only_windows && !tally->demands) {
+        snprintf(fewer, size, "only %zu live %s%s%s of the time that is asked for", count,
+                 memories(count), query->session.size ? " of the session" : "",
+                 query->filter ? " within the filter" : "");
     } else if (tally->demands) {
         snprintf(fewer, size, "only %zu %s%s %s the quoted phrase or prefix", count,
                  memories(count), query->filter ? " within the filter" : "",
                  count == 1 ? "holds" : "hold");
     } else {
-        snprintf(fewer, size, "only %zu live %s%s%s %s", count, memories(count),
+        snprintf(fewer, size, "only %zu live %s%s%s%s %s", count, memories(count),
                  query->session.size ? " of the session" : "",
                  query->filter ? " within the filter" : "",
+                 tally->windows ? " of the time that is asked for" : "",
                  tally->words && tally->vector ? "with a vector, or a word that is asked for"
                  : tally->words                ? "with a word that is asked for"
                                                : "with a vector");
@@ -118,6 +123,6 @@ void memdb_result_free(memdb_result_t *result) {
 }
 
 const char *memdb_signal_name(memdb_signal_t signal) {
-    static const char *const names[MEMDB_SIGNAL_COUNT] = {"words", "vector", "trace"};
+    static const char *const names[MEMDB_SIGNAL_COUNT] = {"words", "vector", "trace", "time"};
     return (unsigned)signal < MEMDB_SIGNAL_COUNT ? names[signal] : "unknown";
 }

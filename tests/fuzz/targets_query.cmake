@@ -1,2 +1,3 @@
-# The filter language of query/.
+# The filter language of query/, and the times that a question names.
 memdb_fuzz(filter memdb_query memdb_engine memdb_index memdb_blob memdb_wal memdb_base)
+memdb_fuzz(when memdb_query memdb_engine memdb_index memdb_blob memdb_wal memdb_base)

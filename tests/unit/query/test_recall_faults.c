@@ -40,26 +40,31 @@ static memdb_space_t fill(memdb_t *db) {
     return space;
 }
 
-static memdb_status_t ask(memdb_snapshot_t *snapshot, memdb_space_t space,
-                          memdb_result_t **result) {
+#define WORDS "word3 \"word4 word5\" word6"
+
+static memdb_status_t ask_for(memdb_snapshot_t *snapshot, memdb_space_t space, const char *words,
+                              memdb_result_t **result) {
     static const float vector[DIMENSION] = {1, -2, 3, 4, -5, 6, 7, 8};
     memdb_query_t query = {.size = sizeof query,
                            .spaces = &space,
                            .space_count = 1,
-                           .text = {"word3 \"word4 word5\" word6", 25},
+                           .text = text(words),
                            .vector = vector,
                            .dimension = DIMENSION,
                            .k = K};
     return memdb_recall(snapshot, &query, result);
 }
 
-static void test_every_failed_allocation_is_an_error_and_no_leak(void **state) {
-    memdb_t *db = ((fixture_t *)*state)->db;
-    memdb_space_t space = fill(db);
+static memdb_status_t ask(memdb_snapshot_t *snapshot, memdb_space_t space,
+                          memdb_result_t **result) {
+    return ask_for(snapshot, space, WORDS, result);
+}
+
+static void fail_each_allocation(memdb_t *db, memdb_space_t space, const char *words) {
     memdb_snapshot_t *snapshot;
     memdb_result_t *result;
     must(db, memdb_snapshot_begin(db, NULL, &snapshot));
-    must(db, ask(snapshot, space, &result)); // builds the delta's lists, which stay
+    must(db, ask_for(snapshot, space, words, &result)); // builds the delta's lists, which stay
     memdb_result_free(result);
     memdb_snapshot_end(snapshot);
     uint64_t live = memdb__memory_live();
@@ -67,7 +72,7 @@ static void test_every_failed_allocation_is_an_error_and_no_leak(void **state) {
     for (memdb_status_t status = MEMDB_NOMEM; status;) {
         must(db, memdb_snapshot_begin(db, NULL, &snapshot));
         memdb__memory_fail_after(failures);
-        status = ask(snapshot, space, &result);
+        status = ask_for(snapshot, space, words, &result);
         memdb__memory_fail_after(UINT64_MAX);
         if (status == MEMDB_OK)
             memdb_result_free(result);
@@ -78,6 +83,15 @@ static void test_every_failed_allocation_is_an_error_and_no_leak(void **state) {
         failures++;
     }
     assert_true(failures > 8);
+}
+
+static void test_every_failed_allocation_is_an_error_and_no_leak(void **state) {
+    memdb_t *db = ((fixture_t *)*state)->db;
+    memdb_space_t space = fill(db);
+    fail_each_allocation(db, space, WORDS);
+    fail_each_allocation(db, space, "word3 in our first session");
+    fail_each_allocation(db, space,
+                         "What did we discuss on 1970-01-01 and in the last 3 sessions?");
 }
 
 // ------------------------------------------------------------------------------ damage
