@@ -224,7 +224,7 @@ static memdb__filter_truth_t contains(const subject_t *subject, const memdb_valu
 
 static memdb__filter_truth_t test(const memdb_filter_t *filter, const memdb__filter_node_t *node,
                                   uint64_t id, uint64_t version, const memdb__record_t *record) {
-    const memdb_value_t *values = filter->values + node->first_value;
+    const memdb_value_t *values = node->value_count ? &filter->values[node->first_value] : NULL;
     subject_t subject = {0};
     read_subject(filter, node, id, version, record, &subject);
     switch (node->kind) {

@@ -75,11 +75,12 @@ static int compare_values(const void *left, const void *right) {
 }
 
 void memdb__filter_sort_values(memdb_filter_t *filter, uint32_t first) {
-    memdb_value_t *values = filter->values + first;
     uint32_t count = filter->value_count - first, kept = 0;
-    if (count) {
-        qsort(values, count, sizeof *values, compare_values);
+    if (count == 0) {
+        return;
     }
+    memdb_value_t *values = &filter->values[first];
+    qsort(values, count, sizeof *values, compare_values);
     for (uint32_t i = 0; i < count; i++) {
         if (!kept || memdb__filter_compare(&values[kept - 1], &values[i]) != 0) {
             values[kept++] = values[i];
