@@ -3,6 +3,7 @@
 #include "query/query_filter.h"
 
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -367,6 +368,35 @@ static void test_filter_evaluation_allocates_nothing(void **unused) {
     memdb_filter_free(filter);
 }
 
+static void *evaluate_often(void *context) {
+    const memdb_filter_t *filter = context;
+    for (uint32_t i = 0; i < 20000; i++) {
+        char attributes[64];
+        int size = snprintf(attributes, sizeof attributes, "{\"n\": %u.5, \"s\": \"\\u0061%u\"}",
+                            i % 100, i % 7);
+        memdb__record_t record = {
+            .tokens = i % 50, .fields = MEMDB_FIELD_TOKENS, .attrs = {attributes, (size_t)size}};
+        bool wanted = i % 50 < 25 && (i % 100 >= 50 || i % 7 == 3);
+        if (memdb__filter_passes(filter, i, i, &record) != wanted)
+            return "another answer";
+    }
+    return NULL;
+}
+
+static void test_filter_is_shared_by_threads(void **unused) {
+    (void)unused;
+    memdb_filter_t *filter = parse("tokens < 25 and (attr.n >= 50 or attr.s = 'a3')");
+    pthread_t threads[4];
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, evaluate_often, filter), 0);
+    for (size_t i = 0; i < 4; i++) {
+        void *wrong;
+        assert_int_equal(pthread_join(threads[i], &wrong), 0);
+        assert_null(wrong);
+    }
+    memdb_filter_free(filter);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_filter_errors_name_the_place),
@@ -377,6 +407,7 @@ int main(void) {
         cmocka_unit_test(test_filter_limits_hold),
         cmocka_unit_test(test_filter_failed_allocations_are_errors_and_no_leak),
         cmocka_unit_test(test_filter_evaluation_allocates_nothing),
+        cmocka_unit_test(test_filter_is_shared_by_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
