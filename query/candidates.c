@@ -105,8 +105,9 @@ static void keep_error(memdb__recall_gate_t *gate, const memdb_error_t *error) {
 /// The record of a memory that a search met, when the query may show it.
 static bool read_shown(memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
                        memdb__record_t *record) {
-    memdb_error_t error = {0};
+    memdb_error_t error;
     uint64_t version;
+    memdb__error_clear(&error); // a hot path: the message is not zeroed
     memdb_status_t status = memdb__read_record(gate->live.sight, id, record, &version, &error);
     if (status && status != MEMDB_NOT_FOUND) {
         keep_error(gate, &error);
@@ -117,8 +118,9 @@ static bool read_shown(memdb__recall_gate_t *gate, memdb_space_t space, uint64_t
 static bool document_passes(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
     memdb__recall_gate_t *gate = context;
     memdb__record_t record;
-    memdb_error_t error = {0};
+    memdb_error_t error;
     bool matches = false;
+    memdb__error_clear(&error);
     if (!read_shown(gate, space, id, &record) || record.text_version != version) {
         return false;
     }
