@@ -4,7 +4,8 @@
 // durability `os`, checkpointed, and read again by a handle that was just opened, as an agent would
 // find them. Printed: memories put a second, the time to open and the private memory after it, and
 // for 500 questions the time of one recall, in the middle and at the 99th percentile: all signals,
-// words alone, vectors alone. One thread.
+// words alone, vectors alone, and each through filters that a half of the memories pass, one in a
+// hundred, and one in a thousand. One thread.
 //
 // usage: recall [--quick] [--memories N] [--questions N] [--data FOLDER] [--at FOLDER]
 // FOLDER of --data (or the environment variable MEMDB_SHARED, with /data) may hold bench_minilm384;
@@ -178,7 +179,9 @@ static void put_all(bench_t *bench) {
         char session[32];
         memdb_memory_t memory = {.size = sizeof memory,
                                  .fields = MEMDB_FIELD_TEXT | MEMDB_FIELD_SESSION |
-                                           MEMDB_FIELD_TIME | MEMDB_FIELD_VECTOR,
+                                           MEMDB_FIELD_TIME | MEMDB_FIELD_VECTOR |
+                                           MEMDB_FIELD_TOKENS,
+                                 .tokens = (uint32_t)(i * 2654435761u) / 4294968u, // below 1000
                                  .text = next_line(&lines),
                                  .time = (int64_t)i * 1000000,
                                  .vector = vector,
@@ -245,7 +248,8 @@ static int compare_doubles(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
-static void ask_all(bench_t *bench, const char *what, memdb_recall_mode_t mode, double *times) {
+static void ask_all(bench_t *bench, const char *what, memdb_recall_mode_t mode,
+                    const memdb_filter_t *filter, double *times) {
     data_t *data = &bench->data;
     char *lines = data->question_texts;
     size_t hits = 0;
@@ -257,6 +261,7 @@ static void ask_all(bench_t *bench, const char *what, memdb_recall_mode_t mode, 
                                .space_count = 1,
                                .text = next_line(&lines),
                                .mode = mode,
+                               .filter = filter,
                                .k = 10};
         if (mode != MEMDB_RECALL_WORDS) {
             query.vector = data->question_vectors + i * DIMENSION;
@@ -275,6 +280,20 @@ static void ask_all(bench_t *bench, const char *what, memdb_recall_mode_t mode, 
     printf("%-11s p50 %.3f ms, p99 %.3f ms, first %.3f ms, %.1f hits\n", what,
            1e3 * times[data->questions / 2], 1e3 * times[data->questions * 99 / 100], 1e3 * first,
            (double)hits / (double)data->questions);
+}
+
+/// Each mode, through a filter on a field or (NULL) none.
+static void ask_modes(bench_t *bench, const char *text, double *times) {
+    static const char *const names[] = {"all signals", "words", "vectors"};
+    memdb_filter_t *filter = NULL;
+    if (text) {
+        printf("%s\n", text);
+        check(NULL, text,
+              memdb_filter_parse((memdb_bytes_t){text, strlen(text)}, NULL, 0, &filter, NULL));
+    }
+    for (int mode = MEMDB_RECALL_AUTO; mode <= MEMDB_RECALL_VECTOR; mode++)
+        ask_all(bench, names[mode], (memdb_recall_mode_t)mode, filter, times);
+    memdb_filter_free(filter);
 }
 
 /// The database's files; it holds one level of folders.
@@ -332,9 +351,10 @@ int main(int count, char **arguments) {
     double *times = allocate(bench.data.questions * sizeof *times);
     long before_kib = private_kib();
     reopen(&bench, before_kib);
-    ask_all(&bench, "all signals", MEMDB_RECALL_AUTO, times);
-    ask_all(&bench, "words", MEMDB_RECALL_WORDS, times);
-    ask_all(&bench, "vectors", MEMDB_RECALL_VECTOR, times);
+    ask_modes(&bench, NULL, times);
+    ask_modes(&bench, "tokens < 500", times);
+    ask_modes(&bench, "tokens < 10", times);
+    ask_modes(&bench, "tokens < 1", times);
     printf("afterwards  private memory %.1f MiB more\n",
            (double)(private_kib() - before_kib) / 1024);
     check(NULL, "close", memdb_close(bench.db));
