@@ -20,18 +20,21 @@ static memdb_space_t fill(memdb_t *db) {
     memdb_txn_t *txn;
     must(db, memdb_txn_begin(db, &txn));
     for (int i = 0; i < MEMORIES; i++) {
-        char words[64], session[16];
+        char words[64], session[16], attributes[16];
         float vector[DIMENSION];
         snprintf(words, sizeof words, "word%d word%d word%d", i % 7, i % 11, i % 13);
         snprintf(session, sizeof session, "s%d", i / 10);
+        snprintf(attributes, sizeof attributes, "{\"n\": %d}", i);
         for (int d = 0; d < DIMENSION; d++)
             vector[d] = (float)((i * 31 + d * 17) % 23) - 11;
         memdb_memory_t memory = {.size = sizeof memory,
                                  .fields = MEMDB_FIELD_TEXT | MEMDB_FIELD_SESSION |
-                                           MEMDB_FIELD_TIME | MEMDB_FIELD_VECTOR,
+                                           MEMDB_FIELD_TIME | MEMDB_FIELD_VECTOR |
+                                           MEMDB_FIELD_ATTRS,
                                  .text = text(words),
                                  .session = text(session),
                                  .time = i + 1,
+                                 .attrs = text(attributes),
                                  .vector = vector,
                                  .dimension = DIMENSION};
         must(db, memdb_put(txn, space, &memory, NULL));
@@ -52,7 +55,15 @@ static memdb_status_t ask_for(memdb_snapshot_t *snapshot, memdb_space_t space, c
                            .vector = vector,
                            .dimension = DIMENSION,
                            .k = K};
-    return memdb_recall(snapshot, &query, result);
+    memdb_filter_t *filter;
+    memdb_status_t status =
+        memdb_filter_parse(text("attr.n < 100 and text contains 'word'"), NULL, 0, &filter, NULL);
+    if (status)
+        return status;
+    query.filter = filter;
+    status = memdb_recall(snapshot, &query, result);
+    memdb_filter_free(filter);
+    return status;
 }
 
 static memdb_status_t ask(memdb_snapshot_t *snapshot, memdb_space_t space,
