@@ -88,6 +88,34 @@ static void stream(life_t *life) {
     life_commit(life, stream_a_blob);
 }
 
+/// A memory that passes comes and goes; the one that an earlier try left goes with it.
+static memdb_status_t forget_passing(life_t *life, memdb_txn_t *txn) {
+    memdb_space_t space;
+    memdb_filter_t *filter;
+    uint64_t count = 0;
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KIND | MEMDB_FIELD_ATTRS,
+                             .kind = text("passing"),
+                             .attrs = text("{\"for\": [\"a\", \"moment\"]}")};
+    (void)life;
+    memdb_status_t status = memdb_space_ensure(txn, text("side"), &space);
+    status = status ? status : memdb_put(txn, space, &memory, NULL);
+    status = status ? status
+                    : memdb_filter_parse(text("kind = 'passing' and attr.for contains 'moment'"),
+                                         NULL, 0, &filter, NULL);
+    if (status) {
+        return status;
+    }
+    status = memdb_forget_where(txn, space, filter, false, &count);
+    memdb_filter_free(filter);
+    assert_true(status || count == 1);
+    return status;
+}
+
+static void forget_by_a_filter(life_t *life) {
+    life_commit(life, forget_passing);
+}
+
 static memdb_status_t drop_side(life_t *life, memdb_txn_t *txn) {
     (void)life;
     memdb_status_t status = memdb_space_drop(txn, text("side"));
@@ -427,6 +455,7 @@ const life_step_t life_steps[] = {
     {"stream", stream},
     {"index", index_keys},
     {"update and forget", update_and_forget},
+    {"forget by a filter", forget_by_a_filter},
     {"follow on", follow_with_a_second_handle},
     {"read again", read_all},
     {"fill the log", fill_the_log},
