@@ -59,6 +59,14 @@ bool memdb__filter_at_word(const memdb__filter_parser_t *parser, const char *wor
 /// Go over the keyword, if it is in hand.
 bool memdb__filter_take_word(memdb__filter_parser_t *parser, const char *word);
 
+// ------------------------------------------------------------------------------
+// filter_comparison.c
+
+/// Read a test: its operand, comparison and values. Negated: what was read is the `not` of the
+/// node.
+bool memdb__filter_read_test(memdb__filter_parser_t *parser, memdb__filter_node_t *node,
+                             bool *negated_out);
+
 // ------------------------------------------------------------------------------ filter_value.c
 
 /// Read a literal or a parameter, and append it to the filter's values in the form that `field`
