@@ -26,6 +26,12 @@ void cli_lines_deinit(cli_lines_t *lines);
 /// The next line without its newline, lent until the next call. The last line may lack the newline.
 cli_line_kind_t cli_lines_next(cli_lines_t *lines, const char **line_out, size_t *size_out);
 
+/// Have the kernel hold the file of `fd` until shortly after this process has ended, however it
+/// ends: who writes into a pipe then learns of the end when it can be waited for (cli/outlive.c
+/// tells why). The descriptor to close, to let go sooner; -1 where the kernel has no io_uring for
+/// this process, which changes nothing else.
+int cli_lines_outlive(int fd);
+
 /// Write all bytes; false when the other side is gone or the device refuses.
 bool cli_write_all(int fd, const void *data, size_t size);
 

@@ -19,6 +19,7 @@ cli_outcome_t cli_json_loop(cli_shell_t *shell) {
     const char *line;
     size_t size;
     bool open = true;
+    int held = cli_lines_outlive(STDIN_FILENO);
     cli_lines_init(&lines, STDIN_FILENO, CLI_MAX_LINE_BYTES);
     while (open) {
         kind = cli_lines_next(&lines, &line, &size);
@@ -32,6 +33,8 @@ cli_outcome_t cli_json_loop(cli_shell_t *shell) {
         open = cli_screen_flush(&shell->screen);
     }
     cli_lines_deinit(&lines);
+    if (held >= 0)
+        close(held);
     if (kind == CLI_LINE_FAILED)
         fprintf(stderr, "memdb: standard input: %s\n", strerror(errno));
     return !open ? CLI_CLOSED : kind == CLI_LINE_FAILED ? CLI_REFUSED : CLI_DONE;

@@ -84,9 +84,8 @@ def main():
         tally.say("failed", "the shell", f"{memdb} is not there")
     else:
         seconds, rounds = ("120", "400") if options.long else ("20", "60")
-        wrapper = pathlib.Path(__file__).resolve().parent / "run_processes.py"
         run(tally, "several processes, killed at random", checks / "processes.py",
-            [wrapper, checks, memdb, "--processes", 4, "--seconds", seconds])
+            [checks / "processes.py", memdb, "--processes", 4, "--seconds", seconds])
         run(tally, "one damage a round", checks / "damage.py", [checks / "damage.py", memdb, "--rounds", rounds])
         quality(tally, memdb, {**FLOORS, **(LONG_FLOORS if options.long else {})})
     print(f"checks: {tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")

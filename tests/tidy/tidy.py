@@ -35,6 +35,7 @@ LIBRARY = ("include", "base", "wal", "blob", "index", "engine", "query")
 ADAPTERS = {
     "xxhash.h": ("base/checksum.c",),
     "liburing.h": ("base/uring.c", "tests/lib/faults_uring.c"),
+    "linux/io_uring.h": ("cli/outlive.c",),
     "dlfcn.h": ("tests/lib/",),
     "lmdb.h": ("engine/catalog.c", "bench/"),
     "libstemmer.h": ("index/lexical/lexical_stem.c",),

@@ -94,6 +94,22 @@ static void test_lines_long_ones_are_skipped_and_the_last_needs_no_newline(void 
     close(ends[0]);
 }
 
+static void test_lines_a_pipe_outlives_its_descriptor(void **unused) {
+    int ends[2];
+    (void)unused;
+    assert_int_equal(pipe(ends), 0);
+    int held = cli_lines_outlive(ends[0]);
+    close(ends[0]);
+    if (held < 0) {
+        close(ends[1]);
+        print_message("this process may not use io_uring\n");
+        skip();
+    }
+    assert_true(cli_write_all(ends[1], "late", 4));
+    close(ends[1]);
+    close(held);
+}
+
 static void test_json_values_come_back_as_they_went(void **unused) {
     static const char text[] = "{\"a\":0.1,\"b\":[1,1.0,-2.5e300,9007199254740993],\"c\":"
                                "\"q\\\"\\\\\\n\\u0000\\u001F\xC3\xA9\","
@@ -132,6 +148,7 @@ int main(void) {
         cmocka_unit_test(test_base64_random_bytes_come_back),
         cmocka_unit_test(test_base64_other_texts_are_refused),
         cmocka_unit_test(test_lines_long_ones_are_skipped_and_the_last_needs_no_newline),
+        cmocka_unit_test(test_lines_a_pipe_outlives_its_descriptor),
         cmocka_unit_test(test_json_values_come_back_as_they_went),
         cmocka_unit_test(test_json_text_that_is_not_utf8_is_no_string),
     };
