@@ -54,9 +54,7 @@ static void must(memdb_t *db, memdb_status_t status, const char *what) {
 
 static memdb_t *open_database(const char *path) {
     memdb_t *db;
-    // A merge of large tiers may keep the checkpoint for longer than a writer waits by default.
-    memdb_options_t options = {
-        .size = sizeof options, .flags = MEMDB_OPEN_CREATE, .busy_timeout_ms = 600000};
+    memdb_options_t options = {.size = sizeof options, .flags = MEMDB_OPEN_CREATE};
     must(NULL, memdb_open(path, &options, &db, NULL), "open");
     return db;
 }

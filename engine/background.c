@@ -1,6 +1,6 @@
-// The background threads of a handle. One folds: checkpoints when asked. One keeps the log: space
-// ahead of its end, and the bounded sync of lesser commits (rule 6), which must not wait for a
-// checkpoint to end.
+// The background threads of a handle. One folds: checkpoints when asked. One merges large tiers,
+// which no checkpoint must wait for. One keeps the log: space ahead of its end, and the bounded
+// sync of lesser commits (rule 6), which must not wait for a checkpoint to end.
 //
 // Each is made when it is first needed, so that a short-lived process pays for none, and sleeps
 // until somebody wakes it; only a due sync has a deadline. All they share with others is guarded by
@@ -29,7 +29,11 @@ static void unlocked(memdb_t *db, const char *what,
 // ------------------------------------------------------------------------------ the folding thread
 
 static memdb_status_t run_checkpoint(memdb_t *db, memdb_error_t *error) {
-    return memdb__wants_checkpoint(db) ? memdb__checkpoint(db, error) : MEMDB_OK;
+    memdb_status_t status = memdb__wants_checkpoint(db) ? memdb__checkpoint(db, error) : MEMDB_OK;
+    if (!status && memdb__merge_is_due(db)) {
+        memdb__background_merge(db);
+    }
+    return status;
 }
 
 static void *fold_in_background(void *context) {
@@ -42,6 +46,27 @@ static void *fold_in_background(void *context) {
             pthread_cond_broadcast(&db->thread_done);
         } else {
             pthread_cond_wait(&db->fold_thread.wake, &db->thread_mutex);
+        }
+    }
+    pthread_mutex_unlock(&db->thread_mutex);
+    return NULL;
+}
+
+// ------------------------------------------------------------------------------ the merging thread
+
+static memdb_status_t run_merge(memdb_t *db, memdb_error_t *error) {
+    return memdb__merge(db, UINT64_MAX, error);
+}
+
+static void *merge_in_background(void *context) {
+    memdb_t *db = context;
+    pthread_mutex_lock(&db->thread_mutex);
+    while (!db->thread_stop) {
+        if (db->thread_merge) {
+            db->thread_merge = false;
+            unlocked(db, "", run_merge);
+        } else {
+            pthread_cond_wait(&db->merge_thread.wake, &db->thread_mutex);
         }
     }
     pthread_mutex_unlock(&db->thread_mutex);
@@ -113,18 +138,22 @@ static bool is_running(memdb_t *db, memdb__thread_t *thread, void *(*run)(void *
 }
 
 void memdb__background_stop(memdb_t *db) {
-    memdb__thread_t *threads[] = {&db->fold_thread, &db->log_thread};
+    memdb__thread_t *threads[] = {&db->fold_thread, &db->merge_thread, &db->log_thread};
+    size_t count = sizeof threads / sizeof *threads;
     pthread_mutex_lock(&db->thread_mutex);
     db->thread_stop = true;
-    for (size_t i = 0; i < 2; i++) {
+    // Relaxed, both: see memdb__fold_is_cancelled.
+    atomic_store_explicit(&db->closing, true, memory_order_relaxed);
+    for (size_t i = 0; i < count; i++) {
         pthread_cond_signal(&threads[i]->wake);
     }
     pthread_mutex_unlock(&db->thread_mutex);
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (threads[i]->runs) { // set before thread_stop, or never
             pthread_join(threads[i]->id, NULL);
         }
     }
+    atomic_store_explicit(&db->closing, false, memory_order_relaxed); // the caller may merge
     // Acquire: pairs with the exchange below.
     if (atomic_load_explicit(&db->sync_due, memory_order_acquire)) {
         pthread_mutex_lock(&db->thread_mutex);
@@ -133,28 +162,32 @@ void memdb__background_stop(memdb_t *db) {
     }
 }
 
-void memdb__background_checkpoint(memdb_t *db) {
-    if (db->options.no_background) {
-        return;
-    }
+/// Set a flag that a thread looks for, and wake it.
+static void ask(memdb_t *db, bool *flag, memdb__thread_t *thread, void *(*run)(void *context)) {
     pthread_mutex_lock(&db->thread_mutex);
-    if (!db->thread_checkpoint && is_running(db, &db->fold_thread, fold_in_background)) {
-        db->thread_checkpoint = true;
-        pthread_cond_signal(&db->fold_thread.wake);
+    if (!*flag && is_running(db, thread, run)) {
+        *flag = true;
+        pthread_cond_signal(&thread->wake);
     }
     pthread_mutex_unlock(&db->thread_mutex);
 }
 
+void memdb__background_checkpoint(memdb_t *db) {
+    if (!db->options.no_background) {
+        ask(db, &db->thread_checkpoint, &db->fold_thread, fold_in_background);
+    }
+}
+
+void memdb__background_merge(memdb_t *db) {
+    if (!db->options.no_background) {
+        ask(db, &db->thread_merge, &db->merge_thread, merge_in_background);
+    }
+}
+
 void memdb__background_space(memdb_t *db) {
-    if (db->options.no_background || !memdb__wal_wants_space(db->wal)) {
-        return;
+    if (!db->options.no_background && memdb__wal_wants_space(db->wal)) {
+        ask(db, &db->thread_space, &db->log_thread, keep_log);
     }
-    pthread_mutex_lock(&db->thread_mutex);
-    if (!db->thread_space && is_running(db, &db->log_thread, keep_log)) {
-        db->thread_space = true;
-        pthread_cond_signal(&db->log_thread.wake);
-    }
-    pthread_mutex_unlock(&db->thread_mutex);
 }
 
 void memdb__background_sync(memdb_t *db) {

@@ -224,12 +224,13 @@ static bool is_due(const memdb__manifest_t *manifest, uint64_t arena_bytes) {
            arena_bytes > then + named + ARENA_SLACK_BYTES;
 }
 
-memdb_status_t memdb__collect_plan(memdb__collection_t *c, bool full, memdb_error_t *error) {
+memdb_status_t memdb__collect_plan(memdb__collection_t *c, bool full, bool may,
+                                   memdb_error_t *error) {
     arena_size_t size = {.before = &c->before};
     memdb_status_t status = memdb__catalog_read(c->db->catalog, &c->before, error);
     status = status ? status : memdb__collect_sweep(c->db, &c->before, error);
     status = status ? status : memdb__blobs_each(c->db->blobs, add_extent, &size, error);
-    c->all_tiers = full || (c->work && c->work->whole) || is_due(&c->before, size.bytes);
+    c->all_tiers = full || (c->work && c->work->whole) || (may && is_due(&c->before, size.bytes));
     c->named_bytes = c->before.named_blob_bytes;
     c->arena_bytes = c->before.arena_bytes;
     if (status || !c->all_tiers) {

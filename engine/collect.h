@@ -30,8 +30,8 @@ typedef struct memdb__collection {
 
 /// Begin: reads the catalog, unlinks what has waited long enough, decides whether the fold takes
 /// all tiers, and chooses extents. The base is the newest, and the checkpoint lock is held. `full`:
-/// the tiers alone ask for it.
-memdb_status_t memdb__collect_plan(memdb__collection_t *collection, bool full,
+/// the tiers alone ask for it. `may`: no merge goes on, so all tiers can be taken.
+memdb_status_t memdb__collect_plan(memdb__collection_t *collection, bool full, bool may,
                                    memdb_error_t *error);
 /// Append the operation that retires the chosen extents to the payload of the fold's seal. False:
 /// out of memory.

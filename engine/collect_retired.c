@@ -42,6 +42,7 @@ memdb_status_t memdb__collect_name(const memdb__collection_t *c, uint64_t genera
     manifest->named_blob_bytes = c->named_bytes;
     manifest->arena_bytes = c->arena_bytes;
     manifest->purged_lsn = c->before.purged_lsn;
+    memdb__free(manifest->retired);
     manifest->retired = memdb__allocate((room + 1) * sizeof *manifest->retired);
     if (!manifest->retired) {
         return memdb__fail(error, MEMDB_NOMEM, "collect: out of memory");

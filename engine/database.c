@@ -15,9 +15,12 @@
 #include <unistd.h>
 
 #define DEFAULT_CHECKPOINT_BYTES (32u << 20)
-// A close folds from this part of it on: 4 MiB are replayed in some 10 ms, and a short-lived process
-// that writes less leaves the fold to a later one.
+// A close folds from this part of it on: 4 MiB are replayed in some 10 ms, and a short-lived
+// process that writes less leaves the fold to a later one.
 #define CLOSE_PART 8
+// It merges groups of tiers up to so many checkpoints' worth of log, some seconds' work: larger
+// ones are left to who stays.
+#define CLOSE_MERGE_CHECKPOINTS 16
 #define DEFAULT_LOG_LIMIT (1u << 30)
 #define DEFAULT_DELTA_LIMIT (1u << 30)
 #define DEFAULT_BUSY_MS 10000
@@ -392,6 +395,7 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     pthread_mutex_init(&db->apply, NULL);
     pthread_mutex_init(&db->queue, NULL);
     pthread_mutex_init(&db->lease, NULL);
+    pthread_mutex_init(&db->merge, NULL);
     pthread_mutex_init(&db->fold, NULL);
     pthread_mutex_init(&db->thread_mutex, NULL);
     pthread_mutex_init(&db->embedders_mutex, NULL);
@@ -400,6 +404,7 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&db->fold_thread.wake, &attributes);
+    pthread_cond_init(&db->merge_thread.wake, &attributes);
     pthread_cond_init(&db->log_thread.wake, &attributes);
     pthread_cond_init(&db->thread_done, &attributes);
     pthread_cond_init(&db->gathered, &attributes);
@@ -433,6 +438,7 @@ static void destroy(memdb_t *db) {
     memdb__io_close(db->directory);
     if (!forked) {
         pthread_cond_destroy(&db->fold_thread.wake);
+        pthread_cond_destroy(&db->merge_thread.wake);
         pthread_cond_destroy(&db->log_thread.wake);
         pthread_cond_destroy(&db->thread_done);
         pthread_cond_destroy(&db->gathered);
@@ -516,7 +522,9 @@ memdb_status_t memdb_close(memdb_t *db) {
         // Rule 12 again, at the other end; a failure is told, and the log stays as it is.
         if (db->control && memdb__usable(db, &error) == MEMDB_OK &&
             memdb__log_above_base(db) > db->options.checkpoint_log_bytes / CLOSE_PART &&
-            memdb__checkpoint(db, &error)) {
+            (memdb__checkpoint(db, &error) ||
+             memdb__merge(db, CLOSE_MERGE_CHECKPOINTS * db->options.checkpoint_log_bytes,
+                          &error))) {
             memdb__tell(db, error.status, "close: %s", error.message);
         }
     }

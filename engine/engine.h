@@ -100,11 +100,14 @@ struct memdb {
     uint64_t lease_next, lease_end;
 
     // The background threads.
-    memdb__thread_t fold_thread, log_thread;
+    memdb__thread_t fold_thread, merge_thread, log_thread;
     pthread_mutex_t thread_mutex;
     pthread_cond_t thread_done; // a checkpoint ended
-    bool thread_stop, thread_checkpoint, thread_space;
-    pthread_mutex_t fold; // one checkpoint at a time in this handle
+    bool thread_stop, thread_checkpoint, thread_merge, thread_space;
+    pthread_mutex_t merge; // one merge at a time in this handle; before `fold`
+    pthread_mutex_t fold;  // one checkpoint at a time in this handle
+    bool merging;          // tiers are chosen, and not switched yet; guarded by `fold`
+    _Atomic bool closing;  // merges are given up
     // Apart from the flags above, which gcc reads together: no lock guards this one.
     _Atomic bool sync_due;
 
@@ -330,6 +333,11 @@ memdb_status_t memdb__throttle(memdb_t *db, memdb_error_t *error);
 
 /// Seal, and fold what is durable into a new base.
 memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error);
+/// Merge tiers until none need it, except for groups of more than `limit_bytes`. Waits for another
+/// thread of the handle that merges; does nothing where another process merges.
+memdb_status_t memdb__merge(memdb_t *db, uint64_t limit_bytes, memdb_error_t *error);
+/// Whether tiers need a merge.
+bool memdb__merge_is_due(memdb_t *db);
 /// Bytes of log above the base.
 uint64_t memdb__log_above_base(memdb_t *db);
 /// Whether log or delta have grown so far that a checkpoint should begin.
@@ -361,7 +369,9 @@ bool memdb__names_retired(memdb_t *db, const memdb__entry_t *entry);
 void memdb__background_stop(memdb_t *db);
 /// Ask the background thread for a checkpoint; does not wait.
 void memdb__background_checkpoint(memdb_t *db);
-/// Ask it to prepare space for the log, if that is getting short.
+/// Ask another one to merge what needs it.
+void memdb__background_merge(memdb_t *db);
+/// Ask a third one to prepare space for the log, if that is getting short.
 void memdb__background_space(memdb_t *db);
 /// Ask it for a sync within MEMDB__LESSER_SYNC_MS.
 void memdb__background_sync(memdb_t *db);

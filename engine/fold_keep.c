@@ -1,11 +1,11 @@
 // What a fold keeps: this file alone decides. See fold.h.
 //
-// Without history the horizon is the fold's own LSN. With history it lies below, and everything
-// from there on stays readable as it was: of each key the merge gives the versions above the
-// horizon, which are all kept, and the newest at or below it, which is kept when a reader at the
-// horizon needs it. What such a reader sees decides for documents and rows too: one that is newer
-// than the horizon belongs to a record that is kept, an older one is kept when the record at the
-// horizon names it.
+// Without history the horizon is the fold's own LSN; that of a merge is its base's. With history it
+// lies below, and everything from there on stays readable as it was: of each key the merge gives
+// the versions above the horizon, which are all kept, and the newest at or below it, which is kept
+// when a reader at the horizon needs it. What such a reader sees decides for documents and rows
+// too: one that is newer than the horizon belongs to a record that is kept, an older one is kept
+// when the record at the horizon names it.
 //
 // Dropping an entry is safe only where it hides nothing: an index entry leads to a record, and is
 // checked against it wherever it is read, so an older one that comes to light is as stale as the
@@ -56,8 +56,10 @@ static memdb_status_t find_horizon(memdb__fold_t *fold, const memdb_settings_t *
 
 memdb_status_t memdb__fold_choose_horizon(memdb__fold_t *fold, memdb_error_t *error) {
     memdb_settings_t settings;
-    memdb_status_t status = memdb__settings_read(&fold->snapshot.sight, &settings, error);
-    if (!status) {
+    memdb_status_t status =
+        fold->is_merge ? memdb__history_floor(fold->snapshot.sight.view, &fold->horizon, error)
+                       : memdb__settings_read(&fold->snapshot.sight, &settings, error);
+    if (!status && !fold->is_merge) {
         pthread_mutex_lock(&fold->db->apply); // the open run remembers its frames under it
         status = find_horizon(fold, &settings, error);
         pthread_mutex_unlock(&fold->db->apply);
@@ -66,6 +68,15 @@ memdb_status_t memdb__fold_choose_horizon(memdb__fold_t *fold, memdb_error_t *er
         (memdb__sight_t){.view = fold->snapshot.sight.view, .visible = fold->horizon.end};
     fold->live = (memdb__live_t){.sight = &fold->at_horizon, .now = MEMDB_TIME_NONE};
     return status;
+}
+
+bool memdb__fold_is_cancelled(memdb__fold_t *fold) {
+    // Relaxed: a flag alone; whoever sets it joins the thread.
+    if (fold->is_merge && atomic_load_explicit(&fold->db->closing, memory_order_relaxed) &&
+        !fold->live.error.status) {
+        memdb__fail(&fold->live.error, MEMDB_BUSY, "merge: given up, since the handle closes");
+    }
+    return fold->is_merge && fold->live.error.status == MEMDB_BUSY;
 }
 
 // ------------------------------------------------------------------------------ spaces, documents,
@@ -97,13 +108,13 @@ bool memdb__fold_keeps_space(void *context, memdb_space_t space) {
 
 bool memdb__fold_keeps_document(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
     memdb__fold_t *fold = context;
-    return !memdb__collect_erases(&fold->collection, id) &&
+    return !memdb__fold_is_cancelled(fold) && !memdb__collect_erases(&fold->collection, id) &&
            (version > fold->horizon.end || memdb__document_live(&fold->live, space, id, version));
 }
 
 bool memdb__fold_keeps_row(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
     memdb__fold_t *fold = context;
-    return !memdb__collect_erases(&fold->collection, id) &&
+    return !memdb__fold_is_cancelled(fold) && !memdb__collect_erases(&fold->collection, id) &&
            (version > fold->horizon.end || memdb__row_live(&fold->live, space, id, version));
 }
 

@@ -82,8 +82,8 @@ bool memdb__run_hash_holds(const void *key, size_t size);
 /// Make room for one more key. False: out of memory. The first call makes the table, before any key
 /// is in the run.
 bool memdb__run_hash_reserve(memdb__run_t *run);
-/// Have the place of a key that will be taken in soon fetched from memory meanwhile. The caller holds
-/// `linking`.
+/// Have the place of a key that will be taken in soon fetched from memory meanwhile. The caller
+/// holds `linking`.
 void memdb__run_hash_expect(const memdb__run_t *run, const void *key, size_t size);
 /// Take in the newest version of a key that memdb__run_hash_holds and that is linked already.
 void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node);

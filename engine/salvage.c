@@ -2,9 +2,9 @@
 //
 // Steps: find out which database it is (root, or any whole header); read the catalog with the safe
 // reader alone, so that nothing in the directory is touched; read maps and rows from the segments
-// that it names, or from all of them; read the frames above them from the log; then write the newest
-// version of each thing through the ordinary calls. Where the catalog is lost, the base ends at the
-// newest version that its maps hold: a checkpoint writes its own LSN into them.
+// that it names, or from all of them; read the frames above them from the log; then write the
+// newest version of each thing through the ordinary calls. Where the catalog is lost, the base ends
+// at the newest version that its maps hold: a checkpoint writes its own LSN into them.
 #include "engine/salvage.h"
 
 #include "base/checksum.h"
@@ -15,8 +15,8 @@
 #include <stdio.h>
 
 void memdb__salvage_lost(memdb__salvage_t *salvage, const char *file, uint64_t offset,
-                         uint64_t first_id, uint64_t last_id, memdb_bytes_t key,
-                         const char *format, ...) {
+                         uint64_t first_id, uint64_t last_id, memdb_bytes_t key, const char *format,
+                         ...) {
     char what[600];
     va_list arguments;
     va_start(arguments, format);
@@ -112,11 +112,10 @@ static memdb_status_t read_manifest(memdb__salvage_t *salvage, int catalog, memd
         return status;
     }
     memdb__manifest_builder_init(&builder);
+    status = memdb__lmdb_walk(data, size, &txnid, memdb__manifest_builder_add, &builder, error);
     status =
-        memdb__lmdb_walk(data, size, &txnid, memdb__manifest_builder_add, &builder, error);
-    status = status ? status
-                    : memdb__manifest_builder_finish(&builder, txnid, &salvage->manifest, &hash,
-                                                     error);
+        status ? status
+               : memdb__manifest_builder_finish(&builder, txnid, &salvage->manifest, &hash, error);
     memdb__manifest_builder_deinit(&builder);
     memdb__free(data);
     return status;
@@ -180,14 +179,13 @@ memdb_status_t memdb_salvage(const char *from, const char *to, memdb_salvage_fn 
                              uint64_t *losses_out, memdb_error_t *error_out) {
     memdb_error_t error = {0};
     memdb__salvage_t salvage = {.directory = -1, .lost = lost, .context = context};
-    memdb_status_t status =
-        from && *from && to && *to
-            ? MEMDB_OK
-            : memdb__fail(&error, MEMDB_INVALID, "two directories are needed");
+    memdb_status_t status = from && *from && to && *to
+                                ? MEMDB_OK
+                                : memdb__fail(&error, MEMDB_INVALID, "two directories are needed");
     memdb__arena_init(&salvage.arena);
-    status = status ? status
-                    : memdb__io_open(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, &salvage.directory,
-                                     &error);
+    status =
+        status ? status
+               : memdb__io_open(AT_FDCWD, from, O_RDONLY | O_DIRECTORY, &salvage.directory, &error);
     status = status ? status : run(&salvage, to, &error);
     memdb__rescue_t *rescues = (memdb__rescue_t *)salvage.rescues.data;
     for (size_t i = 0; i < MEMDB__SALVAGE_COUNT(salvage.rescues, memdb__rescue_t); i++) {

@@ -72,8 +72,8 @@ typedef struct memdb__salvage {
 #define MEMDB__SALVAGE_COUNT(buffer, type) ((buffer).size / sizeof(type))
 
 void memdb__salvage_lost(memdb__salvage_t *salvage, const char *file, uint64_t offset,
-                         uint64_t first_id, uint64_t last_id, memdb_bytes_t key,
-                         const char *format, ...) __attribute__((format(printf, 7, 8)));
+                         uint64_t first_id, uint64_t last_id, memdb_bytes_t key, const char *format,
+                         ...) __attribute__((format(printf, 7, 8)));
 
 /// All entries and rows of the segments that count.
 memdb_status_t memdb__salvage_segments(memdb__salvage_t *salvage, memdb_error_t *error);

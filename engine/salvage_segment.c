@@ -4,9 +4,8 @@
 // damaged it follows from the file's size for each of the four numbers of sections that there are,
 // and the section table, which is checked against itself, tells which of them is right. With the
 // page checksums found so, each page proves itself: its checksum covers segment and page number.
-#include "engine/salvage.h"
-
 #include "base/checksum.h"
+#include "engine/salvage.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 // whoever names it, and the files from front to back. No lock is held, so a collection may have
 // moved a blob and unlinked its extent since the snapshot: what is damaged at the first look is
 // looked at again as its memory names it now.
-#include "engine/history.h"
+#include "engine/fold.h"
 #include "engine/verify.h"
 
 #include <fcntl.h>
@@ -200,7 +200,9 @@ memdb_status_t memdb__verify_garbage(memdb__verify_t *verify, memdb_error_t *err
         return status;
     }
     listing.view = now.sight.view; // as the catalog is now: nobody folds meanwhile
-    status = look(&listing, "segments", look_at_segment, error);
+    bool merging = false;          // then files of a new tier have no name yet
+    status = memdb__merge_goes_on(verify->db, &merging, error);
+    status = status || merging ? status : look(&listing, "segments", look_at_segment, error);
     status = status ? status : look(&listing, "blob", look_at_extent, error);
     memdb__snapshot_deinit(&now);
     return status;

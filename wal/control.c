@@ -15,7 +15,7 @@
 #include <stddef.h>
 #include <string.h>
 
-#define CONTROL_VERSION 1u
+#define CONTROL_VERSION 2u
 
 static const uint8_t control_magic[8] = {'M', 'E', 'M', 'D', 'B', 'C', 'T', 'L'};
 

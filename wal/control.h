@@ -5,8 +5,8 @@
 // robust, process-shared mutexes and words that only move forward; a process that dies anywhere
 // leaves it usable.
 //
-// Lock order: gate (file `lock`) > checkpoint (file `lock`) > writer > sync. The sync mutex may be
-// taken without the writer mutex.
+// Lock order: gate > merge > checkpoint (ranges of the file `lock`) > writer > sync. The sync mutex
+// may be taken without the writer mutex.
 #ifndef MEMDB_WAL_CONTROL_H
 #define MEMDB_WAL_CONTROL_H
 
@@ -50,6 +50,7 @@ typedef struct memdb__control {
     // Holder of the checkpoint lock.
     _Alignas(64) _Atomic uint64_t applied; // LSN: all below is in the base
     _Atomic uint64_t base_generation;      // catalog transaction id of that base
+    _Atomic uint64_t merging; // LSN: tiers below may be in a merge, while range MERGE is held
 
     // Anyone, by fetch-add.
     _Atomic uint64_t next_segment_id;      // of segment and extent files
@@ -106,9 +107,10 @@ static inline void memdb__raise(_Atomic uint64_t *word, uint64_t value) {
 typedef enum memdb__lock_range {
     MEMDB__LOCK_GATE = 0,       // exclusive while opening
     MEMDB__LOCK_PRESENCE = 1,   // shared while open; exclusive to find out that one is alone
-    MEMDB__LOCK_CHECKPOINT = 2, // exclusive while folding, merging or collecting
+    MEMDB__LOCK_CHECKPOINT = 2, // exclusive while folding or collecting, and around a merge's ends
     MEMDB__LOCK_CATALOG = 3, // exclusive around a catalog commit; shared while a process checks and
                              // copies the catalog
+    MEMDB__LOCK_MERGE = 4,   // exclusive while tiers are merged
 } memdb__lock_range_t;
 
 typedef enum memdb__lock_mode { MEMDB__LOCK_SHARED, MEMDB__LOCK_EXCLUSIVE } memdb__lock_mode_t;

@@ -53,13 +53,15 @@ bool run_failed(char what_out[400], memdb_t *db, memdb_status_t status, const ch
 bool run_open(const run_t *run, memdb_t **db_out, char what_out[400]) {
     char path[256];
     memdb_error_t error = {0};
+    // With so little log a checkpoint, tiers are merged by merges of their own.
+    uint64_t checkpoint_bytes = run->history.seed % 2 ? 4096 : 1 << 20;
     memdb_options_t options = {
         .size = sizeof options,
         .flags = MEMDB_OPEN_CREATE,
         .durability = run->history.full ? MEMDB_DURABILITY_FULL : MEMDB_DURABILITY_OS,
         .io_backend = run->kind == RUN_URING ? MEMDB_IO_URING : MEMDB_IO_AUTO,
         .no_background = run->kind != RUN_THREADS,
-        .checkpoint_log_bytes = run->kind == RUN_THREADS ? 128 << 10 : 1 << 20};
+        .checkpoint_log_bytes = run->kind == RUN_THREADS ? 128 << 10 : checkpoint_bytes};
     snprintf(path, sizeof path, "%s/db", run->home);
     if (memdb_open(path, &options, db_out, &error)) {
         snprintf(what_out, 400, "%.390s", error.message);

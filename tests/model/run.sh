@@ -1,6 +1,6 @@
 #!/bin/bash
 # run.sh [plain | mutants | all | NAME] ...: search the models exhaustively. The plain models must have no error, in each of
-# several bounds (one alone would be too large); in each mutant, which the heads of memdb.pml and names.pml list, the search
+# several bounds (one alone would be too large); in each mutant, which the heads of the models list, the search
 # must find one. Needs spin and gcc; MEMDB_MODEL_MIB (default 6000) bounds the memory. Ends with a line "model: N passed, N
 # failed".
 set -eu
@@ -12,8 +12,23 @@ passed=0 failed=0
 mutants_of() {
     grep -oE '^ \*   MUTANT_[A-Z_]+' "$here/$1.pml" | grep -oE 'MUTANT_[A-Z_]+'
 }
-mutants="$(mutants_of memdb) $(mutants_of names)"
-names_mutants=" $(mutants_of names | tr '\n' ' ')"
+mutants="$(mutants_of memdb) $(mutants_of names) $(mutants_of merge)"
+
+# model_of NAME: which file it is about.
+model_of() {
+    local model
+    for model in names merge; do
+        if mutants_of $model | grep -qx "$1"; then
+            echo $model
+            return
+        fi
+    done
+    case $1 in
+    plain_names | plain_ids) echo names ;;
+    plain_merges | plain_merge_kills) echo merge ;;
+    *) echo memdb ;;
+    esac
+}
 
 # The bounds of the plain models, one line each. What is left out is as log.pml and names.pml say.
 bounds_of_plain() {
@@ -36,12 +51,14 @@ bounds_of_plain() {
     plain_recycle_power) echo -DRECYCLE=1 -DROLLS=2 -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 -DLESSER=0 -DKILLS=0 ;;
     plain_readers) echo -DREADERS=1 -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 -DLESSER=0 -DPOWER_LOSSES=0 ;;
     plain_names) ;;
+    plain_merges) echo -DFOLDS=3 -DMERGES=2 -DKILLS=0 ;;
+    plain_merge_kills) echo -DFOLDS=2 -DMERGES=2 -DKILLS=1 ;;
     plain_ids) echo -DCHECKPOINTS=1 -DSTORES=3 -DREADS=0 -DSWEEPS=0 -DCOLLECTIONS=0 ;;
     esac
 }
 plain="plain_base plain_none plain_os plain_kills plain_conflicts plain_segments plain_direct plain_faults
 plain_fault_segments plain_fault_reads plain_checkpoint plain_checkpoint_reads plain_checkpoints plain_commits
-plain_recycle plain_recycle_power plain_readers plain_names plain_ids"
+plain_recycle plain_recycle_power plain_readers plain_names plain_ids plain_merges plain_merge_kills"
 
 # The least bounds in which the mutant shows.
 bounds_of_mutant() {
@@ -71,6 +88,7 @@ bounds_of_mutant() {
     MUTANT_READER_BESIDE_CUT) echo -DREADERS=1 -DCHECKPOINTS=1 -DLSNS=3 -DFRAMES=2 ;;
     MUTANT_READER_BEYOND) echo -DREADERS=1 -DFRAMES=2 -DPOWER_LOSSES=0 ;;
     MUTANT_READER_RECOVERS) echo -DREADERS=1 -DFRAMES=2 -DEPOCHS=6 ;;
+    MUTANT_MERGE_* | MUTANT_FOLD_CHOSEN | MUTANT_FOLD_UNNAMED) echo -DFOLDS=3 -DMERGES=2 -DKILLS=0 ;;
     MUTANT_IDS_*) echo -DCHECKPOINTS=1 -DREADS=0 -DSWEEPS=0 ;;
     MUTANT_*) echo -DFRAMES=2 ;;
     esac
@@ -122,14 +140,13 @@ for what in "${@:-all}"; do
             echo "run.sh knows:" $plain $mutants >&2
             exit 2
         fi
-        model=memdb wanted=0
-        [[ $name != plain_names && $name != plain_ids && $names_mutants != *" $name "* ]] || model=names
+        wanted=0
         bounds=$(bounds_of_plain "$name")
         if [[ $name = MUTANT_* ]]; then
             bounds="-D$name $(bounds_of_mutant "$name")" wanted=1
         fi
         # Words: the bounds.
-        search "$model" "$name" $bounds
+        search "$(model_of "$name")" "$name" $bounds
         report "$name" "$wanted"
     done
 done

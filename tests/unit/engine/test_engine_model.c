@@ -1,7 +1,8 @@
 // Random work on a database, compared with a plain model after each step: transactions of several
 // operations, aborts, pairs of transactions of which the second conflicts exactly when the model
-// says so, checkpoints, reopening, and copies taken as a kill would leave them. Two handles take
-// turns. The same seed replays the run (MEMDB_SEED).
+// says so, checkpoints, merges that end some steps after they began, reopening, and copies taken as
+// a kill would leave them. Two handles take turns. The same seed replays the run (MEMDB_SEED).
+#include "engine/fold.h"
 #include "tests/unit/engine/engine_model.h"
 
 #include <stdio.h>
@@ -14,7 +15,9 @@ typedef struct world {
     memdb_options_t options;
     model_t model;
     transaction_t first, second;
-    uint64_t commits, conflicts;
+    memdb_t *merging; // the handle that merges; NULL: none does
+    memdb__fold_t merge;
+    uint64_t commits, conflicts, merges;
 } world_t;
 
 static void open_handles(world_t *world) {
@@ -25,7 +28,42 @@ static void open_handles(world_t *world) {
     }
 }
 
+/// A fold; with the merges that are due, if asked and no merge goes on already.
+static void checkpoint(world_t *world, bool with_merges) {
+    memdb_t *db = world->handles[draw(2)];
+    memdb_error_t error = {0};
+    with_merges = with_merges && !world->merging;
+    must(db, with_merges ? memdb_checkpoint(db) : memdb__checkpoint(db, &error));
+}
+
+static void begin_merge(world_t *world) {
+    memdb_t *db = world->handles[draw(2)];
+    memdb_error_t error = {0};
+    bool found = false;
+    assert_int_equal(memdb__merge_exclude(db, &error), MEMDB_OK);
+    assert_int_equal(memdb__merge_begin(db, UINT64_MAX, &world->merge, &found, &error), MEMDB_OK);
+    if (found) {
+        assert_int_equal(memdb__fold_write_tier(&world->merge, &error), MEMDB_OK);
+        world->merging = db;
+    } else {
+        memdb__merge_end(&world->merge);
+        memdb__merge_admit(db);
+    }
+}
+
+static void end_merge(world_t *world) {
+    memdb_error_t error = {0};
+    if (world->merging) {
+        assert_int_equal(memdb__merge_switch(&world->merge, &error), MEMDB_OK);
+        memdb__merge_end(&world->merge);
+        memdb__merge_admit(world->merging);
+        world->merging = NULL;
+        world->merges++;
+    }
+}
+
 static void close_handles(world_t *world) {
+    end_merge(world);
     for (int i = 0; i < 2; i++) {
         must(world->handles[i], memdb_close(world->handles[i]));
     }
@@ -80,8 +118,7 @@ static void step_pair(world_t *world) {
         model_apply(&world->model, &world->first.operations[i]);
     }
     if (chance(30)) {
-        must(a, memdb_checkpoint(
-                    world->handles[draw(2)])); // what was buried may be gone without a trace
+        checkpoint(world, true); // what was buried may be gone without a trace
     }
     bool conflict = world->first.count && world->second.count &&
                     model_conflicts(&world->first.touches, &world->second.touches);
@@ -110,8 +147,10 @@ static void check_copy(world_t *world) {
 
 static void step(world_t *world) {
     uint32_t what = draw(1000);
-    if (what < 25) {
-        must(world->handles[0], memdb_checkpoint(world->handles[draw(2)]));
+    if (world->options.checkpoint_log_bytes && chance(8)) {
+        checkpoint(world, false);
+    } else if (what < 25) {
+        checkpoint(world, true);
     } else if (what < 30) {
         close_handles(world);
         open_handles(world);
@@ -119,6 +158,10 @@ static void step(world_t *world) {
         check_copy(world);
     } else if (what < 38) {
         model_check(world->handles[draw(2)], &world->model, true);
+    } else if (what < 44 && !world->merging) {
+        begin_merge(world);
+    } else if (what < 50) {
+        end_merge(world);
     } else if (what < 250) {
         step_pair(world);
     } else {
@@ -127,18 +170,25 @@ static void step(world_t *world) {
     model_check(world->handles[draw(2)], &world->model, false);
 }
 
-static void run(void **state, memdb_durability_t durability, int steps) {
+/// checkpoint_log_bytes: 0, so that folds merge what tiers there are, or so little that merges of
+/// their own do.
+static void run(void **state, memdb_durability_t durability, uint64_t checkpoint_log_bytes,
+                int steps) {
     fixture_t *fixture = *state;
     world_t *world = calloc(1, sizeof *world);
     assert_non_null(world);
     fixture_close(fixture);
     remove_tree(fixture->path);
     world->fixture = fixture;
-    world->options = (memdb_options_t){.durability = durability, .no_background = true};
+    world->options = (memdb_options_t){.durability = durability,
+                                       .no_background = true,
+                                       .checkpoint_log_bytes = checkpoint_log_bytes};
     open_handles(world);
     for (int i = 0; i < steps; i++) {
         step(world);
     }
+    end_merge(world);
+    assert_true(!checkpoint_log_bytes || world->merges > 0);
     for (int round = 0; round < 2; round++) {
         model_check(world->handles[0], &world->model, true);
         model_check(world->handles[1], &world->model, true);
@@ -146,22 +196,27 @@ static void run(void **state, memdb_durability_t durability, int steps) {
         close_handles(world);
         open_handles(world);
     }
-    printf("%d steps, %llu commits, %llu conflicts\n", steps, (unsigned long long)world->commits,
-           (unsigned long long)world->conflicts);
+    printf("%d steps, %llu commits, %llu conflicts, %llu merges beside them\n", steps,
+           (unsigned long long)world->commits, (unsigned long long)world->conflicts,
+           (unsigned long long)world->merges);
     close_handles(world);
     free(world);
 }
 
 static void test_random_work_matches_the_model_os(void **state) {
-    run(state, MEMDB_DURABILITY_OS, 3000);
+    run(state, MEMDB_DURABILITY_OS, 0, 2000);
+}
+
+static void test_random_work_beside_merges_matches_the_model(void **state) {
+    run(state, MEMDB_DURABILITY_OS, 1024, 2000);
 }
 
 static void test_random_work_matches_the_model_full(void **state) {
-    run(state, MEMDB_DURABILITY_FULL, 400);
+    run(state, MEMDB_DURABILITY_FULL, 0, 400);
 }
 
 static void test_random_work_matches_the_model_none(void **state) {
-    run(state, MEMDB_DURABILITY_NONE, 600);
+    run(state, MEMDB_DURABILITY_NONE, 0, 600);
 }
 
 int main(void) {
@@ -171,6 +226,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_random_work_matches_the_model_os, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_random_work_beside_merges_matches_the_model,
+                                        fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_random_work_matches_the_model_full, fixture_setup,
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_random_work_matches_the_model_none, fixture_setup,
