@@ -1,58 +1,204 @@
-// The table of commands, and the way from words to a request.
+// The table of commands, and the way from a request to what is seen of its answer.
 #include "cli/cli_command.h"
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 const cli_command_t cli_commands[] = {
-    {"remember", "put", NULL, CLI_WORDS_TEXT, "text", "TEXT|-",
-     "store a memory; -: read from standard input", cli_print_put},
-    {"recall", "recall", NULL, CLI_WORDS_TEXT, "text", "QUESTION",
-     "find memories by words and vectors", cli_print_recall},
-    {"get", "get", NULL, CLI_WORDS_REFERENCE, NULL, "ID|KEY", "show one memory", cli_print_memory},
-    {"trace", "trace", NULL, CLI_WORDS_REFERENCE, NULL, "ID|KEY",
-     "show what was said before and after it", cli_print_trace},
-    {"list", "list", NULL, CLI_WORDS_NONE, NULL, "", "list memories by time, session or key",
-     cli_print_memories},
-    {"link", "link", NULL, CLI_WORDS_ENDS, NULL, "FROM TO [TYPE]", "link one memory to another",
-     cli_print_done},
-    {"unlink", "unlink", NULL, CLI_WORDS_ENDS, NULL, "FROM TO [TYPE]", "remove a link",
-     cli_print_done},
-    {"neighbours", "neighbours", NULL, CLI_WORDS_REFERENCE, NULL, "ID|KEY",
-     "show what a memory is linked to", cli_print_neighbours},
-    {"forget", "forget", NULL, CLI_WORDS_REFERENCE, NULL, "ID|KEY",
-     "forget one memory, or all that pass --filter", cli_print_forgotten},
-    {"spaces", "spaces", NULL, CLI_WORDS_NONE, NULL, "", "list the spaces", cli_print_spaces},
-    {"indexes", "indexes", NULL, CLI_WORDS_NONE, NULL, "", "list the attribute indexes of a space",
-     cli_print_indexes},
-    {"index", "create_index", NULL, CLI_WORDS_PATH, "on", "FIELD|attr.PATH",
-     "make an attribute index, which filters are answered from", cli_print_done},
-    {"drop-index", "drop_index", NULL, CLI_WORDS_PATH, "on", "FIELD|attr.PATH",
-     "drop an attribute index", cli_print_done},
-    {"import", NULL, &cli_import_op, CLI_WORDS_PATH, "file", "FILE.jsonl",
-     "read memories from JSON lines; can be run again", cli_print_figures},
-    {"export", NULL, &cli_export_op, CLI_WORDS_MAYBE_PATH, "file", "[FILE.jsonl]",
-     "write memories as JSON lines", cli_print_figures},
-    {"stats", "stats", NULL, CLI_WORDS_NONE, NULL, "", "show the figures of the database",
-     cli_print_figures},
-    {"verify", "verify", NULL, CLI_WORDS_NONE, NULL, "", "read and check every byte",
-     cli_print_verify},
-    {"backup", "backup", NULL, CLI_WORDS_PATH, "to", "DIRECTORY",
-     "copy it while it is in use; again: what is new", cli_print_figures},
-    {"restore", NULL, &cli_restore_op, CLI_WORDS_PATHS, NULL, "FROM TO",
-     "build a database from a backup: memdb restore FROM TO", cli_print_figures},
-    {"settings", "settings", NULL, CLI_WORDS_NONE, NULL, "",
-     "show the settings of the database, or change them", cli_print_figures},
-    {"checkpoint", "checkpoint", NULL, CLI_WORDS_NONE, NULL, "", "fold the log into segments",
-     cli_print_figures},
-    {"compact", "compact", NULL, CLI_WORDS_NONE, NULL, "", "give space back to the file system",
-     cli_print_space},
-    {"purge", "purge", NULL, CLI_WORDS_NONE, NULL, "",
-     "erase what was forgotten with --erase from all files", cli_print_space},
-    {NULL, NULL, NULL, CLI_WORDS_NONE, NULL, NULL, NULL, NULL},
+    {.name = "remember",
+     .op = "put",
+     .words = CLI_WORDS_TEXT,
+     .field = "text",
+     .usage = "TEXT|-",
+     .summary = "store a memory; -: read from standard input",
+     .print = cli_print_put},
+    {.name = "recall",
+     .op = "recall",
+     .words = CLI_WORDS_TEXT,
+     .field = "text",
+     .usage = "QUESTION",
+     .summary = "find memories by words and vectors",
+     .print = cli_print_recall,
+     .rows = "hits",
+     .columns = ">id key ?space time actor >score why text"},
+    {.name = "get",
+     .op = "get",
+     .words = CLI_WORDS_REFERENCE,
+     .usage = "ID|KEY",
+     .summary = "show one memory",
+     .print = cli_print_memory,
+     .rows = "memory"},
+    {.name = "trace",
+     .op = "trace",
+     .words = CLI_WORDS_REFERENCE,
+     .usage = "ID|KEY",
+     .summary = "show what was said before and after it",
+     .print = cli_print_trace,
+     .rows = "memories",
+     .columns = ">id key time actor session text"},
+    {.name = "list",
+     .op = "list",
+     .words = CLI_WORDS_NONE,
+     .usage = "",
+     .summary = "list memories by time, session or key",
+     .print = cli_print_memories,
+     .rows = "memories",
+     .columns = ">id key time actor session text"},
+    {.name = "link",
+     .op = "link",
+     .words = CLI_WORDS_ENDS,
+     .usage = "FROM TO [TYPE]",
+     .summary = "link one memory to another",
+     .print = cli_print_done},
+    {.name = "unlink",
+     .op = "unlink",
+     .words = CLI_WORDS_ENDS,
+     .usage = "FROM TO [TYPE]",
+     .summary = "remove a link",
+     .print = cli_print_done},
+    {.name = "neighbours",
+     .op = "neighbours",
+     .words = CLI_WORDS_REFERENCE,
+     .usage = "ID|KEY",
+     .summary = "show what a memory is linked to",
+     .print = cli_print_neighbours,
+     .rows = "nodes",
+     .columns = ">id key >hops via"},
+    {.name = "forget",
+     .op = "forget",
+     .words = CLI_WORDS_REFERENCE,
+     .usage = "ID|KEY",
+     .summary = "forget one memory, or all that pass --filter",
+     .print = cli_print_forgotten},
+    {.name = "spaces",
+     .op = "spaces",
+     .words = CLI_WORDS_NONE,
+     .usage = "",
+     .summary = "list the spaces",
+     .print = cli_print_spaces,
+     .rows = "spaces",
+     .columns = "name >memories >bytes >dimension metric tokenizer"},
+    {.name = "indexes",
+     .op = "indexes",
+     .words = CLI_WORDS_NONE,
+     .usage = "",
+     .summary = "list the attribute indexes of a space",
+     .print = cli_print_indexes,
+     .rows = "indexes",
+     .columns = "on >memories ready"},
+    {.name = "index",
+     .op = "create_index",
+     .words = CLI_WORDS_PATH,
+     .field = "on",
+     .usage = "FIELD|attr.PATH",
+     .summary = "make an attribute index, which filters are answered from",
+     .print = cli_print_done},
+    {.name = "drop-index",
+     .op = "drop_index",
+     .words = CLI_WORDS_PATH,
+     .field = "on",
+     .usage = "FIELD|attr.PATH",
+     .summary = "drop an attribute index",
+     .print = cli_print_done},
+    {.name = "import",
+     .own = &cli_import_op,
+     .words = CLI_WORDS_PATH,
+     .field = "file",
+     .usage = "FILE.jsonl",
+     .summary = "read memories from JSON lines; can be run again",
+     .print = cli_print_figures},
+    {.name = "export",
+     .own = &cli_export_op,
+     .words = CLI_WORDS_MAYBE_PATH,
+     .field = "file",
+     .usage = "[FILE.jsonl]",
+     .summary = "write memories as JSON lines",
+     .print = cli_print_figures},
+    {.name = "stats",
+     .op = "stats",
+     .words = CLI_WORDS_NONE,
+     .usage = "",
+     .summary = "show the figures of the database",
+     .print = cli_print_figures},
+    {.name = "verify",
+     .op = "verify",
+     .words = CLI_WORDS_NONE,
+     .usage = "",
+     .summary = "read and check every byte",
+     .print = cli_print_verify,
+     .rows = "errors",
+     .columns = "file >offset what"},
+    {.name = "backup",
+     .op = "backup",
+     .words = CLI_WORDS_PATH,
+     .field = "to",
+     .usage = "DIRECTORY",
+     .summary = "copy it while it is in use; again: what is new",
+     .print = cli_print_figures},
+    {.name = "restore",
+     .own = &cli_restore_op,
+     .words = CLI_WORDS_PATHS,
+     .usage = "FROM TO",
+     .summary = "build a database from a backup: memdb restore FROM TO",
+     .print = cli_print_figures},
+    {.name = "settings",
+     .op = "settings",
+     .words = CLI_WORDS_NONE,
+     .usage = "",
+     .summary = "show the settings of the database, or change them",
+     .print = cli_print_figures},
+    {.name = "checkpoint",
+     .op = "checkpoint",
+     .words = CLI_WORDS_NONE,
+     .usage = "",
+     .summary = "fold the log into segments",
+     .print = cli_print_figures},
+    {.name = "compact",
+     .op = "compact",
+     .words = CLI_WORDS_NONE,
+     .usage = "",
+     .summary = "give space back to the file system",
+     .print = cli_print_space},
+    {.name = "purge",
+     .op = "purge",
+     .words = CLI_WORDS_NONE,
+     .usage = "",
+     .summary = "erase what was forgotten with --erase from all files",
+     .print = cli_print_space},
+    // Of the prompt alone: how it looks and where it writes.
+    {.name = "mode",
+     .act = cli_act_mode,
+     .usage = "[MODE]",
+     .summary = "how answers look: text, table, box, line, csv, markdown, json"},
+    {.name = "width",
+     .act = cli_act_width,
+     .usage = "[N ...]",
+     .summary = "columns of a table, one number each; 0: as wide as needed"},
+    {.name = "output",
+     .act = cli_act_output,
+     .usage = "[FILE]",
+     .summary = "write answers to a file from now on; alone: to the screen"},
+    {.name = "once",
+     .act = cli_act_once,
+     .usage = "FILE",
+     .summary = "write the next answer to a file"},
+    {.name = "read", .act = cli_act_read, .usage = "FILE", .summary = "run the lines of a file"},
+    {.name = "timer",
+     .act = cli_act_timer,
+     .usage = "[on|off]",
+     .summary = "say how long each command took"},
+    {.name = "prompt",
+     .act = cli_act_prompt,
+     .usage = "TEXT",
+     .summary = "what stands before each line"},
+    {.name = "help",
+     .act = cli_act_help,
+     .usage = "[COMMAND]",
+     .summary = "this page, or a command with its options"},
+    {.name = "exit", .act = cli_act_exit, .usage = "", .summary = "end; so does Ctrl-D"},
+    {.name = NULL},
 };
 
 const cli_command_t *cli_command_find(const char *name) {
@@ -62,229 +208,49 @@ const cli_command_t *cli_command_find(const char *name) {
     return NULL;
 }
 
+const cli_command_t *cli_request_find(const char *name) {
+    const cli_command_t *command = cli_command_find(name);
+    return command && !command->act ? command : NULL;
+}
+
 const cli_op_t *cli_command_op(const cli_command_t *command) {
     return command->op ? cli_op_find(command->op) : command->own;
 }
 
-// The field of an option: "--valid-from" is valid_from.
-static const cli_field_t *option_field(const cli_command_t *command, const char *name,
-                                       size_t size) {
-    char field[64];
-    if (size >= sizeof field)
-        return NULL;
-    for (size_t i = 0; i < size; i++)
-        field[i] = name[i] == '-' ? '_' : name[i];
-    field[size] = 0;
-    return cli_op_field(cli_command_op(command), field);
-}
-
-static bool is_flag(const cli_field_t *field) {
-    return field->kind == CLI_FIELD_BOOL || field->kind == CLI_FIELD_LATER_FLAG;
-}
-
-bool cli_option_takes_value(const cli_command_t *command, const char *name, size_t size) {
-    const cli_field_t *field = option_field(command, name, size);
-    return field && !is_flag(field);
-}
-
-static cli_json_t *string_of(const char *text) {
-    return cli_json_new_string((memdb_bytes_t){text, strlen(text)});
-}
-
-// A word that is a number is an id, "#12" too; anything else is a key.
-static cli_json_t *reference_of(const char *word) {
-    const char *digits = word[0] == '#' ? word + 1 : word;
-    size_t size = strlen(digits);
-    if (size && size <= 18 && strspn(digits, "0123456789") == size)
-        return cli_json_new_integer(strtoll(digits, NULL, 10));
-    return string_of(word);
-}
-
-static cli_json_t *names_of(const char *words) {
-    cli_json_t *names = cli_json_new_array();
-    for (const char *at = words; *at;) {
-        size_t size = strcspn(at, ",");
-        cli_json_t *name = cli_json_new_string((memdb_bytes_t){at, size});
-        if (!name) {
-            cli_json_free(names);
-            return NULL;
+// Edits that make one word of the other (Levenshtein), or more than words of this size need.
+static size_t distance(const char *a, const char *b) {
+    size_t row[33], size = strlen(b);
+    if (size >= sizeof row / sizeof *row || strlen(a) >= sizeof row / sizeof *row)
+        return SIZE_MAX;
+    for (size_t j = 0; j <= size; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1]; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= size; j++) {
+            size_t kept = diagonal + (a[i - 1] != b[j - 1]),
+                   other = row[j] < row[j - 1] ? row[j] : row[j - 1];
+            diagonal = row[j];
+            row[j] = kept < other + 1 ? kept : other + 1;
         }
-        cli_json_append(names, name);
-        at += size + (at[size] == ',');
     }
-    return names;
+    return row[size];
 }
 
-// The JSON of one option's word, or NULL: not of the field's kind.
-static cli_json_t *value_of(const cli_field_t *field, const char *word) {
-    char *end;
-    errno = 0;
-    switch (field->kind) {
-    case CLI_FIELD_INTEGER: {
-        long long number = strtoll(word, &end, 10);
-        return *word && !*end && !errno ? cli_json_new_integer(number) : NULL;
+const cli_command_t *cli_command_nearest(const char *name, bool at_prompt) {
+    const cli_command_t *nearest = NULL;
+    size_t least = strlen(name) < 4 ? 2 : 3; // with so many edits it is another word
+    for (const cli_command_t *command = cli_commands; command->name; command++) {
+        if (command->act && !at_prompt)
+            continue;
+        bool begins = strlen(name) >= 2 && !strncmp(command->name, name, strlen(name));
+        size_t edits = begins ? 1 : distance(name, command->name);
+        if (edits < least) {
+            least = edits;
+            nearest = command;
+        }
     }
-    case CLI_FIELD_NUMBER: {
-        double number = strtod(word, &end);
-        return *word && !*end && !errno && number == number ? cli_json_new_number(number) : NULL;
-    }
-    case CLI_FIELD_REFERENCE:
-    case CLI_FIELD_MOMENT: // a position is a number, a time is not
-        return reference_of(word);
-    case CLI_FIELD_NAMES:
-        return names_of(word);
-    case CLI_FIELD_OBJECT:
-    case CLI_FIELD_VECTOR:
-    case CLI_FIELD_LINKS:
-    case CLI_FIELD_WEIGHTS:
-    case CLI_FIELD_PARAMS:
-    case CLI_FIELD_WINDOW:
-        return cli_json_parse(word, strlen(word), NULL, NULL);
-    default:
-        return string_of(word);
-    }
-}
-
-typedef struct parse {
-    const cli_command_t *command;
-    cli_json_t *request;
-    cli_buffer_t text;    // the words that are not options, for CLI_WORDS_TEXT
-    const char *plain[3]; // and for the others
-    size_t count;
-    bool *json_out;
-    char *why;
-    size_t why_size;
-} parse_t;
-
-static bool wrong(parse_t *parse, const char *format, const char *name) {
-    snprintf(parse->why, parse->why_size, format, name);
-    return false;
-}
-
-// An option at words[*at]; moves *at over its value.
-static bool parse_option(parse_t *parse, int count, char *const *words, int *at) {
-    const char *name = words[*at] + 2;
-    size_t size = strcspn(name, "=");
-    const char *value = name[size] == '=' ? name + size + 1 : NULL;
-    if (!strcmp(name, "json")) {
-        *parse->json_out = true;
-        return true;
-    }
-    const cli_field_t *field = option_field(parse->command, name, size);
-    if (!field)
-        return wrong(parse, "there is no option --%s", name);
-    if (is_flag(field)) {
-        if (value)
-            return wrong(parse, "--%s takes no value", field->name);
-        cli_json_set(parse->request, field->name, cli_json_new_bool(true));
-        return true;
-    }
-    if (!value && *at + 1 >= count)
-        return wrong(parse, "--%s needs a value", name);
-    if (!value)
-        value = words[++*at];
-    cli_json_t *json = value_of(field, value);
-    if (!json)
-        return wrong(parse, "--%s: its value is not of the right kind", field->name);
-    cli_json_set(parse->request, field->name, json);
-    return true;
-}
-
-static bool parse_plain(parse_t *parse, const char *word) {
-    if (parse->command->words == CLI_WORDS_TEXT) {
-        if (parse->text.size)
-            cli_buffer_char(&parse->text, ' ');
-        cli_buffer_text(&parse->text, word);
-        return true;
-    }
-    if (parse->count == 3)
-        return wrong(parse, "too many words, from '%s' on", word);
-    parse->plain[parse->count++] = word;
-    return true;
-}
-
-static bool set_string(parse_t *parse, const char *name, const char *word) {
-    cli_json_t *value = string_of(word);
-    if (!value)
-        return wrong(parse, "%s: not UTF-8", name);
-    cli_json_set(parse->request, name, value);
-    return true;
-}
-
-static bool set_reference(parse_t *parse, const char *word) {
-    cli_json_t *value = reference_of(word);
-    if (!value)
-        return wrong(parse, "%s: not UTF-8", "key");
-    cli_json_set(parse->request, cli_json_kind(value) == CLI_JSON_INTEGER ? "id" : "key", value);
-    return true;
-}
-
-static bool set_ends(parse_t *parse) {
-    for (size_t i = 0; i < 2; i++) {
-        cli_json_t *end = reference_of(parse->plain[i]);
-        if (!end)
-            return wrong(parse, "%s: not UTF-8", "key");
-        cli_json_set(parse->request, i ? "to" : "from", end);
-    }
-    return parse->count < 3 || set_string(parse, "type", parse->plain[2]);
-}
-
-// Put the plain words where the command wants them.
-static bool place_words(parse_t *parse) {
-    const cli_command_t *command = parse->command;
-    bool named = cli_json_get(parse->request, "id") || cli_json_get(parse->request, "key") ||
-                 cli_json_get(parse->request, "filter");
-    switch (command->words) {
-    case CLI_WORDS_NONE:
-        return !parse->count || wrong(parse, "too many words, from '%s' on", parse->plain[0]);
-    case CLI_WORDS_TEXT:
-        if (!parse->text.size)
-            return cli_json_get(parse->request, command->field) ||
-                   cli_json_get(parse->request, "vector") ||
-                   cli_json_get(parse->request, "vector_b64") ||
-                   wrong(parse, "%s is missing", command->usage);
-        return set_string(parse, command->field, parse->text.data);
-    case CLI_WORDS_REFERENCE:
-        if (parse->count + named != 1)
-            return wrong(parse, "wants one %s", command->usage);
-        return named || set_reference(parse, parse->plain[0]);
-    case CLI_WORDS_ENDS:
-        return parse->count >= 2 ? set_ends(parse) : wrong(parse, "wants %s", command->usage);
-    case CLI_WORDS_PATH:
-    case CLI_WORDS_MAYBE_PATH:
-        if (parse->count > 1 || (!parse->count && command->words == CLI_WORDS_PATH))
-            return wrong(parse, "wants one %s", command->usage);
-        return !parse->count || set_string(parse, command->field, parse->plain[0]);
-    case CLI_WORDS_PATHS:
-        return parse->count == 2 ? set_string(parse, "from", parse->plain[0]) &&
-                                       set_string(parse, "to", parse->plain[1])
-                                 : wrong(parse, "wants %s", command->usage);
-    }
-    return false;
-}
-
-cli_json_t *cli_command_parse(const cli_command_t *command, int count, char *const *words,
-                              bool *json_out, char *why, size_t size) {
-    parse_t parse = {.command = command,
-                     .request = cli_json_new_object(),
-                     .json_out = json_out,
-                     .why = why,
-                     .why_size = size};
-    bool good = true, options = true;
-    for (int at = 0; good && at < count; at++) {
-        if (options && !strcmp(words[at], "--"))
-            options = false;
-        else if (options && words[at][0] == '-' && words[at][1] == '-')
-            good = parse_option(&parse, count, words, &at);
-        else
-            good = parse_plain(&parse, words[at]);
-    }
-    good = good && place_words(&parse);
-    cli_buffer_free(&parse.text);
-    if (good)
-        return parse.request;
-    cli_json_free(parse.request);
-    return NULL;
+    return nearest;
 }
 
 static const char *advice(const char *code) {
@@ -336,6 +302,18 @@ static bool has_findings(const cli_json_t *answer) {
     return errors && cli_json_count(errors);
 }
 
+static void show(cli_screen_t *screen, const cli_command_t *command, const cli_json_t *request,
+                 const cli_json_t *answer) {
+    if (screen->mode == CLI_MODE_JSON) {
+        cli_json_write(answer, &screen->out);
+        cli_buffer_char(&screen->out, '\n');
+    } else if (screen->mode == CLI_MODE_TEXT) {
+        command->print(screen, request, answer);
+    } else {
+        cli_rows_show(screen, command, request, answer);
+    }
+}
+
 cli_outcome_t cli_request_show(cli_shell_t *shell, const cli_command_t *command,
                                const cli_json_t *request) {
     cli_json_t *answer;
@@ -346,17 +324,17 @@ cli_outcome_t cli_request_show(cli_shell_t *shell, const cli_command_t *command,
     bool good = cli_json_truth(cli_json_get(answer, "ok"));
     bool quiet = cli_json_get(answer, "quiet") !=
                  NULL; // what was asked for has gone to standard output already
-    if (shell->json && !quiet) {
-        cli_json_write(answer, &shell->screen.out);
-        cli_buffer_char(&shell->screen.out, '\n');
-    } else if (!quiet && (good || has_findings(answer))) {
-        command->print(&shell->screen, request, answer);
-    }
+    if (!quiet && (good || has_findings(answer) || shell->screen.mode == CLI_MODE_JSON))
+        show(&shell->screen, command, request, answer);
     bool open = cli_screen_flush(&shell->screen);
-    if (!good && !shell->json)
+    if (!good && shell->screen.mode != CLI_MODE_JSON)
         cli_complain(shell, cli_json_bytes(cli_json_get(answer, "code")).data,
                      cli_json_bytes(cli_json_get(answer, "message")).data);
     cli_json_free(answer);
+    if (!open && shell->screen.fd != STDOUT_FILENO) {
+        fprintf(stderr, "output: %s\n", strerror(errno));
+        return CLI_REFUSED;
+    }
     return !open ? CLI_CLOSED : good ? CLI_DONE : CLI_REFUSED;
 }
 
@@ -384,7 +362,8 @@ static bool read_text(const cli_command_t *command, cli_json_t *request) {
 cli_outcome_t cli_command_run(cli_shell_t *shell, const cli_command_t *command, int count,
                               char *const *words) {
     char why[200];
-    bool json = shell->json;
+    cli_mode_t mode = shell->screen.mode;
+    bool json = mode == CLI_MODE_JSON;
     cli_json_t *request = cli_command_parse(command, count, words, &json, why, sizeof why);
     if (!request) {
         fprintf(stderr, "%s%s: %s\n", shell->interactive ? "" : "memdb: ", command->name, why);
@@ -400,10 +379,10 @@ cli_outcome_t cli_command_run(cli_shell_t *shell, const cli_command_t *command, 
     }
     if (command->op)
         cli_json_set(request, "op", cli_json_new_text(command->op));
-    bool before = shell->json;
-    shell->json = json;
+    if (json)
+        shell->screen.mode = CLI_MODE_JSON;
     cli_outcome_t outcome = cli_request_show(shell, command, request);
-    shell->json = before;
+    shell->screen.mode = mode;
     cli_json_free(request);
     return outcome;
 }

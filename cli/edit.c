@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <histedit.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,19 +16,31 @@
 struct cli_edit {
     EditLine *line;
     History *history;
-    char *prompt, *history_path, *current;
+    const char *prompt; // lent for one line
+    char *history_path, *current;
+    bool dropped; // the line, by Ctrl-C
 };
 
 static char *prompt_of(EditLine *line) {
     void *edit = NULL;
     el_get(line, EL_CLIENTDATA, &edit);
-    return ((cli_edit_t *)edit)->prompt;
+    return (char *)(uintptr_t)((cli_edit_t *)edit)->prompt;
 }
 
-cli_edit_t *cli_edit_open(const char *prompt, const char *history_path) {
+// Ctrl-C drops the line and begins a new one. In line editing it is a key like others, so that no
+// signal has to meet the editor in the midst of its work; a command that runs meets the signal.
+static unsigned char drop_line(EditLine *line, int key) {
+    (void)key;
+    void *edit = NULL;
+    el_get(line, EL_CLIENTDATA, &edit);
+    ((cli_edit_t *)edit)->dropped = true;
+    fputs("^C", stdout);
+    return CC_NEWLINE;
+}
+
+cli_edit_t *cli_edit_open(const char *history_path) {
     HistEvent event;
     cli_edit_t *edit = cli_allocate(sizeof *edit);
-    edit->prompt = cli_duplicate(prompt, strlen(prompt));
     edit->history_path = history_path ? cli_duplicate(history_path, strlen(history_path)) : NULL;
     edit->line = el_init("memdb", stdin, stdout, stderr);
     edit->history = history_init();
@@ -42,16 +55,25 @@ cli_edit_t *cli_edit_open(const char *prompt, const char *history_path) {
     el_set(edit->line, EL_CLIENTDATA, edit);
     el_set(edit->line, EL_PROMPT, prompt_of);
     el_set(edit->line, EL_EDITOR, "emacs");
-    el_set(edit->line, EL_SIGNAL, 1);
+    el_set(edit->line, EL_SIGNAL, 1); // for stopping, going on, and a new size of the terminal
+    el_set(edit->line, EL_SETTY, "-d", "intr=", NULL);
+    el_set(edit->line, EL_ADDFN, "memdb-drop-line", "drop the line", drop_line);
+    el_set(edit->line, EL_BIND, "^C", "memdb-drop-line", NULL);
     el_set(edit->line, EL_HIST, history, edit->history);
     el_source(edit->line, NULL); // the person's own ~/.editrc
     return edit;
 }
 
-const char *cli_edit_line(cli_edit_t *edit, size_t *size_out) {
+const char *cli_edit_line(cli_edit_t *edit, const char *prompt, size_t *size_out) {
     int count = 0;
     HistEvent event;
+    edit->prompt = prompt;
     const char *line = el_gets(edit->line, &count);
+    if (edit->dropped) {
+        edit->dropped = false;
+        *size_out = 0;
+        return "";
+    }
     if (!line || count <= 0)
         return NULL;
     size_t size = (size_t)count;
@@ -81,7 +103,6 @@ void cli_edit_close(cli_edit_t *edit) {
         el_end(edit->line);
     if (edit->history)
         history_end(edit->history);
-    free(edit->prompt);
     free(edit->history_path);
     free(edit->current);
     free(edit);

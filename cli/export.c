@@ -174,8 +174,9 @@ static memdb_status_t run_export(cli_session_t *session, const cli_json_t *reque
     const cli_json_t *space = cli_json_get(request, "space");
     bool force = cli_json_get(request, "force") != NULL;
     bool to_screen = !file || !strcmp(cli_json_bytes(file).data, "-");
-    export_t export = {
-        .session = session, .lines = {.fd = to_screen ? STDOUT_FILENO : -1}, .vectors = {.fd = -1}};
+    export_t export = {.session = session,
+                       .lines = {.fd = to_screen ? session->output_fd : -1},
+                       .vectors = {.fd = -1}};
     // A snapshot of the session's own, so that all spaces are read at one moment.
     bool own = !cli_session_in_transaction(session);
     memdb_status_t status = MEMDB_OK;

@@ -10,7 +10,7 @@ static const char usage[] =
     "\n"
     "usage: memdb [options] DB [command [words] [--option value]]\n"
     "\n"
-    "  memdb DB                  a prompt: ask in plain words, store with \"+ text\"\n"
+    "  memdb DB                  a prompt: ask in plain words, remember with \"+ text\"\n"
     "  memdb DB COMMAND ...      one command\n"
     "  memdb --json DB           JSON lines on standard input and output, for programs\n"
     "  memdb salvage FROM TO     a new database TO from what is whole of a damaged one\n"
@@ -22,6 +22,8 @@ static const char options[] =
     "\n"
     "options\n"
     "  --json                    answers as JSON lines; without a command: requests too\n"
+    "  --mode MODE               how answers look: text, table, box, line, csv, markdown, json\n"
+    "  --no-rc                   the prompt does not begin with the lines of ~/.memdbrc\n"
     "  --durability LEVEL        none, os (survives kill -9) or full (survives power loss)\n"
     "                            of this session, and of a database that it creates\n"
     "  --read-only               never write, not even to recover\n"
@@ -39,15 +41,19 @@ static const char options[] =
     "\n"
     "exit codes: 0 done, 1 a request failed (salvage: something is lost), 2 wrong usage. NO_COLOR "
     "turns colour off.\n";
-static const char prompt[] = "Plain text asks; a line that begins with \"+ \" is stored. Quotes in "
-                             "a question mark a phrase, pre* a prefix.\n"
-                             "Options of a command come before its text: .remember --session may "
-                             "--actor Ann the key is under the pot\n"
-                             "\n";
+static const char prompt[] =
+    "Plain text asks. A line that begins with \"+ \" is remembered, one with \"# \" is a remark.\n"
+    "In a question, quotes mark a phrase and pre* a prefix.\n"
+    "Options of a command come before its text:\n"
+    "  .remember --session may --actor Ann the key is under the pot\n"
+    "Ctrl-C drops the line, or interrupts the command; Ctrl-D ends; Tab completes.\n"
+    "\n";
 
 static void list_commands(cli_screen_t *screen, const char *dot) {
     for (const cli_command_t *command = cli_commands; command->name; command++) {
         char line[80];
+        if (command->act && !*dot)
+            continue;
         snprintf(line, sizeof line, "%s%s %s", dot, command->name, command->usage);
         cli_buffer_printf(&screen->out, "  %-26s%s\n", line, command->summary);
     }
@@ -63,9 +69,6 @@ void cli_help(cli_screen_t *screen) {
 void cli_help_prompt(cli_screen_t *screen) {
     cli_buffer_text(&screen->out, prompt);
     list_commands(screen, ".");
-    cli_buffer_text(&screen->out,
-                    "  .help [COMMAND]           this page, or a command with its options\n"
-                    "  .exit                     end\n");
 }
 
 // What an option wants, and what it is for where its name does not say it.
@@ -157,7 +160,10 @@ static void show_option(cli_screen_t *screen, const cli_command_t *command,
 }
 
 void cli_help_command(cli_screen_t *screen, const cli_command_t *command) {
-    cli_buffer_printf(&screen->out, "%s %s: %s\n", command->name, command->usage, command->summary);
+    cli_buffer_printf(&screen->out, "%s%s %s: %s\n", command->act ? "." : "", command->name,
+                      command->usage, command->summary);
+    if (command->act)
+        return;
     for (const cli_field_t *field = cli_command_op(command)->fields; field->name; field++) {
         bool later = field->kind == CLI_FIELD_LATER || field->kind == CLI_FIELD_LATER_FLAG;
         bool placed = command->words == CLI_WORDS_PATHS

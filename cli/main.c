@@ -5,6 +5,7 @@
 // the shell quietly.
 #include "cli/cli_command.h"
 
+#include <langinfo.h>
 #include <locale.h>
 #include <signal.h>
 #include <stdio.h>
@@ -32,10 +33,26 @@ static bool parse_durability(arguments_t *arguments, const char *name) {
     return true;
 }
 
+static bool parse_mode(arguments_t *arguments, const char *name) {
+    for (int mode = 0; cli_modes[mode]; mode++)
+        if (!strcmp(cli_modes[mode], name)) {
+            arguments->shell->screen.mode = (cli_mode_t)mode;
+            return true;
+        }
+    return complain_usage("--mode: '%s' is none of text, table, box, line, csv, markdown, json",
+                          name);
+}
+
 static bool parse_option(arguments_t *arguments, int count, char **words) {
     const char *word = words[arguments->at];
     if (!strcmp(word, "--json"))
-        arguments->shell->json = true;
+        arguments->shell->screen.mode = CLI_MODE_JSON;
+    else if (!strcmp(word, "--no-rc"))
+        arguments->shell->no_rc = true;
+    else if (!strncmp(word, "--mode=", 7))
+        return parse_mode(arguments, word + 7);
+    else if (!strcmp(word, "--mode") && arguments->at + 1 < count)
+        return parse_mode(arguments, words[++arguments->at]);
     else if (!strcmp(word, "--read-only"))
         arguments->shell->session.read_only = true;
     else if (!strcmp(word, "--help") || !strcmp(word, "-h"))
@@ -85,15 +102,20 @@ static bool is_restore(const char *word) {
 
 static cli_outcome_t run(cli_shell_t *shell, int count, char **words) {
     if (is_restore(shell->session.path))
-        return cli_command_run(shell, cli_command_find("restore"), count, words);
-    const cli_command_t *command = count ? cli_command_find(words[0]) : NULL;
+        return cli_command_run(shell, cli_request_find("restore"), count, words);
+    const cli_command_t *command = count ? cli_request_find(words[0]) : NULL;
     if (count && !command) {
-        complain_usage("there is no command '%s'", words[0]);
+        const cli_command_t *nearest = cli_command_nearest(words[0], false);
+        if (nearest)
+            fprintf(stderr, "memdb: there is no command '%s'; did you mean %s?\n", words[0],
+                    nearest->name);
+        else
+            complain_usage("there is no command '%s'", words[0]);
         return CLI_MISUSED;
     }
     if (command) { // wrong words are reported before a database is created for them
         char why[200];
-        bool json = shell->json;
+        bool json = shell->screen.mode == CLI_MODE_JSON;
         cli_json_t *request =
             cli_command_parse(command, count - 1, words + 1, &json, why, sizeof why);
         cli_json_free(request);
@@ -103,7 +125,7 @@ static cli_outcome_t run(cli_shell_t *shell, int count, char **words) {
     shell->session.hides_notes = command != NULL;
     if (!open_database(shell, !command || cli_command_op(command)->creates)) {
         // A program that waits for one answer a request gets it: the reason, each time.
-        if (!command && shell->json)
+        if (!command && shell->screen.mode == CLI_MODE_JSON)
             cli_json_loop(shell);
         return CLI_REFUSED;
     }
@@ -111,7 +133,8 @@ static cli_outcome_t run(cli_shell_t *shell, int count, char **words) {
     if (command)
         outcome = cli_command_run(shell, command, count - 1, words + 1);
     else
-        outcome = shell->json ? cli_json_loop(shell) : cli_prompt_run(shell);
+        outcome =
+            shell->screen.mode == CLI_MODE_JSON ? cli_json_loop(shell) : cli_prompt_run(shell);
     if (cli_session_close(&shell->session))
         fputs("memdb: warning: a transaction was open at the end of input; it was aborted\n",
               stderr);
@@ -132,12 +155,19 @@ static int help(cli_shell_t *shell, int count, char **words) {
     return open ? CLI_DONE : CLI_REFUSED;
 }
 
+// Texts are UTF-8 wherever the shell runs: editing lines and the widths of characters follow.
+// Numbers stay as programs write them.
+static void use_utf8(void) {
+    if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        setlocale(LC_CTYPE, "C.UTF-8");
+}
+
 int main(int count, char **words) {
-    cli_shell_t shell = {0};
+    cli_shell_t shell = {.session.output_fd = STDOUT_FILENO};
     arguments_t arguments = {.shell = &shell};
-    setlocale(LC_CTYPE, ""); // for editing lines; numbers stay as programs write them
+    use_utf8();
     signal(SIGPIPE, SIG_IGN);
-    cli_screen_init(&shell.screen);
+    cli_screen_aim(&shell.screen, STDOUT_FILENO);
     if (!parse_options(&arguments, count, words))
         return CLI_MISUSED;
     if (arguments.version) {
@@ -155,7 +185,7 @@ int main(int count, char **words) {
     }
     // "memdb salvage recall ..." is still the database named salvage.
     if (!strcmp(words[arguments.at], "salvage") &&
-        (arguments.at + 1 == count || !cli_command_find(words[arguments.at + 1]))) {
+        (arguments.at + 1 == count || !cli_request_find(words[arguments.at + 1]))) {
         cli_outcome_t salvaged =
             cli_salvage(&shell, count - arguments.at - 1, words + arguments.at + 1);
         cli_screen_deinit(&shell.screen);

@@ -57,9 +57,8 @@ void cli_print_put(cli_screen_t *screen, const cli_json_t *request, const cli_js
     cli_buffer_char(&screen->out, '\n');
 }
 
-// "words 61 %, trace 39 %": each signal's share, largest first as the answer orders them, none
-// below half a percent.
-static void show_shares(cli_screen_t *screen, const cli_json_t *signals) {
+// None below half a percent is shown.
+void cli_print_shares(const cli_json_t *signals, cli_buffer_t *out) {
     double sum = 0;
     bool first = true;
     for (void *at = cli_json_first(signals); at; at = cli_json_next(signals, at))
@@ -68,8 +67,7 @@ static void show_shares(cli_screen_t *screen, const cli_json_t *signals) {
         double share = 100 * cli_json_number(cli_json_value_at(at)) / sum;
         if (share < 0.5)
             continue;
-        cli_buffer_printf(&screen->out, "%s%s %.0f %%", first ? "" : ", ", cli_json_name_at(at),
-                          share);
+        cli_buffer_printf(out, "%s%s %.0f %%", first ? "" : ", ", cli_json_name_at(at), share);
         first = false;
     }
 }
@@ -80,14 +78,18 @@ static void separate(cli_screen_t *screen, bool *any) {
     *any = true;
 }
 
-// "Mira, 3 May 2024 18:20, evening-2": who, when, and in which session.
-static void show_origin(cli_screen_t *screen, const cli_json_t *memory) {
+#define TIME_COLUMNS 23                     // of a time and two commas
+#define LEAST_ORIGIN (TIME_COLUMNS + 2 * 4) // with four columns of a name each
+
+// "Mira, 3 May 2024 18:20, evening-2": who, when, and in which session, in at most `room` columns.
+static void show_origin(cli_screen_t *screen, const cli_json_t *memory, size_t room) {
     char time[MEMDB_TIME_TEXT_BYTES];
+    size_t half = room > LEAST_ORIGIN ? (room - TIME_COLUMNS) / 2 : 4;
     bool any = false;
     short_time(memory, time);
     if (member(memory, "actor")) {
         separate(screen, &any);
-        cli_show(screen, CLI_GREEN, text_of(memory, "actor"));
+        cli_show_cut(screen, CLI_GREEN, text_of(memory, "actor"), half);
     }
     if (time[0]) {
         separate(screen, &any);
@@ -95,16 +97,34 @@ static void show_origin(cli_screen_t *screen, const cli_json_t *memory) {
     }
     if (member(memory, "session")) {
         separate(screen, &any);
-        cli_show(screen, CLI_DIM, text_of(memory, "session"));
+        cli_show_cut(screen, CLI_DIM, text_of(memory, "session"), half);
     }
 }
 
-static void show_name(cli_screen_t *screen, const cli_json_t *memory) {
-    cli_buffer_printf(&screen->out, "#%lld", (long long)integer_of(memory, "id"));
-    if (member(memory, "key")) {
-        cli_buffer_char(&screen->out, ' ');
-        cli_show(screen, CLI_DIM, text_of(memory, "key"));
+static void print_name(const cli_json_t *memory, cli_buffer_t *out) {
+    memdb_bytes_t key = text_of(memory, "key");
+    cli_buffer_printf(out, "#%lld", (long long)integer_of(memory, "id"));
+    if (key.size) {
+        cli_buffer_char(out, ' ');
+        cli_buffer_append(out, key.data, key.size);
     }
+}
+
+// "score 0.6520  words 100 %  #4 key", faint and cut to the line.
+static void show_score(cli_screen_t *screen, const cli_json_t *hit, bool names_space) {
+    cli_buffer_t line = {0};
+    cli_buffer_printf(&line, "score %.4f  ", cli_json_number(cli_json_get(hit, "score")));
+    cli_print_shares(cli_json_get(hit, "signals"), &line);
+    cli_buffer_text(&line, "  ");
+    print_name(hit, &line);
+    if (names_space) {
+        cli_buffer_text(&line, "  in ");
+        cli_buffer_append(&line, text_of(hit, "space").data, text_of(hit, "space").size);
+    }
+    cli_buffer_text(&screen->out, "    ");
+    cli_show_cut(screen, CLI_DIM, (memdb_bytes_t){line.data, line.size}, screen->width - 5);
+    cli_buffer_char(&screen->out, '\n');
+    cli_buffer_free(&line);
 }
 
 void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
@@ -112,23 +132,10 @@ void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli
     for (size_t i = 0; i < cli_json_count(hits); i++) {
         const cli_json_t *hit = cli_json_at(hits, i);
         cli_buffer_printf(&screen->out, "%2zu. ", i + 1);
-        show_origin(screen, hit);
+        show_origin(screen, hit, screen->width - 5);
         cli_buffer_char(&screen->out, '\n');
         cli_show_wrapped(screen, text_of(hit, "text"), 4, text_of(request, "text"));
-        cli_buffer_printf(&screen->out, "    ");
-        cli_screen_t faint = {
-            .width = screen->width}; // composed apart, so that the line is faint as a whole
-        cli_buffer_printf(&faint.out, "score %.4f  ", cli_json_number(cli_json_get(hit, "score")));
-        show_shares(&faint, cli_json_get(hit, "signals"));
-        cli_buffer_printf(&faint.out, "  ");
-        show_name(&faint, hit);
-        if (member(request, "spaces")) {
-            cli_buffer_printf(&faint.out, "  in ");
-            cli_show(&faint, CLI_PLAIN, text_of(hit, "space"));
-        }
-        cli_show(screen, CLI_DIM, (memdb_bytes_t){faint.out.data, faint.out.size});
-        cli_screen_deinit(&faint);
-        cli_buffer_char(&screen->out, '\n');
+        show_score(screen, hit, member(request, "spaces") != NULL);
     }
     if (fewer) {
         cli_show_text(screen, CLI_DIM,
@@ -138,14 +145,13 @@ void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli
     }
 }
 
-static void show_value(cli_screen_t *screen, const cli_json_t *value) {
-    if (cli_json_kind(value) == CLI_JSON_STRING) {
-        cli_show(screen, CLI_PLAIN, cli_json_bytes(value));
-        return;
-    }
+static void show_value(cli_screen_t *screen, const cli_json_t *value, size_t indent) {
+    bool is_text = cli_json_kind(value) == CLI_JSON_STRING;
     cli_buffer_t text = {0};
-    cli_json_write(value, &text);
-    cli_show(screen, CLI_PLAIN, (memdb_bytes_t){text.data, text.size});
+    if (!is_text)
+        cli_json_write(value, &text);
+    memdb_bytes_t shown = is_text ? cli_json_bytes(value) : (memdb_bytes_t){text.data, text.size};
+    cli_show_hanging(screen, shown, indent, (memdb_bytes_t){"", 0});
     cli_buffer_free(&text);
 }
 
@@ -161,14 +167,13 @@ void cli_print_memory(cli_screen_t *screen, const cli_json_t *request, const cli
         char label[32];
         snprintf(label, sizeof label, "%-11s", name);
         cli_show_text(screen, CLI_DIM, label);
-        show_value(screen, value);
-        cli_buffer_char(&screen->out, '\n');
+        show_value(screen, value, strlen(label));
     }
     cli_show_wrapped(screen, text_of(memory, "text"), 0, (memdb_bytes_t){"", 0});
 }
 
 void cli_print_memories(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
-    static const char *const titles[] = {">id", "key", "time", "who", "*text"};
+    static const char *const titles[] = {">id", "key", "time", "who", "text"};
     const cli_json_t *memories = cli_json_get(answer, "memories");
     cli_table_t *table = cli_table_create(titles, 5);
     for (size_t i = 0; i < cli_json_count(memories); i++) {
@@ -206,11 +211,16 @@ void cli_print_trace(cli_screen_t *screen, const cli_json_t *request, const cli_
     for (size_t i = 0; i < cli_json_count(memories); i++) {
         const cli_json_t *memory = cli_json_at(memories, i);
         bool named = is_named(request, memory);
+        size_t most = screen->width * 2 / 3, room = most > LEAST_ORIGIN ? most : LEAST_ORIGIN;
+        cli_buffer_t name = {0};
+        print_name(memory, &name);
         cli_show_text(screen, CLI_BOLD, named ? "> " : "  ");
-        show_origin(screen, memory);
+        show_origin(screen, memory, room);
         cli_buffer_text(&screen->out, "  ");
-        show_name(screen, memory);
+        cli_show_cut(screen, CLI_DIM, (memdb_bytes_t){name.data, name.size},
+                     screen->width - room - 5);
         cli_buffer_char(&screen->out, '\n');
+        cli_buffer_free(&name);
         memdb_bytes_t text = text_of(memory, "text");
         cli_show_wrapped(screen, text, 4, named ? text : (memdb_bytes_t){"", 0});
     }
@@ -218,7 +228,7 @@ void cli_print_trace(cli_screen_t *screen, const cli_json_t *request, const cli_
 
 void cli_print_neighbours(cli_screen_t *screen, const cli_json_t *request,
                           const cli_json_t *answer) {
-    static const char *const titles[] = {">id", "*key", "*link", ">weight"};
+    static const char *const titles[] = {">id", "key", "link", ">weight"};
     const cli_json_t *nodes = cli_json_get(answer, "nodes");
     cli_table_t *table = cli_table_create(titles, 4);
     (void)request;
@@ -251,7 +261,7 @@ void cli_print_neighbours(cli_screen_t *screen, const cli_json_t *request,
 }
 
 void cli_print_spaces(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
-    static const char *const titles[] = {"*space",     ">memories", ">bytes",
+    static const char *const titles[] = {"space",      ">memories", ">bytes",
                                          ">dimension", "metric",    "tokenizer"};
     const cli_json_t *spaces = cli_json_get(answer, "spaces");
     cli_table_t *table = cli_table_create(titles, 6);
@@ -273,7 +283,7 @@ void cli_print_spaces(cli_screen_t *screen, const cli_json_t *request, const cli
 }
 
 void cli_print_indexes(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
-    static const char *const titles[] = {"*index on", ">memories", "state"};
+    static const char *const titles[] = {"index on", ">memories", "state"};
     const cli_json_t *indexes = cli_json_get(answer, "indexes");
     cli_table_t *table = cli_table_create(titles, 3);
     (void)request;
@@ -346,7 +356,7 @@ static void print_garbage(cli_screen_t *screen, const cli_json_t *answer) {
 }
 
 void cli_print_verify(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
-    static const char *const titles[] = {"*file", ">offset", "*damage"};
+    static const char *const titles[] = {"file", ">offset", "damage"};
     const cli_json_t *errors = cli_json_get(answer, "errors");
     (void)request;
     if (!cli_json_count(errors)) {

@@ -56,7 +56,9 @@ static void lost(void *context, const memdb_loss_t *loss) {
 }
 
 cli_outcome_t cli_salvage(cli_shell_t *shell, int count, char *const *words) {
-    salvage_t salvage = {.shell = shell, .losses = shell->json ? cli_json_new_array() : NULL};
+    salvage_t salvage = {.shell = shell,
+                         .losses =
+                             shell->screen.mode == CLI_MODE_JSON ? cli_json_new_array() : NULL};
     memdb_error_t error = {0};
     uint64_t losses = 0;
     if (count != 2 || !*words[0] || !*words[1]) {
@@ -65,7 +67,7 @@ cli_outcome_t cli_salvage(cli_shell_t *shell, int count, char *const *words) {
         return CLI_MISUSED;
     }
     memdb_status_t status = memdb_salvage(words[0], words[1], lost, &salvage, &losses, &error);
-    if (shell->json) {
+    if (shell->screen.mode == CLI_MODE_JSON) {
         cli_json_t *answer = cli_json_new_object();
         cli_json_set(answer, "ok", cli_json_new_bool(status == MEMDB_OK));
         if (status) {

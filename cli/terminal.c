@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 #define DEFAULT_WIDTH 80
 #define MIN_WIDTH 40
@@ -20,13 +21,14 @@ static size_t columns_by_environment(void) {
     return columns && *columns && !*end && width > 0 && width < 10000 ? width : DEFAULT_WIDTH;
 }
 
-void cli_screen_init(cli_screen_t *screen) {
+void cli_screen_aim(cli_screen_t *screen, int fd) {
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     struct winsize size = {0};
-    bool terminal = isatty(STDOUT_FILENO);
-    *screen = (cli_screen_t){.width = DEFAULT_WIDTH};
-    screen->colour = terminal && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
-    if (terminal && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col)
+    screen->fd = fd;
+    screen->terminal = isatty(fd);
+    screen->colour =
+        screen->terminal && !(no_color && *no_color) && !(term && !strcmp(term, "dumb"));
+    if (screen->terminal && ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col)
         screen->width = size.ws_col;
     else
         screen->width = columns_by_environment();
@@ -40,7 +42,7 @@ void cli_screen_deinit(cli_screen_t *screen) {
 }
 
 bool cli_screen_flush(cli_screen_t *screen) {
-    bool written = cli_write_all(STDOUT_FILENO, screen->out.data, screen->out.size);
+    bool written = cli_write_all(screen->fd, screen->out.data, screen->out.size);
     cli_buffer_clear(&screen->out);
     return written;
 }
@@ -61,33 +63,11 @@ static uint32_t decode(const char *text, size_t left, size_t *size_out) {
     return code;
 }
 
-typedef struct range {
-    uint32_t first, last;
-} range_t;
-
-static bool within(const range_t *ranges, size_t count, uint32_t code) {
-    for (size_t i = 0; i < count; i++)
-        if (code >= ranges[i].first && code <= ranges[i].last)
-            return true;
-    return false;
-}
-
-// The blocks that matter in running text; a rare character that is missed only moves a column.
+// Columns of one character. The C library knows them (Unicode's East Asian Width); what it has no
+// width for, such as a character of a newer Unicode, most likely takes one.
 static size_t columns_of(uint32_t code) {
-    static const range_t none[] = {{0x300, 0x36F},   {0x483, 0x489},   {0x591, 0x5BD},
-                                   {0x610, 0x61A},   {0x64B, 0x65F},   {0x200B, 0x200F},
-                                   {0x202A, 0x202E}, {0x2060, 0x2064}, {0x20D0, 0x20FF},
-                                   {0xFE00, 0xFE0F}, {0xFE20, 0xFE2F}, {0xFEFF, 0xFEFF}};
-    static const range_t wide[] = {{0x1100, 0x115F},   {0x2E80, 0x303E},  {0x3041, 0x33FF},
-                                   {0x3400, 0x4DBF},   {0x4E00, 0x9FFF},  {0xA000, 0xA4CF},
-                                   {0xAC00, 0xD7A3},   {0xF900, 0xFAFF},  {0xFE30, 0xFE4F},
-                                   {0xFF00, 0xFF60},   {0xFFE0, 0xFFE6},  {0x1F300, 0x1F64F},
-                                   {0x1F900, 0x1F9FF}, {0x20000, 0x3FFFD}};
-    if (code < 0x300)
-        return 1;
-    if (within(none, sizeof none / sizeof *none, code))
-        return 0;
-    return within(wide, sizeof wide / sizeof *wide, code) ? 2 : 1;
+    int columns = code < 0x80 ? 1 : wcwidth((wchar_t)code);
+    return columns < 0 ? 1 : (size_t)columns;
 }
 
 // Control characters, and those that turn the direction of the line.
@@ -103,6 +83,17 @@ size_t cli_text_columns(memdb_bytes_t text) {
         columns += is_control(code) ? 1 : columns_of(code);
     }
     return columns;
+}
+
+size_t cli_text_fitting(memdb_bytes_t text, size_t columns) {
+    size_t step, used = 0, at = 0;
+    for (; at < text.size; at += step) {
+        uint32_t code = decode(text.data + at, text.size - at, &step);
+        used += is_control(code) ? 1 : columns_of(code);
+        if (used > columns)
+            break;
+    }
+    return at;
 }
 
 void cli_clean(memdb_bytes_t text, cli_buffer_t *out) {
@@ -135,6 +126,20 @@ void cli_show(cli_screen_t *screen, cli_style_t style, memdb_bytes_t text) {
 
 void cli_show_text(cli_screen_t *screen, cli_style_t style, const char *text) {
     cli_show(screen, style, (memdb_bytes_t){text, strlen(text)});
+}
+
+size_t cli_show_cut(cli_screen_t *screen, cli_style_t style, memdb_bytes_t text, size_t columns) {
+    size_t whole = cli_text_columns(text);
+    if (whole <= columns) {
+        cli_show(screen, style, text);
+        return whole;
+    }
+    text.size = cli_text_fitting(text, columns - 1);
+    begin_style(screen, style);
+    cli_clean(text, &screen->out);
+    cli_buffer_text(&screen->out, "…");
+    end_style(screen, style);
+    return cli_text_columns(text) + 1;
 }
 
 static bool is_word_byte(char c) {
@@ -194,27 +199,19 @@ static bool is_asked(memdb_bytes_t word, memdb_bytes_t question) {
     return false;
 }
 
-// How many bytes of the word fit into `columns`: all of them, or as many characters as do (at least
-// one).
-static size_t fitting(memdb_bytes_t word, size_t columns) {
-    size_t step, used = 0, at = 0;
-    while (at < word.size) {
-        used += columns_of(decode(word.data + at, word.size - at, &step));
-        if (used > columns && at)
-            break;
-        at += step;
-    }
-    return at;
-}
-
 static void break_line(cli_screen_t *screen, size_t indent) {
     cli_buffer_printf(&screen->out, "\n%*s", (int)indent, "");
 }
 
 void cli_show_wrapped(cli_screen_t *screen, memdb_bytes_t text, size_t indent,
                       memdb_bytes_t question) {
-    size_t room = screen->width > indent + 10 ? screen->width - indent - 1 : 10, used = 0;
     cli_buffer_printf(&screen->out, "%*s", (int)indent, "");
+    cli_show_hanging(screen, text, indent, question);
+}
+
+void cli_show_hanging(cli_screen_t *screen, memdb_bytes_t text, size_t indent,
+                      memdb_bytes_t question) {
+    size_t room = screen->width > indent + 10 ? screen->width - indent - 1 : 10, used = 0;
     for (size_t at = 0; at < text.size;) {
         if (isspace((unsigned char)text.data[at])) {
             at++;
@@ -234,7 +231,7 @@ void cli_show_wrapped(cli_screen_t *screen, memdb_bytes_t text, size_t indent,
         }
         cli_style_t style = is_asked(word, question) ? CLI_BOLD : CLI_PLAIN;
         while (word.size) { // a word longer than a line, or a text without spaces
-            memdb_bytes_t part = {word.data, fitting(word, room - used)};
+            memdb_bytes_t part = {word.data, cli_text_fitting(word, room - used)};
             cli_show(screen, style, part);
             used += cli_text_columns(part);
             word.data += part.size;

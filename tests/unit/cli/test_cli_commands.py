@@ -79,7 +79,7 @@ class Commands(shell_case.ShellCase):
         out = done.stdout.decode()
         for text in ("don't forget \"the milk\"", "I don't like -- tea", "Ann", "main", "--weights"):
             self.assertIn(text, out)
-        for text in ("memdb>", "Ask in plain words", "never read"):
+        for text in ("memdb> ", "Ask in plain words", "never read"):
             self.assertNotIn(text, out)
 
     def test_prompt_on_a_terminal_greets_colours_and_keeps_history(self):
@@ -97,9 +97,9 @@ class Commands(shell_case.ShellCase):
                 pass                                        # the other end of a terminal is gone
             os.close(terminal)
             self.assertEqual(os.waitpid(child, 0)[1], 0)
-            self.assertIn(b"begins with \"+ \" is stored", shown)
+            self.assertIn(b"begins with \"+ \" is remembered", shown)
             self.assertEqual(b"\x1b[1mlantern" in shown, marked, shown)
-        history = os.path.join(self.root, ".memdb_history")
+        history = os.path.join(self.root, ".local/state/memdb/history")
         self.assertEqual(os.stat(history).st_mode & 0o777, 0o600)
         with open(history, encoding="utf-8") as file:
             self.assertIn("lantern", file.read())
