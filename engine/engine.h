@@ -250,8 +250,7 @@ uint64_t memdb__snapshot_visible(const memdb_snapshot_t *snapshot);
 /// live".
 typedef struct memdb__live {
     const memdb__sight_t *sight;
-    int64_t now;           // memories that expired before are not live; MEMDB_TIME_NONE: all
-    memdb_bytes_t session; // size > 0: only that session
+    int64_t now; // memories that expired before are not live; MEMDB_TIME_NONE: all
     memdb_error_t error;
 } memdb__live_t;
 /// Whether (id, version) is the current document, or row, of a live memory of the space.

@@ -212,9 +212,7 @@ static bool read_live(memdb__live_t *live, memdb_space_t space, uint64_t id,
     }
     return !status && record->space == space &&
            (live->now == MEMDB_TIME_NONE || record->expires == MEMDB_TIME_NONE ||
-            record->expires > live->now) &&
-           (!live->session.size || memdb__compare(record->session.data, record->session.size,
-                                                  live->session.data, live->session.size) == 0);
+            record->expires > live->now);
 }
 
 bool memdb__document_live(void *context, memdb_space_t space, uint64_t id, uint64_t version) {

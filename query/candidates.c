@@ -79,8 +79,8 @@ bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, 
     const memdb__live_t *live = &gate->live;
     return record->space == space &&
            (record->expires == MEMDB_TIME_NONE || record->expires > live->now) &&
-           (!live->session.size || memdb__compare(record->session.data, record->session.size,
-                                                  live->session.data, live->session.size) == 0) &&
+           (!gate->session.size || memdb__compare(record->session.data, record->session.size,
+                                                  gate->session.data, gate->session.size) == 0) &&
            memdb__recall_within(gate, record) &&
            memdb__filter_passes(gate->filter, id, version, record);
 }
@@ -257,7 +257,7 @@ static memdb_status_t search_vectors(memdb__recall_t *recall, memdb_error_t *err
     if (!hits) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);
     }
-    if (!recall->gate.live.session.size && !recall->gate.filter &&
+    if (!recall->gate.session.size && !recall->gate.filter &&
         !memdb__recall_bounded(&recall->gate)) {
         search.live = any_row;
         status = memdb__vector_search(recall->vector, &search, hits, capacity, &count, error);

@@ -72,6 +72,7 @@ typedef struct memdb__span {
 /// What a search may show: the context of its callbacks.
 typedef struct memdb__recall_gate {
     memdb__live_t live;
+    memdb_bytes_t session;         // size > 0: only that session
     const memdb_filter_t *filter;  // NULL: every memory passes
     memdb__words_query_t *matcher; // NULL: no phrase or prefix is demanded
     int64_t from, to;              // the query's own window
@@ -122,8 +123,8 @@ void memdb__candidates_deinit(memdb__candidates_t *candidates);
 /// Read the record of a candidate, once. A memory that is gone leaves has_record false.
 memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *candidate,
                                   memdb_error_t *error);
-/// Whether the query may show the memory of this record: its space, its expiry, its session (the
-/// rule of memdb__live_t), its window and its filter.
+/// Whether the query may show the memory of this record: its space, its expiry, its session,
+/// its window and its filter.
 bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
                          uint64_t version, const memdb__record_t *record);
 /// Whether the memory's text holds every phrase and prefix that is demanded.

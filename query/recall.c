@@ -236,12 +236,12 @@ static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
     recall->words = NULL;
     recall->use_words = false;
     recall->vector = NULL;
-    recall->gate = (memdb__recall_gate_t){.live = {.sight = &recall->snapshot->sight,
-                                                   .now = recall->snapshot->time,
-                                                   .session = recall->query->session},
-                                          .filter = recall->query->filter,
-                                          .from = INT64_MIN,
-                                          .to = INT64_MAX};
+    recall->gate = (memdb__recall_gate_t){
+        .live = {.sight = &recall->snapshot->sight, .now = recall->snapshot->time},
+        .session = recall->query->session,
+        .filter = recall->query->filter,
+        .from = INT64_MIN,
+        .to = INT64_MAX};
     recall->span_count = 0;
     recall->only_windows = false;
     recall->listed_count = 0;

@@ -300,8 +300,8 @@ static memdb_status_t list_span(memdb__recall_t *recall, const memdb__span_t *sp
 /// What the narrowest of session, windows and the query's window holds.
 static memdb_status_t list_scope(memdb__recall_t *recall, ids_t *ids, memdb_error_t *error) {
     const memdb__recall_gate_t *gate = &recall->gate;
-    if (gate->live.session.size) {
-        return list_session(recall, gate->live.session, ids, error);
+    if (gate->session.size) {
+        return list_session(recall, gate->session, ids, error);
     }
     if (!gate->span_count) {
         return list_times(recall, gate->from, gate->to, ids, error);
@@ -318,7 +318,7 @@ memdb_status_t memdb__recall_list(memdb__recall_t *recall, memdb_error_t *error)
     ids_t ids = {0};
     gate->ids = NULL;
     gate->id_count = 0;
-    if (!gate->live.session.size && !memdb__recall_bounded(gate)) {
+    if (!gate->session.size && !memdb__recall_bounded(gate)) {
         return MEMDB_OK;
     }
     ids.items = memdb__arena_allocate(&recall->arena, MEMDB__RECALL_IDS * sizeof *ids.items);
