@@ -9,8 +9,9 @@
 /// snapshots (memdb_snapshot_begin .. memdb_snapshot_end), then memdb_close.
 ///
 /// Defaults, which each function's comment leaves out:
-///   Threads     a database handle may be used by many threads at once; every other handle
-///               (transaction, snapshot, cursor, result, blob reader or writer) by one at a time.
+///   Threads     a database handle and a filter may be used by many threads at once; every other
+///               handle (transaction, snapshot, cursor, result, blob reader or writer) by one at a
+///               time.
 ///   Ownership   arguments are borrowed for the call only. Handles are released with the function
 ///               that their comment names; releasing NULL does nothing.
 ///   Errors      every function may also return MEMDB_INVALID (an argument is wrong, nothing
