@@ -114,7 +114,11 @@ memdb_status_t memdb__attribute_ids(const memdb__sight_t *sight,
     walk_t walk = {.visible = sight->visible, .ids = ids, .oldest = true, .error = error};
     memdb_status_t status = MEMDB_OK;
     size_t sources = view->tier_count + view->run_count + (sight->own != NULL);
+    memdb__run_t *own = NULL;
     bounds(range, &walk.from, &walk.to);
+    if (sight->own) {
+        status = memdb__own_run(sight->own, &own, error);
+    }
     for (size_t i = 0; !status && i < sources; i++) {
         memdb__bitmap_t put = {0};
         if (i < view->tier_count) {
@@ -122,7 +126,7 @@ memdb_status_t memdb__attribute_ids(const memdb__sight_t *sight,
         } else if (i < view->tier_count + view->run_count) {
             status = walk_run(&walk, view->runs[i - view->tier_count], sight->visible, &put);
         } else {
-            status = walk_run(&walk, sight->own, UINT64_MAX, &put);
+            status = walk_run(&walk, own, UINT64_MAX, &put);
         }
         memdb_status_t settled = settle(&walk, &put);
         status = status ? status : settled;
@@ -171,8 +175,9 @@ memdb_status_t memdb__attribute_estimate(const memdb__sight_t *sight,
     for (size_t i = 0; !status && i < view->run_count; i++) {
         status = estimate_run(view->runs[i], &from, &to, sight->visible, range->space, &count);
     }
-    if (!status && sight->own) {
-        status = estimate_run(sight->own, &from, &to, UINT64_MAX, range->space, &count);
+    memdb__run_t *own;
+    if (!status && sight->own && !(status = memdb__own_run(sight->own, &own, error))) {
+        status = estimate_run(own, &from, &to, UINT64_MAX, range->space, &count);
     }
     *count_out = count > 0 ? (uint64_t)count : 0;
     return status;

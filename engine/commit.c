@@ -60,41 +60,52 @@ static memdb_status_t newest(const memdb__view_t *view, const memdb_txn_t *txn, 
     return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
 }
 
+/// What a request is checked against.
+typedef struct check {
+    memdb_t *db;
+    const memdb_txn_t *txn;
+    const memdb__view_t *view;
+} check_t;
+
+static memdb_status_t check_entry(void *context, const memdb__entry_t *entry,
+                                  memdb_error_t *error) {
+    const check_t *check = context;
+    if (is_exclusive(entry->key[0])) {
+        uint64_t version;
+        bool tombstone;
+        memdb_status_t status = newest(check->view, check->txn, entry->key, entry->key_size,
+                                       &version, &tombstone, error);
+        if (status || version > check->txn->snapshot.sight.visible) {
+            return status ? status : conflict(error, entry->key[0]);
+        }
+    }
+    // Rule 9: what is named was retired since it was read or stored. What was retired before is
+    // stored again by the put itself.
+    return memdb__names_retired(check->db, entry) ? conflict(error, MEMDB__KEY_BLOB) : MEMDB_OK;
+}
+
 /// Check a request against everything committed above its snapshot.
-static memdb_status_t validate(memdb_t *db, const memdb_txn_t *txn, memdb_error_t *error) {
-    memdb__view_t *view =
-        atomic_load_explicit(&db->view, memory_order_relaxed); // only changed under db->apply
+static memdb_status_t validate(memdb_t *db, memdb_txn_t *txn, memdb_error_t *error) {
+    check_t check = {
+        .db = db,
+        .txn = txn,
+        .view =
+            atomic_load_explicit(&db->view, memory_order_relaxed), // only changed under db->apply
+    };
     uint64_t seen = txn->snapshot.sight.visible, version;
     bool tombstone;
     // Relaxed: only changed under db->apply, which the leader holds.
     if (atomic_load_explicit(&db->position, memory_order_relaxed) <= seen) {
         return MEMDB_OK; // nobody committed meanwhile
     }
-    const memdb__node_t *node = memdb__run_seek(txn->run, NULL, 0, UINT64_MAX);
-    for (; node; node = memdb__run_next(node, UINT64_MAX)) {
-        memdb__entry_t entry;
-        memdb__node_entry(node, &entry);
-        if (is_exclusive(entry.key[0])) {
-            memdb_status_t status =
-                newest(view, txn, entry.key, entry.key_size, &version, &tombstone, error);
-            if (status || version > seen) {
-                return status ? status : conflict(error, entry.key[0]);
-            }
-        }
-        // Rule 9: what is named was retired since it was read or stored. What was retired before
-        // is stored again by the put itself.
-        if (memdb__names_retired(db, &entry)) {
-            return conflict(error, MEMDB__KEY_BLOB);
+    memdb_status_t status = memdb__own_each(&txn->own, check_entry, &check, error);
+    for (const memdb__guard_t *guard = txn->guards; !status && guard; guard = guard->next) {
+        status = newest(check.view, txn, guard->key, guard->key_size, &version, &tombstone, error);
+        if (!status && version > seen && (tombstone || guard->unchanged)) {
+            status = conflict(error, guard->key[0]);
         }
     }
-    for (const memdb__guard_t *guard = txn->guards; guard; guard = guard->next) {
-        memdb_status_t status =
-            newest(view, txn, guard->key, guard->key_size, &version, &tombstone, error);
-        if (status || (version > seen && (tombstone || guard->unchanged))) {
-            return status ? status : conflict(error, guard->key[0]);
-        }
-    }
-    return MEMDB_OK;
+    return status;
 }
 
 // ------------------------------------------------------------------------------ the leader

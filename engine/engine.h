@@ -145,11 +145,8 @@ typedef struct memdb__guard {
 
 struct memdb_txn {
     memdb_snapshot_t snapshot;
-    memdb__run_t *run; // own writes, applied at MEMDB__PRIVATE
-    memdb__buffer_t payload;
-    uint64_t operations;
+    memdb__own_t own; // what it wrote
     memdb__guard_t *guards;
-    bool poisoned;            // an operation was applied in part: commit refuses
     bool has_blobs;           // the arena is synced first
     const uint8_t *given_row; // salvage: the coded form of the next put's vector
     memdb__buffer_t record, bag, old_bag, row, entries; // scratch
@@ -312,8 +309,8 @@ bool memdb__embedder_of(memdb_t *db, memdb_bytes_t name, memdb__embedder_t *embe
 // ------------------------------------------------------------------------------ txn.c, commit.c,
 // fold.c
 
-/// Encode and apply one operation to the transaction's private run. Its number is txn->operations
-/// before the call.
+/// Add one operation to what the transaction wrote. Its number is txn->own.operations before the
+/// call.
 memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *operation,
                                   memdb_error_t *error);
 /// The attribute indexes of a space as the transaction sees them, which the commit demands to be

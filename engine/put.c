@@ -231,7 +231,7 @@ static memdb_status_t derive_bag(put_t *put, memdb_error_t *error) {
         status = encode_bag(put, record, &txn->bag, error);
         operation->bag = bytes_of(&txn->bag);
         operation->flags |= MEMDB__PUT_BAG;
-        record->text_version = MEMDB__PRIVATE | txn->operations;
+        record->text_version = MEMDB__PRIVATE | txn->own.operations;
     }
     return status;
 }
@@ -310,7 +310,7 @@ static memdb_status_t derive_row(put_t *put, memdb_error_t *error) {
         status = fix_dimension(put, dimension, error);
         if (record->text_version & MEMDB__PRIVATE && put->operation.flags & MEMDB__PUT_BAG) {
             record->text_version =
-                MEMDB__PRIVATE | put->txn->operations; // this put is now a later operation
+                MEMDB__PRIVATE | put->txn->own.operations; // this put is now a later operation
         }
     }
     row->size = memdb__row_bytes(dimension);
@@ -318,7 +318,7 @@ static memdb_status_t derive_row(put_t *put, memdb_error_t *error) {
     put->operation.flags |= MEMDB__PUT_ROW;
     record->fields |= MEMDB_FIELD_VECTOR;
     record->dimension = dimension;
-    record->vector_version = MEMDB__PRIVATE | put->txn->operations;
+    record->vector_version = MEMDB__PRIVATE | put->txn->own.operations;
     return status;
 }
 

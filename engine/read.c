@@ -163,10 +163,10 @@ memdb_status_t memdb__snapshot_words(memdb_snapshot_t *snapshot,
         status =
             memdb__run_words(sight->view->runs[i], sight->visible, &sources[count++].list, error);
     }
-    if (!status && sight->own) {
+    memdb__run_t *own = NULL;
+    if (!status && sight->own && !(status = memdb__own_run(sight->own, &own, error))) {
         sources[count] = (memdb__words_source_t){.whole = true};
-        status =
-            memdb__run_words((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list, error);
+        status = memdb__run_words(own, UINT64_MAX, &sources[count++].list, error);
     }
     *sources_out = sources;
     *count_out = count;
@@ -191,10 +191,10 @@ memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot,
         status =
             memdb__run_vectors(sight->view->runs[i], sight->visible, &sources[count++].list, error);
     }
-    if (!status && sight->own) {
+    memdb__run_t *own = NULL;
+    if (!status && sight->own && !(status = memdb__own_run(sight->own, &own, error))) {
         sources[count] = (memdb__vector_source_t){.whole = true};
-        status = memdb__run_vectors((memdb__run_t *)sight->own, UINT64_MAX, &sources[count++].list,
-                                    error);
+        status = memdb__run_vectors(own, UINT64_MAX, &sources[count++].list, error);
     }
     *sources_out = sources;
     *count_out = count;

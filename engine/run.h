@@ -58,6 +58,8 @@ bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint6
 /// The same with the key's hash (memdb__sorted_hash), for who asks several sources for one key.
 bool memdb__run_get_hashed(const memdb__run_t *run, const void *key, size_t size, uint64_t hash,
                            uint64_t visible, memdb__entry_t *entry_out);
+/// Whether keys like this one are found by their hash: those that are asked for one by one.
+bool memdb__run_hash_holds(const void *key, size_t size);
 /// Whether the run has an entry of a space ('D'). Exact for the frames below the position that was
 /// read before.
 bool memdb__run_has_spaces(const memdb__run_t *run);

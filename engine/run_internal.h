@@ -77,8 +77,6 @@ static inline const uint8_t *memdb__node_key(const memdb__node_t *node) {
     return (const uint8_t *)(node->next + node->height);
 }
 
-/// Whether keys like this one are in the hash.
-bool memdb__run_hash_holds(const void *key, size_t size);
 /// Make room for one more key. False: out of memory. The first call makes the table, before any key
 /// is in the run.
 bool memdb__run_hash_reserve(memdb__run_t *run);

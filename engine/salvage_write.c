@@ -65,8 +65,8 @@ static memdb_status_t commit(writer_t *writer) {
 /// A transaction with room for one more operation.
 static memdb_status_t ready(writer_t *writer) {
     memdb_status_t status = MEMDB_OK;
-    if (writer->txn &&
-        (writer->txn->operations >= BATCH_OPERATIONS || writer->txn->payload.size >= BATCH_BYTES)) {
+    if (writer->txn && (writer->txn->own.operations >= BATCH_OPERATIONS ||
+                        writer->txn->own.payload.size >= BATCH_BYTES)) {
         status = commit(writer);
     }
     if (!status && !writer->txn) {

@@ -157,7 +157,12 @@ static memdb_status_t add_counters(const memdb__sight_t *sight, memdb_space_info
         text_bytes += more_bytes;
     }
     if (sight->own) {
-        memdb__run_counters(sight->own, info->space, &more_memories, &more_bytes);
+        memdb__run_t *own;
+        memdb_status_t status = memdb__own_run(sight->own, &own, error);
+        if (status) {
+            return status;
+        }
+        memdb__run_counters(own, info->space, &more_memories, &more_bytes);
         memories += more_memories;
         text_bytes += more_bytes;
     }

@@ -1,9 +1,5 @@
-// Transactions: a snapshot, a private run of own writes on top of it, and the frame's payload that
-// grows along.
-//
-// Each operation is encoded once, into the payload, and applied to the private run by the function
-// that will apply the frame everywhere else; so what a transaction reads back is what others will
-// read.
+// Transactions: a snapshot, what was written on top of it (own.h), and what must not change until
+// the commit.
 #include "engine/engine.h"
 
 memdb_status_t memdb_txn_begin(memdb_t *db, memdb_txn_t **txn_out) {
@@ -54,8 +50,7 @@ void memdb_txn_abort(memdb_txn_t *txn) {
     if (memdb__epoch_pending(&txn->snapshot.db->epochs)) {
         memdb__epoch_collect(&txn->snapshot.db->epochs, 4);
     }
-    memdb__run_release(txn->run);
-    memdb__buffer_deinit(&txn->payload);
+    memdb__own_deinit(&txn->own);
     memdb__buffer_deinit(&txn->record);
     memdb__buffer_deinit(&txn->bag);
     memdb__buffer_deinit(&txn->old_bag);
@@ -66,32 +61,8 @@ void memdb_txn_abort(memdb_txn_t *txn) {
 
 memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *operation,
                                   memdb_error_t *error) {
-    if (txn->poisoned) {
-        return memdb__fail(error, MEMDB_FAILED,
-                           "an earlier operation of this transaction failed half-way; abort it");
-    }
-    if (!txn->run && !(txn->run = memdb__run_create(MEMDB__PRIVATE))) {
-        return memdb__fail(error, MEMDB_NOMEM, "transaction: out of memory");
-    }
-    txn->snapshot.sight.own = txn->run;
-    size_t before = txn->payload.size;
-    if (!memdb__operation_encode(&txn->payload, operation)) {
-        txn->payload.size = before;
-        txn->payload.failed = false;
-        return memdb__fail(error, MEMDB_NOMEM, "transaction: out of memory");
-    }
-    if (txn->payload.size > MEMDB_MAX_TXN_BYTES) {
-        txn->payload.size = before;
-        return memdb__fail(error, MEMDB_LIMIT,
-                           "the transaction is larger than %u bytes; commit in smaller parts",
-                           MEMDB_MAX_TXN_BYTES);
-    }
-    memdb_status_t status =
-        memdb__run_apply(txn->run, txn->payload.data + before, txn->payload.size - before,
-                         MEMDB__PRIVATE, txn->operations, NULL, error);
-    txn->poisoned = status != MEMDB_OK;
-    txn->operations++;
-    return status;
+    txn->snapshot.sight.own = &txn->own;
+    return memdb__own_add(&txn->own, operation, error);
 }
 
 memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged,
@@ -123,7 +94,7 @@ static memdb_status_t commit_payload(memdb_txn_t *txn, memdb_durability_t durabi
     memdb_t *db = txn->snapshot.db;
     memdb_status_t status = memdb__writable(db, error);
     status = status ? status : memdb__snapshot_usable(&txn->snapshot, error);
-    if (!status && txn->poisoned) {
+    if (!status && txn->own.failure) {
         status = memdb__fail(
             error, MEMDB_FAILED,
             "an earlier operation of this transaction failed half-way; nothing was written");
@@ -137,8 +108,8 @@ static memdb_status_t commit_payload(memdb_txn_t *txn, memdb_durability_t durabi
     if (status) {
         return status;
     }
-    memdb__request_t request = {.payload = txn->payload.data,
-                                .size = txn->payload.size,
+    memdb__request_t request = {.payload = txn->own.payload.data,
+                                .size = txn->own.payload.size,
                                 .txn = txn,
                                 .durability = durability ? durability : db->durability};
     status = memdb__commit(db, &request, error);
@@ -157,7 +128,7 @@ memdb_status_t memdb_txn_commit(memdb_txn_t *txn, memdb_durability_t durability,
     memdb_status_t status;
     if ((uint32_t)durability > MEMDB_DURABILITY_FULL) {
         status = memdb__fail(&error, MEMDB_INVALID, "commit: durability %d", (int)durability);
-    } else if (txn->operations) {
+    } else if (txn->own.operations) {
         status = commit_payload(txn, durability, &lsn, &error);
     } else {
         status = memdb__snapshot_usable(&txn->snapshot, &error);

@@ -126,8 +126,11 @@ void memdb__view_destroy(void *object) {
 memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size,
                                 memdb__entry_t *entry_out, memdb_error_t *error) {
     uint64_t hash = memdb__sorted_hash(key, size);
-    if (sight->own && memdb__run_get_hashed(sight->own, key, size, hash, UINT64_MAX, entry_out)) {
-        return MEMDB_OK;
+    if (sight->own) {
+        memdb_status_t status = memdb__own_get(sight->own, key, size, hash, entry_out, error);
+        if (status != MEMDB_NOT_FOUND) {
+            return status;
+        }
     }
     // Most keys are in no run: the tiers' lines come while the runs are asked.
     const memdb__view_t *view = sight->view;
@@ -154,7 +157,7 @@ memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, si
 static bool spaces_are_in_tiers(const memdb__sight_t *sight) {
     const memdb__view_t *view = sight->view;
     bool in_tiers =
-        sight->visible >= view->applied_lsn && !(sight->own && memdb__run_has_spaces(sight->own));
+        sight->visible >= view->applied_lsn && !(sight->own && memdb__own_has_spaces(sight->own));
     for (size_t i = 0; in_tiers && i < view->run_count; i++) {
         in_tiers = !memdb__run_has_spaces(view->runs[i]);
     }
@@ -250,9 +253,16 @@ static memdb_status_t greatest_below(const memdb__sight_t *sight, const void *ke
     memdb__entry_t entry;
     const memdb__node_t *node;
     *found = false;
-    if (sight->own && (node = memdb__run_before(sight->own, key, size, UINT64_MAX))) {
-        memdb__node_entry(node, &entry);
-        keep_greater(best, found, &entry);
+    if (sight->own) {
+        memdb__run_t *run;
+        memdb_status_t status = memdb__own_run(sight->own, &run, error);
+        if (status) {
+            return status;
+        }
+        if ((node = memdb__run_before(run, key, size, UINT64_MAX))) {
+            memdb__node_entry(node, &entry);
+            keep_greater(best, found, &entry);
+        }
     }
     for (size_t i = sight->view->run_count; i-- > 0;) {
         if ((node = memdb__run_before(sight->view->runs[i], key, size, sight->visible))) {
@@ -379,8 +389,13 @@ static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *si
     if (!merge->sources) {
         return memdb__fail(error, MEMDB_NOMEM, "merge: out of memory");
     }
+    memdb_status_t status = MEMDB_OK;
     if (sight->own) {
-        add_run(merge, sight->own, UINT64_MAX, key, size);
+        memdb__run_t *run;
+        status = memdb__own_run(sight->own, &run, error);
+        if (!status) {
+            add_run(merge, run, UINT64_MAX, key, size);
+        }
     }
     for (size_t i = view->run_count; i-- > 0;) {
         uint64_t sealed = memdb__run_sealed_lsn(view->runs[i]);
@@ -388,7 +403,6 @@ static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *si
             add_run(merge, view->runs[i], sight->visible, key, size);
         }
     }
-    memdb_status_t status = MEMDB_OK;
     for (size_t i = view->tier_count; !status && i-- > first_tier;) {
         status = add_tier(merge, view->tiers[i], sight->visible, key, size, error);
     }

@@ -8,8 +8,8 @@
 #include "engine/catalog.h"
 #include "engine/epoch.h"
 #include "engine/keys.h"
+#include "engine/own.h"
 #include "engine/pins.h"
-#include "engine/run.h"
 
 /// One tier, opened: its files are mapped, so unlinking them does no harm. Shared by views,
 /// counted.
@@ -51,10 +51,10 @@ void memdb__view_destroy(void *view);
 /// Whether a segment of the view's tiers has this file name.
 bool memdb__view_has_file(const memdb__view_t *view, const char *name);
 
-/// What a reader looks through. `own` is a transaction's private run, or NULL.
+/// What a reader looks through. `own` is what its transaction wrote, or NULL.
 typedef struct memdb__sight {
     const memdb__view_t *view;
-    const memdb__run_t *own;
+    memdb__own_t *own;
     uint64_t visible;
 } memdb__sight_t;
 

@@ -281,7 +281,7 @@ static void test_followers_find_vectors_that_they_could_not_embed(void **state) 
 
 /// Give the only operation of `txn`, a put, the terms of another text.
 static void replace_terms(memdb_txn_t *txn, const char *words) {
-    memdb__reader_t reader = memdb__reader(txn->payload.data, txn->payload.size);
+    memdb__reader_t reader = memdb__reader(txn->own.payload.data, txn->own.payload.size);
     memdb__operation_t operation;
     memdb__buffer_t bag = {0}, payload = {0};
     memdb_error_t error = {0};
@@ -293,8 +293,8 @@ static void replace_terms(memdb_txn_t *txn, const char *words) {
         MEMDB_OK);
     operation.bag = (memdb_bytes_t){(const char *)bag.data, bag.size};
     assert_true(memdb__operation_encode(&payload, &operation));
-    memdb__buffer_deinit(&txn->payload);
-    txn->payload = payload;
+    memdb__buffer_deinit(&txn->own.payload);
+    txn->own.payload = payload;
     memdb__buffer_deinit(&bag);
 }
 
