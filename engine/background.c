@@ -79,7 +79,8 @@ static memdb_status_t prepare_space(memdb_t *db, memdb_error_t *error) {
     return memdb__wal_prepare_space(db->wal, error);
 }
 
-/// Sync what lesser commits left, at the latest MEMDB__LESSER_SYNC_MS after the first of them.
+/// Sync what lesser commits left: in a `full` database at the latest MEMDB__LESSER_SYNC_MS after
+/// the first of them.
 static memdb_status_t sync_lesser(memdb_t *db, memdb_error_t *error) {
     // Before the sync: a commit that comes now asks again. Release: pairs with the exchange in
     // memdb__background_sync.
@@ -99,6 +100,11 @@ static void *keep_log(void *context) {
         if (db->thread_space) {
             db->thread_space = false;
             unlocked(db, "log: ", prepare_space);
+        }
+        if (atomic_load_explicit(&db->sync_much, memory_order_relaxed)) { // set under the mutex
+            unlocked(db, "sync: ", sync_lesser);
+            // After the sync: until then nobody need ask again. Relaxed: a hint.
+            atomic_store_explicit(&db->sync_much, false, memory_order_relaxed);
         }
         // Acquire: pairs with the exchange in memdb__background_sync.
         bool was_due = due;
@@ -188,6 +194,20 @@ void memdb__background_space(memdb_t *db) {
     if (!db->options.no_background && memdb__wal_wants_space(db->wal)) {
         ask(db, &db->thread_space, &db->log_thread, keep_log);
     }
+}
+
+void memdb__background_sync_much(memdb_t *db) {
+    // Relaxed, here and below: a hint; the mutex orders what must be.
+    if (db->options.no_background || !memdb__wal_wants_sync(db->wal) ||
+        atomic_load_explicit(&db->sync_much, memory_order_relaxed)) {
+        return;
+    }
+    pthread_mutex_lock(&db->thread_mutex);
+    if (is_running(db, &db->log_thread, keep_log)) {
+        atomic_store_explicit(&db->sync_much, true, memory_order_relaxed);
+        pthread_cond_signal(&db->log_thread.wake);
+    }
+    pthread_mutex_unlock(&db->thread_mutex);
 }
 
 void memdb__background_sync(memdb_t *db) {

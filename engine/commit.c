@@ -251,43 +251,39 @@ static memdb__request_t *write_batch(memdb_t *db, uint32_t *count_out) {
     return first;
 }
 
-/// How far the log must be synced before the batch may be told.
-static uint64_t needed_sync(memdb_t *db, const memdb__request_t *first, uint64_t *end_out) {
-    uint64_t needed = 0, end = 0;
-    for (const memdb__request_t *request = first; request; request = request->next) {
-        if (!request->status && request->durability == MEMDB_DURABILITY_FULL &&
-            request->end > needed) {
-            needed = request->end;
-        }
-        needed = request->help > needed
-                     ? request->help
-                     : needed; // rule 6: what it met becomes durable before it is told
-        end = !request->status && request->end > end ? request->end : end;
+/// How far the log must be synced before the request may be told; 0: it need not.
+static uint64_t needed_sync(const memdb_t *db, const memdb__request_t *request) {
+    if (request->status) {
+        return request->help; // rule 6: what it met becomes durable before it is told
     }
-    bool lesser = end > needed && db->database_durability == MEMDB_DURABILITY_FULL;
-    if (lesser && db->options.no_background) {
-        needed = end; // nobody else would keep the bound of rule 6
+    bool lesser = request->durability != MEMDB_DURABILITY_FULL;
+    if (lesser &&
+        (db->database_durability != MEMDB_DURABILITY_FULL || !db->options.no_background)) {
+        return 0;
     }
-    *end_out = end;
-    return needed;
+    return request->end; // a lesser one: nobody else would keep the bound of rule 6
 }
 
-/// Sync as far as any request of the batch needs it.
-static void sync_batch(memdb_t *db, memdb__request_t *first) {
-    uint64_t end, needed = needed_sync(db, first, &end);
+/// Sync as far as any request of the batch needs it. False: none does.
+static bool sync_batch(memdb_t *db, memdb__request_t *first) {
     memdb_error_t error = {0};
-    uint64_t began = memdb__monotonic_ns();
+    uint64_t needed = 0, end = 0;
+    for (const memdb__request_t *request = first; request; request = request->next) {
+        uint64_t own = needed_sync(db, request);
+        needed = own > needed ? own : needed;
+        end = !request->status && request->end > end ? request->end : end;
+    }
     if (needed && memdb__wal_sync(db->wal, needed, &error)) {
         fail_placed(first, &error);
-        return;
+        return true;
     }
-    db->last_write_ns = needed ? db->last_write_ns + memdb__monotonic_ns() - began : 0;
     if (end) {
         memdb__raise(&db->acknowledged, end);
     }
     if (end > needed && db->database_durability == MEMDB_DURABILITY_FULL) {
         memdb__background_sync(db);
     }
+    return needed != 0;
 }
 
 /// Wait, a fraction of what a sync costs, for those who will probably commit too.
@@ -306,27 +302,70 @@ static void gather(memdb_t *db) {
     pthread_mutex_unlock(&db->queue);
 }
 
-static void lead(memdb_t *db) {
-    uint32_t count;
-    gather(db);
-    memdb__request_t *first = write_batch(db, &count);
-    sync_batch(db, first);
-    pthread_mutex_lock(&db->queue);
-    // Whoever waits now is not among those who are told below.
-    db->expected = count + db->queued;
-    if (db->first_request) {
-        sem_post(&db->first_request->wake); // the next leader: not done, so it leads
-    } else {
-        db->leading = false;
-    }
-    pthread_mutex_unlock(&db->queue);
-    memdb__background_space(db);
+/// Give each request its answer.
+static void tell(memdb__request_t *first) {
     for (memdb__request_t *request = first, *next; request; request = next) {
         next = request->next; // gone once its thread runs
         request->done = true;
         sem_post(
             &request->wake); // pairs with the wait below: everything written to the request is seen
     }
+}
+
+/// Let the first of those who wait lead; `told`: requests of the last batch, whose threads will
+/// soon come again, and `took_ns`: how long it was on its way to the device.
+static void pass_on(memdb_t *db, uint32_t told, uint64_t took_ns) {
+    pthread_mutex_lock(&db->queue);
+    // Whoever waits now is not among those who are told.
+    db->expected = told + db->queued;
+    db->last_write_ns = took_ns;
+    if (db->first_request) {
+        sem_post(&db->first_request->wake); // the next leader: not done, so it leads
+    } else {
+        db->leading = false;
+    }
+    pthread_mutex_unlock(&db->queue);
+}
+
+/// Take those out of the batch that need no sync.
+static memdb__request_t *take_lesser(const memdb_t *db, memdb__request_t **batch) {
+    memdb__request_t *lesser = NULL, **end = &lesser;
+    for (memdb__request_t **at = batch; *at;) {
+        memdb__request_t *request = *at;
+        if (needed_sync(db, request)) {
+            at = &request->next;
+            continue;
+        }
+        *at = request->next;
+        request->next = NULL;
+        *end = request;
+        end = &request->next;
+    }
+    return lesser;
+}
+
+/// Where commits are mostly lesser ones, none of them waits for a sync that another one asked for:
+/// the next batch goes on beside it. Where they are mostly synced, the next batch waits until all
+/// that were in this one may be in it again.
+static void lead(memdb_t *db) {
+    uint32_t count;
+    gather(db);
+    memdb__request_t *batch = write_batch(db, &count);
+    if (db->durability == MEMDB_DURABILITY_FULL) {
+        uint64_t began = memdb__monotonic_ns();
+        bool synced = sync_batch(db, batch);
+        uint64_t took_ns = db->last_write_ns + memdb__monotonic_ns() - began;
+        pass_on(db, count, synced ? took_ns : 0);
+    } else {
+        memdb__request_t *lesser = take_lesser(db, &batch);
+        sync_batch(db, lesser);
+        pass_on(db, 0, 0);
+        tell(lesser);
+        sync_batch(db, batch);
+    }
+    memdb__background_space(db);
+    memdb__background_sync_much(db);
+    tell(batch);
 }
 
 static void wait_for(sem_t *wake) {

@@ -108,8 +108,8 @@ struct memdb {
     pthread_mutex_t fold;  // one checkpoint at a time in this handle
     bool merging;          // tiers are chosen, and not switched yet; guarded by `fold`
     _Atomic bool closing;  // merges are given up
-    // Apart from the flags above, which gcc reads together: no lock guards this one.
-    _Atomic bool sync_due;
+    // Apart from the flags above, which gcc reads together: no lock guards these.
+    _Atomic bool sync_due, sync_much;
 
     pthread_mutex_t embedders_mutex;
     memdb__embedder_t *embedders;
@@ -369,6 +369,8 @@ void memdb__background_checkpoint(memdb_t *db);
 void memdb__background_merge(memdb_t *db);
 /// Ask a third one to prepare space for the log, if that is getting short.
 void memdb__background_space(memdb_t *db);
+/// Ask it for a sync of what lesser commits left, if that is much.
+void memdb__background_sync_much(memdb_t *db);
 /// Ask it for a sync within MEMDB__LESSER_SYNC_MS.
 void memdb__background_sync(memdb_t *db);
 

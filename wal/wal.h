@@ -147,6 +147,10 @@ bool memdb__wal_wants_space(memdb__wal_t *wal);
 /// Errors  MEMDB_FULL  no space now; appends go on while there is some.
 memdb_status_t memdb__wal_prepare_space(memdb__wal_t *wal, memdb_error_t *error);
 
+/// Whether so much was written since the last sync that one beside the writers pays: a checkpoint,
+/// and who leaves the segment, would wait for all of it.
+bool memdb__wal_wants_sync(const memdb__wal_t *wal);
+
 /// Make everything up to `lsn` durable: returns at once when control->durable is there; else takes
 /// the sync mutex, syncs the newest segment (older ones are synced when they are left), and raises
 /// control->durable to what was written before. A failure sets control->failed.

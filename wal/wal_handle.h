@@ -20,6 +20,7 @@ typedef struct memdb__wal_writer {
     uint32_t streak;     // batches since another handle wrote one
     int through;         // the segment once more, O_DIRECT|O_DSYNC; -1: not open
     bool cannot_through; // the file system refuses O_DIRECT
+    bool unsynced_zeros; // the segment was filled further, and not synced since
 } memdb__wal_writer_t;
 
 struct memdb__wal {

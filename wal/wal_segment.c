@@ -299,7 +299,7 @@ memdb_status_t memdb__wal_segment_fill(memdb__wal_segment_t *segment, uint64_t e
         return status;
     }
     uint64_t most = MEMDB__WAL_BLOCK_BYTES + segment->header.capacity;
-    uint64_t goal = segment->filled + MEMDB__WAL_FILL_STEP_BYTES;
+    uint64_t goal = segment->filled + MEMDB__WAL_FILL_PART_BYTES;
     goal = goal < end ? end : goal;
     status = write_zeros(segment, goal < most ? goal : most, error);
     *failed_out = status != MEMDB_OK && status != MEMDB_FULL;

@@ -11,6 +11,7 @@
     (1u << 20) // zeros in a new segment: small, so that opening is quick
 #define MEMDB__WAL_FILL_STEP_BYTES (4u << 20)   // zeros ahead of the write position, a step
 #define MEMDB__WAL_FILL_PART_BYTES (256u << 10) // of those, under one hold of the writer mutex
+#define MEMDB__WAL_UNSYNCED_BYTES (8u << 20)    // of lesser batches: then a sync beside them is due
 
 /// What every function on the log's files needs to know.
 typedef struct memdb__wal_log {
@@ -72,10 +73,9 @@ memdb_status_t memdb__wal_segment_mark(const memdb__wal_log_t *log,
 memdb_status_t memdb__wal_segment_is_marked(const memdb__wal_log_t *log,
                                             const memdb__wal_segment_t *segment, bool *marked_out,
                                             memdb_error_t *error);
-/// See that the file is filled up to the offset `end`, in steps. `failed_out`: a write failed,
+/// See that the file is filled up to the offset `end`, in parts. `failed_out`: a write failed,
 /// which must fail the database; without it nothing is lost and nothing was written (MEMDB_FULL).
-/// `grown_out`: zeros were written; a sync makes the file's new size and blocks durable, so that a
-/// commit's sync finds no metadata to write.
+/// `grown_out`: zeros were written, and not synced.
 memdb_status_t memdb__wal_segment_fill(memdb__wal_segment_t *segment, uint64_t end,
                                        bool *failed_out, bool *grown_out, memdb_error_t *error);
 /// Write zeros up to the offset `end`, where the file has none yet, without a sync. The caller

@@ -162,6 +162,13 @@ static memdb_status_t sync_or_wait(memdb__wal_t *wal, uint64_t lsn, memdb_error_
     return status;
 }
 
+bool memdb__wal_wants_sync(const memdb__wal_t *wal) {
+    // Relaxed, both: a hint. Durable first: it is never above written.
+    uint64_t durable = atomic_load_explicit(&wal->control->durable, memory_order_relaxed);
+    uint64_t written = atomic_load_explicit(&wal->control->written, memory_order_relaxed);
+    return written > durable && written - durable >= MEMDB__WAL_UNSYNCED_BYTES;
+}
+
 memdb_status_t memdb__wal_sync(memdb__wal_t *wal, uint64_t lsn, memdb_error_t *error) {
     memdb__control_t *control = wal->control;
     // Acquire: pairs with the release of memdb__raise after a sync.

@@ -4,8 +4,8 @@
 // control->written; what is below was acknowledged, perhaps, and is never written again. A segment
 // is left only after all of it is synced, so that at any time only the newest segment can hold
 // unsynced bytes; its successor is published before its closing mark is written. Space is filled
-// and synced before frames are placed, so a full disk refuses a frame while nothing of it is
-// written.
+// before frames are placed, so a full disk refuses a frame while nothing of it is written; it is
+// synced before a batch is written through, and else along with the batches in it.
 #include "base/check.h"
 #include "base/memory.h"
 #include "wal/wal_handle.h"
@@ -44,6 +44,7 @@ memdb_status_t memdb__wal_check_failed(const memdb__control_t *control, memdb_er
 static void close_segment(memdb__wal_writer_t *w) {
     memdb__io_close(w->through);
     w->through = -1;
+    w->unsynced_zeros = false;
     memdb__wal_segment_close(&w->segment);
 }
 
@@ -212,9 +213,7 @@ static memdb_status_t make_room(memdb__wal_t *wal, uint64_t frame_bytes, memdb_e
     bool failed, grown;
     uint64_t end = memdb__wal_segment_offset(&w->segment, w->lsn) + memdb__wal_block_up(bytes);
     memdb_status_t status = memdb__wal_segment_fill(&w->segment, end, &failed, &grown, error);
-    if (grown) {
-        status = memdb__wal_sync_file(wal->control, w->segment.fd, w->segment.name, error);
-    }
+    w->unsynced_zeros |= grown;
     return failed ? memdb__wal_fail_database(wal->control, status) : status;
 }
 
@@ -292,6 +291,23 @@ static bool can_write_through(memdb__wal_t *wal) {
     return w->through >= 0;
 }
 
+/// A write through is one trip to the device only where nothing but its blocks must get there:
+/// zeros that no sync has met yet are synced first, a whole step of them.
+static memdb_status_t sync_zeros(memdb__wal_t *wal, memdb_error_t *error) {
+    memdb__wal_writer_t *w = &wal->writer;
+    if (!w->unsynced_zeros) {
+        return MEMDB_OK;
+    }
+    uint64_t most = MEMDB__WAL_BLOCK_BYTES + w->segment.header.capacity;
+    uint64_t end = w->segment.filled + MEMDB__WAL_FILL_STEP_BYTES;
+    memdb_status_t status = memdb__wal_segment_extend(&w->segment, end < most ? end : most, error);
+    if (status == MEMDB_OK || status == MEMDB_FULL) { // there is room for this batch
+        status = memdb__wal_sync_file(wal->control, w->segment.fd, w->segment.name, error);
+    }
+    w->unsynced_zeros = status != MEMDB_OK;
+    return status;
+}
+
 /// Write the batch's blocks to the device. Some file systems take O_DIRECT at opening and refuse
 /// the write: `written_out` false, and nothing was written.
 static memdb_status_t write_blocks_through(memdb__wal_t *wal, size_t size, bool *written_out,
@@ -351,8 +367,6 @@ static void publish_batch(memdb__wal_t *wal, uint64_t end, size_t whole, bool th
     w->previous_end = end;
     w->lsn = memdb__wal_block_up(end);
     w->streak++;
-    atomic_store_explicit(&wal->wants_space, prepared(w) < MEMDB__WAL_FILL_STEP_BYTES / 2,
-                          memory_order_relaxed); // a hint
     // Relaxed: under the writer mutex.
     atomic_store_explicit(&control->last_writer, w->number, memory_order_relaxed);
     memdb__raise(&control->written, end);
@@ -365,19 +379,24 @@ static void publish_batch(memdb__wal_t *wal, uint64_t end, size_t whole, bool th
     atomic_fetch_add_explicit(&wal->bytes, whole, memory_order_relaxed);
 }
 
-static memdb_status_t write_batch(memdb__wal_t *wal, bool through, memdb_error_t *error) {
+/// all_durable: all of it will be synced, if it is not written through.
+static memdb_status_t write_batch(memdb__wal_t *wal, bool all_durable, memdb_error_t *error) {
     memdb__wal_writer_t *w = &wal->writer;
+    bool through = false;
     if (w->used == 0) {
         return MEMDB_OK;
     }
     size_t whole = close_batch(wal);
     memdb_status_t status = memdb__wal_check_failed(wal->control, error);
     if (status == MEMDB_OK) {
-        through = through && can_write_through(wal);
+        through = all_durable && can_write_through(wal);
         if (through) {
+            status = sync_zeros(wal, error);
+        }
+        if (status == MEMDB_OK && through) {
             status = write_blocks_through(wal, whole, &through, error);
         }
-        if (!through) {
+        if (status == MEMDB_OK && !through) {
             status = write_blocks(wal, whole, error);
         }
         if (status != MEMDB_OK) {
@@ -394,6 +413,10 @@ static memdb_status_t write_batch(memdb__wal_t *wal, bool through, memdb_error_t
     }
     if (status == MEMDB_OK) {
         publish_batch(wal, end, whole, through);
+        // A hint. Only syncs are shorter over blocks that were written before.
+        atomic_store_explicit(&wal->wants_space,
+                              all_durable && prepared(w) < MEMDB__WAL_FILL_STEP_BYTES / 2,
+                              memory_order_relaxed);
     }
     return status;
 }

@@ -191,6 +191,37 @@ static void test_wal_prepared_space_spares_appends(void **state) {
     fixture_destroy(&f);
 }
 
+static void test_wal_lesser_batches_sync_nothing_within_a_segment(void **state) {
+    (void)state;
+    fixture_t f;
+    fixture_create(&f, 16 << 20);
+    fixture_open(&f, 0, false);
+    uint64_t n = 0, epoch = atomic_load(&f.control->segment_epoch);
+    syncs = direct = 0;
+    while (!memdb__wal_wants_sync(f.wal)) { // over the first zeros of the segment, and more
+        append(&f, n++, false);
+        assert_false(memdb__wal_wants_space(f.wal));
+    }
+    assert_int_equal(syncs, 0);
+    assert_int_equal(atomic_load(&f.control->segment_epoch), epoch);
+    uint64_t written = atomic_load(&f.control->written);
+    assert_true(written > 4 << 20);
+    EXPECT_OK(&f, memdb__wal_sync(f.wal, written, &f.error));
+    assert_false(memdb__wal_wants_sync(f.wal));
+    assert_int_equal(syncs, 1);
+    // The first that is written through finds zeros which no sync of its own has met.
+    append_through(&f, n++);
+    assert_int_equal(direct, 1);
+    assert_int_equal(syncs, 1);
+    append_through(&f, n++);
+    assert_int_equal(direct, 1);
+    assert_int_equal(syncs, 0);
+    fixture_close(&f);
+    fixture_open(&f, 0, false);
+    assert_int_equal(f.recovery.frames, n);
+    fixture_destroy(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_wal_lone_writer_writes_through_without_a_sync, install,
@@ -202,6 +233,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_wal_file_system_without_direct_writes_is_synced,
                                         install, restore),
         cmocka_unit_test_setup_teardown(test_wal_prepared_space_spares_appends, install, restore),
+        cmocka_unit_test_setup_teardown(test_wal_lesser_batches_sync_nothing_within_a_segment,
+                                        install, restore),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
