@@ -125,8 +125,9 @@ static memdb_status_t is_stale(memdb__fold_t *fold, const memdb__entry_t *entry,
                                memdb_error_t *error) {
     const memdb__sight_t *sight = &fold->at_horizon;
     memdb__record_t record;
+    memdb__entry_t found;
     memdb__key_t key;
-    uint64_t id, version;
+    uint64_t id;
     uint8_t kind = entry->key[0];
     *stale_out = false;
     if (entry->tombstone ||
@@ -138,10 +139,18 @@ static memdb_status_t is_stale(memdb__fold_t *fold, const memdb__entry_t *entry,
     } else if (!memdb__key_parse_id(entry->key, entry->key_size, &id)) {
         return memdb__fail(error, MEMDB_CORRUPT, "fold: an index entry is not well formed");
     }
-    memdb_status_t status = memdb__read_record(sight, id, &record, &version, error);
-    if (status) {
-        *stale_out = status == MEMDB_NOT_FOUND;
-        return status == MEMDB_NOT_FOUND ? MEMDB_OK : status;
+    memdb__key_record(&key, id);
+    memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, &found, error);
+    if (status == MEMDB_NOT_FOUND || (!status && found.tombstone)) {
+        *stale_out = true;
+        return MEMDB_OK;
+    }
+    if (status || found.version == entry->version) {
+        return status; // one put wrote both: most do, and need not be decoded
+    }
+    if (!memdb__record_decode(found.value, found.value_size, &record)) {
+        return memdb__fail(error, MEMDB_CORRUPT, "fold: record %llu is not well formed",
+                           (unsigned long long)id);
     }
     if (kind == MEMDB__KEY_KEY) {
         memdb__key_key(&key, record.space, record.key);

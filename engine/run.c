@@ -3,8 +3,9 @@
 // Invariants: nodes are ordered by (key rising, version falling); a node, its key and its value
 // never change once linked.
 //
-// Ids, times and the places in one session mostly rise, so an insertion first tries the place of
-// the last one of its kind (a finger) and goes up only as many levels as the distance asks for.
+// Ids, times and the places in one session mostly rise, and keys are linked in order, so an
+// insertion first tries the place of the last one of its kind (a finger) and goes up only as many
+// levels as the distance asks for.
 #include "base/check.h"
 #include "engine/run_internal.h"
 
@@ -22,8 +23,9 @@ static memdb__node_t *create_node(memdb__run_t *run, const void *key, size_t key
     memdb__node_t *node =
         memdb__arena_allocate(&run->arena, sizeof *node + height * sizeof node->next[0] + key_size);
     if (node) {
-        node->height = height & 127;
-        node->key_size = (uint32_t)key_size & 0xFFFFFF;
+        // As a whole: to keep bits of it, fresh memory would be read before it is written, and
+        // the kernel would give its page twice.
+        *node = (memdb__node_t){.key_size = (uint32_t)key_size & 0xFFFFFF, .height = height & 127};
         for (uint32_t i = 0; i < height; i++) {
             atomic_init(&node->next[i], NULL);
         }
@@ -52,7 +54,6 @@ memdb__run_t *memdb__run_create(uint64_t first_lsn) {
         memdb__run_release(run);
         return NULL;
     }
-    run->head->tombstone = 0;
     return run;
 }
 
@@ -152,6 +153,7 @@ static memdb__finger_t *finger_of(memdb__run_t *run, uint8_t kind) {
     return kind == MEMDB__KEY_RECORD    ? &run->fingers[0]
            : kind == MEMDB__KEY_TIME    ? &run->fingers[1]
            : kind == MEMDB__KEY_SESSION ? &run->fingers[2]
+           : kind == MEMDB__KEY_KEY     ? &run->fingers[3] // sorted: see run_order.c
                                         : NULL;
 }
 
@@ -284,6 +286,9 @@ const memdb__node_t *memdb__run_next(const memdb__node_t *node, uint64_t visible
                     memdb__compare(memdb__node_key(node), node->key_size, memdb__node_key(next),
                                    next->key_size) == 0)) {
         next = next_of(next, 0);
+    }
+    if (next) {
+        __builtin_prefetch(next_of(next, 0)); // it may lie anywhere
     }
     return next;
 }

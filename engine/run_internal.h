@@ -11,7 +11,7 @@
 
 #define MEMDB__COUNTER_BUCKETS 64
 #define MEMDB__RUN_HEIGHT 16 // of the skip list
-#define MEMDB__RUN_FINGERS 3
+#define MEMDB__RUN_FINGERS 4
 
 struct memdb__node {
     const uint8_t *value;
