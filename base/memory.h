@@ -27,7 +27,7 @@ void memdb__memory_fail_after(uint64_t count);
 uint64_t memdb__memory_count(void);
 uint64_t memdb__memory_live(void);
 
-/// A bump arena: many small objects that die together. Chunks grow from 4 KiB to 1 MiB.
+/// A bump arena: many small objects that die together. Chunks grow from 4 KiB to 2 MiB.
 /// One thread allocates; any thread may read what was published to it. `bytes` may be read by any
 /// thread.
 typedef struct memdb__arena_chunk memdb__arena_chunk_t;
