@@ -15,6 +15,9 @@
 
 #define BUFFER_PAGES 16
 #define BUFFER_BYTES ((size_t)BUFFER_PAGES * MEMDB__CONTAINER_PAGE_BYTES)
+/// Written before a sync on the way: a large file that went to the device at its end alone would
+/// keep each commit's sync waiting behind it for as long.
+#define SYNC_BYTES (UINT64_C(8) << 20)
 
 typedef struct section {
     uint32_t number;
@@ -28,6 +31,7 @@ struct memdb__container_writer {
     uint8_t *buffer;
     size_t filled;             // of the buffer
     uint64_t written;          // of the body; a multiple of BUFFER_BYTES until the last flush
+    uint64_t synced;           // of those
     memdb__buffer_t checksums; // u64 a page
     section_t sections[MEMDB__CONTAINER_MAX_SECTIONS];
     uint32_t section_count;
@@ -96,7 +100,11 @@ static memdb_status_t flush(memdb__container_writer_t *writer, memdb_error_t *er
         return writer->failed = status;
     writer->written += writer->filled;
     writer->filled = 0;
-    return MEMDB_OK;
+    if (writer->written - writer->synced >= SYNC_BYTES) {
+        writer->synced = writer->written;
+        writer->failed = memdb__io_sync_data(writer->fd, writer->name, error);
+    }
+    return writer->failed;
 }
 
 /// Append to the body; NULL data: zero bytes.
