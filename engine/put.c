@@ -404,6 +404,16 @@ static memdb_status_t perform_put(put_t *put, memdb_error_t *error) {
     return status ? status : memdb__txn_operate(txn, operation, error);
 }
 
+/// The key is looked up when all else is checked: until then memory may fetch its places.
+static void expect_key(const memdb_txn_t *txn, memdb_space_t space, const memdb_memory_t *in) {
+    if (in->size >= sizeof *in && (in->fields & MEMDB_FIELD_KEY) && in->key.data &&
+        in->key.size <= MEMDB_MAX_KEY_BYTES) {
+        memdb__key_t key;
+        memdb__key_key(&key, space, in->key);
+        memdb__sight_expect(&txn->snapshot.sight, key.bytes, key.size);
+    }
+}
+
 memdb_status_t memdb_put(memdb_txn_t *txn, memdb_space_t space, const memdb_memory_t *memory,
                          uint64_t *id_out) {
     memdb_error_t error = {0};
@@ -413,6 +423,7 @@ memdb_status_t memdb_put(memdb_txn_t *txn, memdb_space_t space, const memdb_memo
     memdb_t *db = txn->snapshot.db;
     put_t put = {.txn = txn, .in = memory};
     memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
+    expect_key(txn, space, memory);
     status = status ? status : check_memory(memory, &error);
     if (!status && (status = memdb__read_space(&txn->snapshot.sight, space, &put.space, &error)) ==
                        MEMDB_NOT_FOUND) {

@@ -58,6 +58,8 @@ bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint6
 /// The same with the key's hash (memdb__sorted_hash), for who asks several sources for one key.
 bool memdb__run_get_hashed(const memdb__run_t *run, const void *key, size_t size, uint64_t hash,
                            uint64_t visible, memdb__entry_t *entry_out);
+/// Have the place of a key with that hash fetched from memory.
+void memdb__run_prefetch(const memdb__run_t *run, uint64_t hash);
 /// Whether keys like this one are found by their hash: those that are asked for one by one.
 bool memdb__run_hash_holds(const void *key, size_t size);
 /// Whether the run has an entry of a space ('D'). Exact for the frames below the position that was

@@ -133,6 +133,15 @@ void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node) {
     }
 }
 
+void memdb__run_prefetch(const memdb__run_t *run, uint64_t hash) {
+    // Acquire: pairs with the release in memdb__run_hash_reserve.
+    const memdb__run_hash_t *table =
+        atomic_load_explicit(&((memdb__run_t *)run)->hash, memory_order_acquire);
+    if (table) {
+        __builtin_prefetch(&table->slots[tag_of(hash) & table->mask]);
+    }
+}
+
 bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size, uint64_t hash,
                           const memdb__node_t **node_out) {
     // Acquire: pairs with the release in memdb__run_hash_reserve.

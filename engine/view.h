@@ -58,6 +58,8 @@ typedef struct memdb__sight {
     uint64_t visible;
 } memdb__sight_t;
 
+/// Have the places where a key would be found fetched from memory, for who asks for it soon.
+void memdb__sight_expect(const memdb__sight_t *sight, const void *key, size_t size);
 /// The visible version of a key; a tombstone counts as an entry. MEMDB_NOT_FOUND without a message:
 /// none.
 memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size,
