@@ -55,9 +55,11 @@ static memdb_status_t replace_tiers(const memdb__fold_t *fold, memdb__manifest_t
     if (!tiers) {
         return memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
     }
-    memcpy(tiers, manifest->tiers, first * sizeof *tiers);
     tiers[first] = fold->tier;
-    memcpy(tiers + first + 1, manifest->tiers + end, (count - end) * sizeof *tiers);
+    if (count) { // the first checkpoint's catalog names none
+        memcpy(tiers, manifest->tiers, first * sizeof *tiers);
+        memcpy(tiers + first + 1, manifest->tiers + end, (count - end) * sizeof *tiers);
+    }
     memdb__free(manifest->tiers);
     manifest->tiers = tiers;
     manifest->tier_count = count - (end - first) + 1;
