@@ -1,7 +1,7 @@
-// The public header in C++: handles in unique_ptr, errors as exceptions, the same round trip as consumer.c.
-#include <memdb.h>
-
+// The public header in C++: handles in unique_ptr, errors as exceptions, the same round trip as
+// consumer.c.
 #include <iostream>
+#include <memdb.h>
 #include <memory>
 #include <stdexcept>
 #include <string>
@@ -23,6 +23,9 @@ struct Close {
     }
     void operator()(memdb_snapshot_t *snapshot) const {
         memdb_snapshot_end(snapshot);
+    }
+    void operator()(memdb_filter_t *filter) const {
+        memdb_filter_free(filter);
     }
 };
 
@@ -57,6 +60,25 @@ void round_trip(const char *path) {
     check(memdb_get_by_key(snapshot.get(), space, bytes(key), &found));
     if (std::string(found.text.data, found.text.size) != text)
         throw std::runtime_error("another text came back");
+
+    memdb_value_t param{};
+    param.kind = MEMDB_VALUE_TEXT;
+    param.text = bytes(key);
+    const std::string condition = "key = ? and text contains 'meadow'";
+    memdb_filter_t *parsed = nullptr;
+    if (memdb_filter_parse(bytes(condition), &param, 1, &parsed, &error) != MEMDB_OK)
+        throw std::runtime_error(error.message);
+    std::unique_ptr<memdb_filter_t, Close> filter(parsed);
+    memdb_cursor_options_t listing{};
+    listing.size = sizeof listing;
+    listing.filter = filter.get();
+    memdb_cursor_t *cursor = nullptr;
+    check(memdb_cursor_open(snapshot.get(), space, &listing, &cursor));
+    const memdb_status_t first = memdb_cursor_next(cursor, &found);
+    const memdb_status_t second = memdb_cursor_next(cursor, &found);
+    memdb_cursor_close(cursor);
+    if (first != MEMDB_OK || second != MEMDB_DONE)
+        throw std::runtime_error("the filter let another number pass");
     std::cout << memdb_version() << ": " << text << "\n";
 }
 
