@@ -20,6 +20,7 @@
 #ifndef MEMDB_ENGINE_ENGINE_H
 #define MEMDB_ENGINE_ENGINE_H
 
+#include "base/stop.h"
 #include "blob/blob.h"
 #include "engine/attribute.h"
 #include "engine/view.h"
@@ -72,6 +73,7 @@ struct memdb {
     memdb_durability_t database_durability, durability;
     bool read_only;
     uint32_t fork_generation;
+    _Atomic uint32_t interrupts; // calls of memdb_interrupt; here, where few writes come
     memdb_options_t options;
     memdb__control_t
         *control; // NULL: a read-only handle, which sees the database as it was at opening
@@ -128,6 +130,7 @@ struct memdb_snapshot {
     memdb_t *db;
     uint32_t slot;
     memdb__sight_t sight;
+    memdb__stop_t stop;
     bool as_of; // it reads at an older moment than the newest
     int64_t time;
     memdb__arena_t arena;  // what reads lend beyond the database's own memory

@@ -53,6 +53,7 @@ static memdb_status_t init_pinned(memdb_t *db, uint32_t slot, memdb_snapshot_t *
     snapshot->slot = slot;
     snapshot->as_of = snapshot->adopted = false;
     snapshot->sight.own = NULL;
+    snapshot->stop = memdb__stop_from(&db->interrupts);
     memdb_status_t status = refresh(db, &snapshot->adopted, error);
     while (!status) {
         snapshot->sight.view = atomic_load_explicit(
@@ -105,7 +106,14 @@ memdb_status_t memdb__snapshot_usable(const memdb_snapshot_t *snapshot, memdb_er
                            "the snapshot is older than the limit of %lld us; begin another one",
                            (long long)limit);
     }
-    return status;
+    return status ? status : memdb__stop_check(&snapshot->stop, error);
+}
+
+void memdb_interrupt(memdb_t *db) {
+    if (db) {
+        // Relaxed: as in memdb__stop_check.
+        atomic_fetch_add_explicit(&db->interrupts, 1, memory_order_relaxed);
+    }
 }
 
 typedef struct lowest {

@@ -97,7 +97,8 @@ static void *work_on(void *object) {
             return NULL;
         }
         memdb_error_t error = {0};
-        memdb_status_t status = crew->work(crew->verify, number, crew->context, &error);
+        memdb_status_t status = memdb__stop_check(&crew->verify->stop, &error);
+        status = status ? status : crew->work(crew->verify, number, crew->context, &error);
         if (status) {
             pthread_mutex_lock(&crew->mutex);
             if (!crew->status) {
@@ -407,7 +408,8 @@ memdb_status_t memdb_verify_with(memdb_t *db, const memdb_verify_options_t *opti
                                             MAX_THREADS);
         return memdb__report(db, status, &error);
     }
-    memdb__verify_t verify = {.db = db, .options = *options};
+    memdb__verify_t verify = {
+        .db = db, .options = *options, .stop = memdb__stop_from(&db->interrupts)};
     verify.threads = options->threads ? options->threads : default_threads();
     pthread_mutex_init(&verify.mutex, NULL);
     memdb_status_t status = memdb__usable(db, &error);

@@ -21,6 +21,7 @@ typedef struct memdb__verify_space {
 typedef struct memdb__verify {
     memdb_t *db;
     memdb_verify_options_t options;
+    memdb__stop_t stop; // asked for each piece
     uint32_t threads;
     memdb_snapshot_t snapshot;
     uint64_t newest_file; // files of segments and blob with this id, or a higher one, came later

@@ -67,7 +67,8 @@ extern "C" {
     X(MEMDB_FAILED, 15, "an earlier write or sync failed; close the database and open it again")   \
     X(MEMDB_FORKED, 16, "the handle was opened before fork, in the parent process")                \
     X(MEMDB_DONE, 17, "there is nothing more")                                                     \
-    X(MEMDB_EXPIRED, 18, "it is older than what is kept")
+    X(MEMDB_EXPIRED, 18, "it is older than what is kept")                                          \
+    X(MEMDB_INTERRUPTED, 19, "memdb_interrupt ended it")
 
 typedef enum memdb_status {
 #define MEMDB_STATUS_ENUMERATOR(name, value, text) name = value,
@@ -196,6 +197,15 @@ MEMDB_API memdb_status_t memdb_open(const char *path, const memdb_options_t *opt
 /// Ownership   consumes `db` on every path. In a forked child it frees memory and nothing else.
 /// Errors      MEMDB_BUSY  something of it is still in use; nothing was closed.
 MEMDB_API memdb_status_t memdb_close(memdb_t *db);
+
+/// Interrupt what runs on this handle: every snapshot and transaction of it, of any thread, that is
+/// open at this moment ends. The calls on it that are under way (a recall, a step of a cursor, ...)
+/// and all later ones return MEMDB_INTERRUPTED; a transaction writes nothing, unless its commit has
+/// begun. So does a memdb_verify that is under way. What lives outside of snapshots, such as a
+/// checkpoint or a backup, goes on.
+///
+/// Threads     any; also a signal handler.
+MEMDB_API void memdb_interrupt(memdb_t *db);
 
 /// Copy the message of the last failure on this handle, by any thread, into `buffer` (always
 /// terminated). Returns its length without the terminator.

@@ -108,7 +108,8 @@ static bool read_shown(memdb__recall_gate_t *gate, memdb_space_t space, uint64_t
     memdb_error_t error;
     uint64_t version;
     memdb__error_clear(&error); // a hot path: the message is not zeroed
-    memdb_status_t status = memdb__read_record(gate->live.sight, id, record, &version, &error);
+    memdb_status_t status = memdb__stop_check(gate->stop, &error);
+    status = status ? status : memdb__read_record(gate->live.sight, id, record, &version, &error);
     if (status && status != MEMDB_NOT_FOUND) {
         keep_error(gate, &error);
     }
@@ -166,6 +167,7 @@ static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
         .live = document_passes,
         .accept = recall->gate.ids ? memdb__recall_listed : NULL,
         .context = &recall->gate,
+        .stop = recall->snapshot->stop,
         .parameters = &parameters,
     };
     memdb__words_hit_t *hits = memdb__arena_allocate(&recall->arena, capacity * sizeof *hits);
@@ -204,6 +206,7 @@ static memdb__vector_search_t vector_search_of(memdb__recall_t *recall) {
         .live = row_passes,
         .accept = recall->gate.ids ? memdb__recall_listed : NULL,
         .context = &recall->gate,
+        .stop = recall->snapshot->stop,
     };
 }
 

@@ -253,7 +253,8 @@ memdb_status_t memdb__cursor_step(memdb_cursor_t *cursor, memdb__found_t *found,
                                                cursor->end.bytes, cursor->end.size) >= 0) {
             return MEMDB_DONE;
         }
-        memdb_status_t status = read_current(cursor, found, error);
+        memdb_status_t status = memdb__stop_check(&cursor->snapshot->stop, error);
+        status = status ? status : read_current(cursor, found, error);
         if (status && status != MEMDB_NOT_FOUND) {
             return status;
         }

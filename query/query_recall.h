@@ -72,6 +72,7 @@ typedef struct memdb__span {
 /// What a search may show: the context of its callbacks.
 typedef struct memdb__recall_gate {
     memdb__live_t live;
+    const memdb__stop_t *stop;     // asked for each memory
     memdb_bytes_t session;         // size > 0: only that session
     const memdb_filter_t *filter;  // NULL: every memory passes
     memdb__words_query_t *matcher; // NULL: no phrase or prefix is demanded

@@ -238,6 +238,7 @@ static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
     recall->vector = NULL;
     recall->gate = (memdb__recall_gate_t){
         .live = {.sight = &recall->snapshot->sight, .now = recall->snapshot->time},
+        .stop = &recall->snapshot->stop,
         .session = recall->query->session,
         .filter = recall->query->filter,
         .from = INT64_MIN,

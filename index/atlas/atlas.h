@@ -14,6 +14,7 @@
 
 #include "base/container.h"
 #include "base/memory.h"
+#include "base/stop.h"
 
 /// Bytes of an encoded row.
 static inline size_t memdb__row_bytes(uint32_t dimension) {
@@ -92,6 +93,7 @@ typedef struct memdb__vector_search {
     memdb__row_live_fn live;                    // called for promising rows only
     bool (*accept)(void *context, uint64_t id); // optional filter, called before `live`
     void *context;
+    memdb__stop_t stop; // asked once a block of rows
 } memdb__vector_search_t;
 
 /// The best `capacity` live rows for a float query, best first, ties by id. The query is coded as

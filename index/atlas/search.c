@@ -101,11 +101,14 @@ static void scan_block(scan_t *scan, const memdb__rows_t *rows, size_t first, si
     }
 }
 
-static void scan_rows(scan_t *scan, const memdb__rows_t *rows) {
-    for (size_t first = 0; first < rows->count; first += BLOCK_ROWS) {
+static memdb_status_t scan_rows(scan_t *scan, const memdb__rows_t *rows, memdb_error_t *error) {
+    memdb_status_t status = MEMDB_OK;
+    for (size_t first = 0; first < rows->count && status == MEMDB_OK; first += BLOCK_ROWS) {
         size_t left = rows->count - first;
         scan_block(scan, rows, first, left < BLOCK_ROWS ? left : BLOCK_ROWS);
+        status = memdb__stop_check(&scan->search->stop, error);
     }
+    return status;
 }
 
 /// What a source has of the searched space; both NULL: nothing.
@@ -146,12 +149,12 @@ static memdb_status_t scan_source(scan_t *scan, const memdb__vector_source_t *so
     if (status == MEMDB_OK && part.kept) {
         status = memdb__segment_rows(source->segment, part.kept, &rows, error);
         if (status == MEMDB_OK)
-            scan_rows(scan, &rows);
+            status = scan_rows(scan, &rows, error);
     } else if (status == MEMDB_OK && part.listed) {
         size_t count = memdb__list_space_count(part.listed, visible_in(scan->search, source));
-        for (size_t row = 0; row < count; row += rows.count) {
+        for (size_t row = 0; row < count && status == MEMDB_OK; row += rows.count) {
             rows = memdb__list_space_rows(part.listed, row, count);
-            scan_rows(scan, &rows);
+            status = scan_rows(scan, &rows, error);
         }
     }
     return status;
@@ -168,8 +171,7 @@ static memdb_status_t count_rows(const memdb__vector_search_t *search, size_t *c
         if (status != MEMDB_OK)
             return status;
         if (part.listed)
-            count += memdb__list_space_count(part.listed,
-                                             visible_in(search, &search->sources[i]));
+            count += memdb__list_space_count(part.listed, visible_in(search, &search->sources[i]));
         if (part.kept)
             count += (size_t)part.kept->count;
     }

@@ -21,6 +21,7 @@
 
 #include "base/container.h"
 #include "base/memory.h"
+#include "base/stop.h"
 
 // ------------------------------------------------------------------------------ tokenizer
 
@@ -147,6 +148,7 @@ typedef struct memdb__words_search {
     memdb__live_fn live;                        // called for promising documents only
     bool (*accept)(void *context, uint64_t id); // optional filter, called before `live`
     void *context;
+    memdb__stop_t stop;                          // asked once a chunk of documents
     const memdb__words_parameters_t *parameters; // NULL: memdb__words_plain
 } memdb__words_search_t;
 

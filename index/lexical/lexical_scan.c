@@ -244,6 +244,7 @@ memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error)
                                          MEMDB__WORDS_CHUNK);
             for (uint32_t c = 0; c < chunks && source->postings && !status; c++) {
                 status = scan_chunk(search, source, c, error);
+                status = status ? status : memdb__stop_check(&search->asked->stop, error);
             }
         }
         bool full = memdb__search_full(search);
