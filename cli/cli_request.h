@@ -26,6 +26,7 @@ typedef enum cli_field_kind {
     CLI_FIELD_LINKS,     // an array of {to, type, weight}
     CLI_FIELD_WEIGHTS,   // an object of numbers by signal
     CLI_FIELD_PARAMS,    // an array of values, or of arrays of values
+    CLI_FIELD_WHEN,      // a time, or null: whenever
     CLI_FIELD_WINDOW,    // [from, to]: two times, null where it is open
     CLI_FIELD_LATER,     // known, but not in this version
     CLI_FIELD_LATER_FLAG // the same when true
@@ -79,6 +80,8 @@ memdb_bytes_t cli_get_bytes(const cli_json_t *request, const char *name);
 int64_t cli_get_integer(const cli_json_t *request, const char *name, int64_t otherwise);
 double cli_get_number(const cli_json_t *request, const char *name, double otherwise);
 bool cli_get_time(const cli_json_t *request, const char *name, int64_t *time_out);
+/// A time for which 0 means "not set".
+int64_t cli_get_moment(const cli_json_t *request, const char *name);
 /// [from, to]; MEMDB_TIME_NONE for null.
 bool cli_get_window(const cli_json_t *request, const char *name, int64_t *from_out,
                     int64_t *to_out);
@@ -108,6 +111,10 @@ memdb_status_t cli_find_memory(cli_session_t *session, memdb_snapshot_t *snapsho
 /// The value of `id` or `key`, exactly one of which must be there.
 memdb_status_t cli_reference(const cli_json_t *request, const cli_json_t **reference_out,
                              memdb_error_t *error);
+/// Whether a reader sees the memory: it has not expired at the snapshot's time, and is valid at the
+/// request's `valid_at`, if it has one.
+bool cli_shows(const cli_json_t *request, const memdb_snapshot_t *snapshot,
+               const memdb_memory_t *memory);
 /// A memory as JSON; NULL and `error` when its attributes cannot be read.
 cli_json_t *cli_memory_json(const memdb_memory_t *memory, memdb_bytes_t space_name,
                             memdb_error_t *error);
@@ -153,10 +160,8 @@ memdb_status_t cli_run_drop_index(cli_session_t *, const cli_json_t *, cli_json_
 memdb_status_t cli_run_indexes(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_checkpoint(cli_session_t *, const cli_json_t *, cli_json_t *,
                                   memdb_error_t *);
-memdb_status_t cli_run_compact(cli_session_t *, const cli_json_t *, cli_json_t *,
-                                  memdb_error_t *);
-memdb_status_t cli_run_purge(cli_session_t *, const cli_json_t *, cli_json_t *,
-                                  memdb_error_t *);
+memdb_status_t cli_run_compact(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_purge(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_verify(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_stats(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_settings(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);

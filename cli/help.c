@@ -87,6 +87,8 @@ static const struct {
     {"valid_from", "TIME", "when it began to hold"},
     {"valid_to", "TIME", "when it ceased to hold"},
     {"expires", "TIME", "from then on it is not found any more"},
+    {"supersedes", "ID|KEY", "the memory that this one takes the place of: it ceases to hold"},
+    {"valid_at", "TIME", "only what holds then; recall without it: now"},
     {"importance", "NUMBER", NULL},
     {"tokens", "INTEGER", "its cost in a model's context"},
     {"attrs", "JSON", "an object of your own, '{\"place\":\"Rome\"}'"},

@@ -17,6 +17,8 @@
     { "id", CLI_FIELD_INTEGER, false, 1, BIG, NULL }
 #define KEY                                                                                        \
     { "key", CLI_FIELD_NAME, false, 1, MEMDB_MAX_KEY_BYTES, NULL }
+#define VALID_AT                                                                                   \
+    { "valid_at", CLI_FIELD_TIME, false, 0, 0, NULL }
 #define AS_OF                                                                                      \
     { "as_of", CLI_FIELD_MOMENT, false, 0, 0, NULL }
 #define LATER(name)                                                                                \
@@ -72,9 +74,10 @@ const cli_field_t cli_put_fields[] = {
     ATTRS,
     VECTORS,
     {"links", CLI_FIELD_LINKS, false, 0, 0, NULL},
+    {"supersedes", CLI_FIELD_REFERENCE, false, 0, 0, NULL},
     DURABILITY,
     END};
-static const cli_field_t get_fields[] = {SPACE, ID, KEY, AS_OF, END};
+static const cli_field_t get_fields[] = {SPACE, ID, KEY, AS_OF, VALID_AT, END};
 static const cli_field_t recall_fields[] = {
     SPACE,
     {"spaces", CLI_FIELD_NAMES, false, 1, MEMDB_MAX_NAME_BYTES, NULL},
@@ -86,6 +89,7 @@ static const cli_field_t recall_fields[] = {
     AS_OF,
     {"window", CLI_FIELD_WINDOW, false, 0, 0, NULL},
     TIME("now"),
+    {"valid_at", CLI_FIELD_WHEN, false, 0, 0, NULL},
     COUNT("k", 1, 10000),
     LATER("token_budget"),
     {"mode", CLI_FIELD_CHOICE, false, 0, 0, modes},
@@ -104,9 +108,10 @@ static const cli_field_t list_fields[] = {
     COUNT("limit", 1, 100000),
     {"after", CLI_FIELD_POSITION, false, 0, 0, NULL},
     AS_OF,
+    VALID_AT,
     END};
 static const cli_field_t trace_fields[] = {
-    SPACE, ID, KEY, COUNT("before", 0, 100000), COUNT("after", 0, 100000), AS_OF, END};
+    SPACE, ID, KEY, COUNT("before", 0, 100000), COUNT("after", 0, 100000), AS_OF, VALID_AT, END};
 static const cli_field_t link_fields[] = {SPACE,
                                           REQUIRED("from", CLI_FIELD_REFERENCE, 0, 0),
                                           REQUIRED("to", CLI_FIELD_REFERENCE, 0, 0),
@@ -126,6 +131,7 @@ static const cli_field_t neighbours_fields[] = {
     COUNT("hops", 1, BIG),
     COUNT("limit", 1, 100000),
     AS_OF,
+    VALID_AT,
     END};
 static const cli_field_t forget_fields[] = {SPACE, ID, KEY, FILTER, FLAG("erase"), DURABILITY, END};
 static const cli_field_t begin_fields[] = {{"snapshot", CLI_FIELD_BOOL, false, 0, 0, NULL}, END};

@@ -24,7 +24,14 @@ double cli_get_number(const cli_json_t *request, const char *name, double otherw
 
 bool cli_get_time(const cli_json_t *request, const char *name, int64_t *time_out) {
     const cli_json_t *value = cli_json_get(request, name);
-    return value && memdb_time_parse(cli_json_bytes(value), time_out, NULL) == MEMDB_OK;
+    return value && cli_json_kind(value) == CLI_JSON_STRING &&
+           memdb_time_parse(cli_json_bytes(value), time_out, NULL) == MEMDB_OK;
+}
+
+int64_t cli_get_moment(const cli_json_t *request, const char *name) {
+    int64_t time = 0;
+    // 1970-01-01T00:00:00Z itself would mean "not set": the next microsecond stands for it.
+    return cli_get_time(request, name, &time) && !time ? 1 : time;
 }
 
 static int64_t time_or_none(const cli_json_t *value) {
@@ -157,6 +164,18 @@ memdb_status_t cli_find_memory(cli_session_t *session, memdb_snapshot_t *snapsho
                         (long long)cli_json_integer(reference));
     return cli_fail(error, status, "%s: there is no memory with the key '%.200s'", name,
                     cli_json_bytes(reference).data);
+}
+
+bool cli_shows(const cli_json_t *request, const memdb_snapshot_t *snapshot,
+               const memdb_memory_t *memory) {
+    int64_t moment, from = MEMDB_TIME_NONE, to = MEMDB_TIME_NONE;
+    if (memory->fields & MEMDB_FIELD_EXPIRES && memory->expires <= memdb_snapshot_time(snapshot))
+        return false;
+    if (memory->fields & MEMDB_FIELD_VALID_FROM)
+        from = memory->valid_from;
+    if (memory->fields & MEMDB_FIELD_VALID_TO)
+        to = memory->valid_to;
+    return !cli_get_time(request, "valid_at", &moment) || memdb_is_valid(from, to, moment);
 }
 
 cli_json_t *cli_time_json(int64_t time) {

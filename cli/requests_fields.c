@@ -296,6 +296,8 @@ memdb_status_t cli_field_check(const cli_field_t *field, const char *name, const
         return check_weights(name, value, error);
     case CLI_FIELD_PARAMS:
         return check_params(name, value, error);
+    case CLI_FIELD_WHEN:
+        return cli_json_kind(value) == CLI_JSON_NULL ? MEMDB_OK : check_time(name, value, error);
     case CLI_FIELD_WINDOW:
         return check_window(name, value, error);
     case CLI_FIELD_LATER:

@@ -90,6 +90,7 @@ static cli_json_t *find_node(cli_json_t *nodes, uint64_t id) {
 
 typedef struct walk {
     cli_session_t *session;
+    const cli_json_t *request;
     memdb_snapshot_t *snapshot;
     memdb_space_t space;
     uint64_t id, limit;
@@ -99,6 +100,10 @@ typedef struct walk {
 // A neighbour is one node however many links lead to it: `via` holds them all.
 static memdb_status_t add_link(walk_t *walk, const memdb_link_t *link, memdb_error_t *error) {
     uint64_t other = link->from == walk->id ? link->to : link->from;
+    int64_t moment;
+    if (cli_get_time(walk->request, "valid_at", &moment) &&
+        !memdb_is_valid(link->valid_from, link->valid_to, moment))
+        return MEMDB_OK;
     cli_json_t *node = find_node(walk->nodes, other);
     if (!node) {
         memdb_memory_t memory = {.size = sizeof memory};
@@ -108,6 +113,8 @@ static memdb_status_t add_link(walk_t *walk, const memdb_link_t *link, memdb_err
         if (status != MEMDB_OK)
             return cli_engine(walk->session, status, error, "the other end, memory %llu",
                               (unsigned long long)other);
+        if (!cli_shows(walk->request, walk->snapshot, &memory))
+            return MEMDB_OK;
         node = cli_json_new_object();
         cli_set_unsigned(node, "id", other);
         cli_json_set(node, "key",
@@ -151,7 +158,9 @@ memdb_status_t cli_run_neighbours(cli_session_t *session, const cli_json_t *requ
                                   cli_json_t *answer, memdb_error_t *error) {
     const cli_json_t *reference;
     memdb_memory_t memory;
-    walk_t walk = {.session = session, .limit = (uint64_t)cli_get_integer(request, "limit", 100)};
+    walk_t walk = {.session = session,
+                   .request = request,
+                   .limit = (uint64_t)cli_get_integer(request, "limit", 100)};
     if (cli_get_integer(request, "hops", 1) > 1)
         return cli_fail(error, MEMDB_UNSUPPORTED, "hops: this version goes one hop");
     memdb_status_t status = cli_reference(request, &reference, error);

@@ -116,11 +116,36 @@ static memdb_status_t put_links(cli_session_t *session, cli_write_t *write, memd
     return MEMDB_OK;
 }
 
+// The memory that the put supersedes, before anything is written; 0: none.
+static memdb_status_t resolve_superseded(cli_session_t *session, memdb_snapshot_t *snapshot,
+                                         const cli_json_t *request, uint64_t *id_out,
+                                         memdb_error_t *error) {
+    const cli_json_t *old = cli_json_get(request, "supersedes");
+    const cli_json_t *own = cli_json_get(request, "key");
+    memdb_space_t space = 0;
+    memdb_memory_t memory, itself;
+    *id_out = 0;
+    if (!old)
+        return MEMDB_OK;
+    memdb_status_t status = memdb_space_find(snapshot, cli_space_name(request), &space);
+    if (status != MEMDB_OK && status != MEMDB_NOT_FOUND)
+        return cli_engine(session, status, error, "space");
+    status = cli_find_memory(session, snapshot, space, "supersedes", old, &memory, error);
+    if (status != MEMDB_OK)
+        return status;
+    *id_out = memory.id;
+    if (own && memdb_get_by_key(snapshot, space, cli_json_bytes(own), &itself) == MEMDB_OK &&
+        itself.id == memory.id)
+        return cli_fail(error, MEMDB_INVALID, "supersedes: a memory cannot supersede itself");
+    return MEMDB_OK;
+}
+
 static memdb_status_t put_all(cli_session_t *session, cli_write_t *write, const cli_json_t *request,
                               uint64_t *id_out, memdb_error_t *error) {
     cli_put_t put;
     memdb_space_t space;
     const cli_json_t *links = cli_json_get(request, "links");
+    uint64_t superseded = 0;
     uint64_t *to = links ? cli_allocate(cli_json_count(links) * sizeof *to) : NULL;
     memdb_status_t status = cli_put_init(request, &put, error);
     if (status != MEMDB_OK) {
@@ -130,6 +155,9 @@ static memdb_status_t put_all(cli_session_t *session, cli_write_t *write, const 
     if (links)
         status = resolve_links(session, memdb_txn_snapshot(write->txn), request, links, to, error);
     if (status == MEMDB_OK)
+        status = resolve_superseded(session, memdb_txn_snapshot(write->txn), request, &superseded,
+                                    error);
+    if (status == MEMDB_OK)
         status =
             cli_engine(session, memdb_space_ensure(write->txn, cli_space_name(request), &space),
                        error, "space");
@@ -138,6 +166,18 @@ static memdb_status_t put_all(cli_session_t *session, cli_write_t *write, const 
             cli_engine(session, memdb_put(write->txn, space, &put.memory, id_out), error, "put");
     if (status == MEMDB_OK && links)
         status = put_links(session, write, space, *id_out, links, to, error);
+    if (status == MEMDB_OK && superseded) {
+        memdb_link_t link = {.size = sizeof link,
+                             .space = space,
+                             .from = *id_out,
+                             .to = superseded,
+                             .type = {MEMDB_LINK_SUPERSEDES, sizeof MEMDB_LINK_SUPERSEDES - 1},
+                             .weight = 1,
+                             .valid_from = MEMDB_TIME_NONE,
+                             .valid_to = MEMDB_TIME_NONE};
+        write->spoiled = true;
+        status = cli_engine(session, memdb_put_link(write->txn, &link), error, "supersedes");
+    }
     cli_put_deinit(&put);
     free(to);
     return status;
@@ -185,6 +225,10 @@ memdb_status_t cli_run_get(cli_session_t *session, const cli_json_t *request, cl
     if (status != MEMDB_OK)
         return status;
     status = find_named(session, snapshot, request, &space, &memory, error);
+    if (status == MEMDB_OK && !cli_shows(request, snapshot, &memory))
+        status =
+            cli_fail(error, MEMDB_NOT_FOUND, "%s: the memory has expired, or is not valid then",
+                     cli_json_get(request, "id") ? "id" : "key");
     if (status == MEMDB_OK) {
         cli_json_t *found = cli_memory_json(&memory, cli_space_name(request), error);
         if (found)
@@ -196,11 +240,11 @@ memdb_status_t cli_run_get(cli_session_t *session, const cli_json_t *request, cl
     return status;
 }
 
-// Append up to `limit` memories of a cursor to answer.memories. more_out: optional; whether a
-// memory is left, and then `next` becomes the position before it.
-static memdb_status_t collect(cli_session_t *session, memdb_cursor_t *cursor, uint64_t limit,
-                              bool paged, memdb_bytes_t space_name, cli_json_t *answer,
-                              memdb_error_t *error) {
+// Append up to `limit` memories of a cursor to answer.memories, those that the request may see.
+// When a memory is left of a list in pages, `next` becomes the position before it.
+static memdb_status_t collect(cli_session_t *session, memdb_snapshot_t *snapshot,
+                              const cli_json_t *request, memdb_cursor_t *cursor, uint64_t limit,
+                              bool paged, cli_json_t *answer, memdb_error_t *error) {
     cli_json_t *memories = cli_json_new_array();
     cli_buffer_t next = {0};
     memdb_status_t status = MEMDB_OK;
@@ -214,7 +258,9 @@ static memdb_status_t collect(cli_session_t *session, memdb_cursor_t *cursor, ui
         status = memdb_cursor_next(cursor, &memory);
         if (status != MEMDB_OK || count == limit)
             break;
-        cli_json_t *one = cli_memory_json(&memory, space_name, error);
+        if (!cli_shows(request, snapshot, &memory))
+            continue; // in a trace: a list leaves these out itself
+        cli_json_t *one = cli_memory_json(&memory, cli_space_name(request), error);
         if (!one) {
             cli_buffer_free(&next);
             return error->status;
@@ -250,6 +296,8 @@ static memdb_status_t list_options(const cli_json_t *request, memdb_cursor_optio
     };
     options->has_from = cli_get_time(request, "from", &options->from);
     options->has_to = cli_get_time(request, "to", &options->to);
+    options->unexpired = true;
+    options->valid_at = cli_get_moment(request, "valid_at");
     return MEMDB_OK;
 }
 
@@ -277,8 +325,8 @@ memdb_status_t cli_run_list(cli_session_t *session, const cli_json_t *request, c
         status = cli_engine(session, memdb_cursor_open(snapshot, space, &options, &cursor), error,
                             "list");
         if (status == MEMDB_OK)
-            status = collect(session, cursor, (uint64_t)cli_get_integer(request, "limit", 100),
-                             true, cli_space_name(request), answer, error);
+            status = collect(session, snapshot, request, cursor,
+                             (uint64_t)cli_get_integer(request, "limit", 100), true, answer, error);
     } else if (status == MEMDB_OK) {
         cli_json_set(answer, "memories", cli_json_new_array());
         cli_json_set(answer, "next", cli_json_new_null());
@@ -307,8 +355,7 @@ memdb_status_t cli_run_trace(cli_session_t *session, const cli_json_t *request, 
                             memdb_trace_open(snapshot, space, memory.id, before, after, &cursor),
                             error, "trace");
     if (status == MEMDB_OK)
-        status =
-            collect(session, cursor, UINT64_MAX, false, cli_space_name(request), answer, error);
+        status = collect(session, snapshot, request, cursor, UINT64_MAX, false, answer, error);
     memdb_cursor_close(cursor);
     cli_read_end(session, snapshot);
     return status;

@@ -135,7 +135,10 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     }
     query.filter = filter;
     query.vector = vector;
-    cli_get_time(request, "now", &query.now);
+    query.now = cli_get_moment(request, "now");
+    query.valid_at = cli_get_moment(request, "valid_at");
+    if (!query.valid_at && cli_json_get(request, "valid_at"))
+        query.valid_at = MEMDB_TIME_NONE; // null: whenever
     query.has_window = cli_get_window(request, "window", &query.window_from, &query.window_to);
     set_weights(request, &query);
     if (!vector && !query.text.size)

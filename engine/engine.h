@@ -8,7 +8,7 @@
 //   snapshot.c snapshots           history.c  older moments        settings.c settings
 //   read.c     records, spaces, keys, sources of recall
 //   put.c      put, forget         memory.c   get            handle.c  forks, errors
-//   space.c    spaces, embedders   link.c     links
+//   space.c    spaces, embedders   link.c     links             supersede.c  validity
 //   attribute*.c  attribute indexes: lists, entries, ranges of values
 //   fold*.c    the checkpoint      verify*.c, stats.c, blobs.c
 //   salvage*.c what is whole of a damaged database
@@ -151,6 +151,7 @@ struct memdb_txn {
     memdb__own_t own; // what it wrote
     memdb__guard_t *guards;
     bool has_blobs;           // the arena is synced first
+    bool as_given;            // salvage: a link changes nothing but itself
     const uint8_t *given_row; // salvage: the coded form of the next put's vector
     memdb__buffer_t record, bag, old_bag, row, entries; // scratch
     memdb__attributes_t *attributes; // of one space, in the snapshot's arena; NULL: not read
@@ -321,6 +322,12 @@ memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *op
 memdb_status_t memdb__txn_attributes(memdb_txn_t *txn, memdb_space_t space,
                                      const memdb__attributes_t **attributes_out,
                                      memdb_error_t *error);
+/// memdb_put without keeping the message in the handle.
+memdb_status_t memdb__put(memdb_txn_t *txn, memdb_space_t space, const memdb_memory_t *memory,
+                          uint64_t *id_out, memdb_error_t *error);
+/// What a link of the type MEMDB_LINK_SUPERSEDES, whose ends are there, does to the validity of its
+/// ends; its own begins with that.
+memdb_status_t memdb__supersede(memdb_txn_t *txn, memdb_link_t *link, memdb_error_t *error);
 /// Demand at commit that `key` is not gone (or, unchanged: not changed) since the snapshot.
 memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged,
                                 memdb_error_t *error);

@@ -74,12 +74,12 @@ static memdb_status_t check_ends(memdb_txn_t *txn, memdb_space_t space, uint64_t
     return status ? status : check_end(txn, space, to, error);
 }
 
-static memdb_status_t put_link(memdb_txn_t *txn, const memdb_link_t *link, memdb_error_t *error) {
-    memdb_status_t status = check_link(link, error);
-    status = status ? status : check_ends(txn, link->space, link->from, link->to, error);
-    if (status) {
-        return status;
-    }
+static bool supersedes(memdb_bytes_t type) {
+    static const char name[] = MEMDB_LINK_SUPERSEDES;
+    return memdb__compare(type.data, type.size, name, sizeof name - 1) == 0;
+}
+
+static memdb_status_t write_link(memdb_txn_t *txn, const memdb_link_t *link, memdb_error_t *error) {
     memdb__buffer_clear(&txn->record);
     if (!memdb__link_encode(&txn->record, link)) {
         return memdb__fail(error, MEMDB_NOMEM, "link: out of memory");
@@ -90,6 +90,24 @@ static memdb_status_t put_link(memdb_txn_t *txn, const memdb_link_t *link, memdb
                                     .name = link->type,
                                     .body = {(const char *)txn->record.data, txn->record.size}};
     return memdb__txn_operate(txn, &operation, error);
+}
+
+static memdb_status_t put_link(memdb_txn_t *txn, const memdb_link_t *given, memdb_error_t *error) {
+    memdb_link_t link = *given;
+    if (!txn->as_given) { // 0 is "not set" in a caller's struct
+        link.valid_from = link.valid_from ? link.valid_from : MEMDB_TIME_NONE;
+        link.valid_to = link.valid_to ? link.valid_to : MEMDB_TIME_NONE;
+    }
+    memdb_status_t status = check_link(&link, error);
+    status = status ? status : check_ends(txn, link.space, link.from, link.to, error);
+    if (status || txn->as_given || !supersedes(link.type)) {
+        return status ? status : write_link(txn, &link, error);
+    }
+    status = memdb__supersede(txn, &link, error);
+    if (!status && (status = write_link(txn, &link, error)) != MEMDB_OK) {
+        txn->own.failure = status; // validities without the link that changed them
+    }
+    return status;
 }
 
 memdb_status_t memdb_put_link(memdb_txn_t *txn, const memdb_link_t *link) {

@@ -17,7 +17,7 @@ typedef struct memdb__own {
     size_t applied_bytes;   // of the payload
     uint64_t applied;       // operations
     bool walked;            // somebody has the run: whatever comes is applied at once
-    memdb_status_t failure; // applying failed half-way: the transaction must be aborted
+    memdb_status_t failure; // something was written in part: the transaction must be aborted
     uint64_t *hashes;       // of the keys that puts wrote: open addressing, 0 is free
     uint32_t mask, used;
 } memdb__own_t;

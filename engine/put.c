@@ -414,27 +414,31 @@ static void expect_key(const memdb_txn_t *txn, memdb_space_t space, const memdb_
     }
 }
 
+memdb_status_t memdb__put(memdb_txn_t *txn, memdb_space_t space, const memdb_memory_t *memory,
+                          uint64_t *id_out, memdb_error_t *error) {
+    put_t put = {.txn = txn, .in = memory};
+    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, error);
+    expect_key(txn, space, memory);
+    status = status ? status : check_memory(memory, error);
+    if (!status && (status = memdb__read_space(&txn->snapshot.sight, space, &put.space, error)) ==
+                       MEMDB_NOT_FOUND) {
+        status = memdb__fail(error, MEMDB_NOT_FOUND, "put: there is no space %u", space);
+    }
+    status = status ? status : perform_put(&put, error);
+    memdb__free(put.embedded);
+    if (!status && id_out) {
+        *id_out = put.id;
+    }
+    return status;
+}
+
 memdb_status_t memdb_put(memdb_txn_t *txn, memdb_space_t space, const memdb_memory_t *memory,
                          uint64_t *id_out) {
     memdb_error_t error = {0};
     if (!txn || !memory) {
         return MEMDB_INVALID;
     }
-    memdb_t *db = txn->snapshot.db;
-    put_t put = {.txn = txn, .in = memory};
-    memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
-    expect_key(txn, space, memory);
-    status = status ? status : check_memory(memory, &error);
-    if (!status && (status = memdb__read_space(&txn->snapshot.sight, space, &put.space, &error)) ==
-                       MEMDB_NOT_FOUND) {
-        status = memdb__fail(&error, MEMDB_NOT_FOUND, "put: there is no space %u", space);
-    }
-    status = status ? status : perform_put(&put, &error);
-    memdb__free(put.embedded);
-    if (!status && id_out) {
-        *id_out = put.id;
-    }
-    return memdb__report(db, status, &error);
+    return memdb__report(txn->snapshot.db, memdb__put(txn, space, memory, id_out, &error), &error);
 }
 
 // ------------------------------------------------------------------------------ forget

@@ -71,6 +71,9 @@ static memdb_status_t ready(writer_t *writer) {
     }
     if (!status && !writer->txn) {
         status = engine(writer, memdb_txn_begin(writer->db, &writer->txn), "begin");
+        if (!status) {
+            writer->txn->as_given = true;
+        }
     }
     return status;
 }

@@ -784,6 +784,8 @@ typedef struct memdb_cursor_options {
     bool has_from, has_to;
     memdb_bytes_t after;          ///< go on after the position that memdb_cursor_position gave
     const memdb_filter_t *filter; ///< only memories that pass; must outlive the cursor
+    int64_t valid_at;             ///< only those that are valid then; 0: all
+    bool unexpired;               ///< only those that have not expired at the snapshot's time
 } memdb_cursor_options_t;
 
 /// Iterate over the memories of a space.
@@ -809,15 +811,31 @@ MEMDB_API void memdb_cursor_close(memdb_cursor_t *cursor);
 typedef struct memdb_link {
     size_t size;
     memdb_space_t space;
-    uint64_t from, to;   ///< memories of the same space
-    memdb_bytes_t type;  ///< may be empty
-    double weight;       ///< finite; memdb_put_link takes 0 as 0: set it
-    memdb_bytes_t attrs; ///< a JSON object, or empty
-    int64_t valid_from, valid_to;
-    uint64_t version; ///< out
+    uint64_t from, to;            ///< memories of the same space
+    memdb_bytes_t type;           ///< may be empty
+    double weight;                ///< finite; memdb_put_link takes 0 as 0: set it
+    memdb_bytes_t attrs;          ///< a JSON object, or empty
+    int64_t valid_from, valid_to; ///< when it holds; in: 0 and MEMDB_TIME_NONE are open sides
+    uint64_t version;             ///< out
 } memdb_link_t;
 
-/// Create or replace the link (from, to, type). Errors: MEMDB_NOT_FOUND (an end is not there).
+/// The type of a link from a fact to one that it takes the place of. See memdb_put_link.
+#define MEMDB_LINK_SUPERSEDES "supersedes"
+
+/// Whether something with this validity, [valid_from, valid_to), holds at `moment`.
+/// MEMDB_TIME_NONE: open on that side.
+MEMDB_API bool memdb_is_valid(int64_t valid_from, int64_t valid_to, int64_t moment);
+
+/// Create or replace the link (from, to, type).
+///
+/// A link of the type MEMDB_LINK_SUPERSEDES says that `from` holds in the place of `to`, from its
+/// valid_from on (open: from that of `from`; without one, from its time). The same
+/// transaction ends the validity of `to` there, unless it ends earlier, and begins that of `from`
+/// there, unless it has a beginning. A commit that changed one of them meanwhile conflicts.
+/// Removing the link changes neither.
+///
+/// Errors      MEMDB_NOT_FOUND  an end is not there.
+///             MEMDB_INVALID    a memory that supersedes itself, or ceases to hold before that.
 MEMDB_API memdb_status_t memdb_put_link(memdb_txn_t *txn, const memdb_link_t *link);
 /// Remove it. Errors: MEMDB_NOT_FOUND.
 MEMDB_API memdb_status_t memdb_remove_link(memdb_txn_t *txn, memdb_space_t space, uint64_t from,
@@ -912,6 +930,7 @@ typedef struct memdb_query {
     bool has_window;
     int64_t window_from, window_to; ///< used when has_window: only memories whose time lies in
                                     ///< [from, to); MEMDB_TIME_NONE: open on that side
+    int64_t valid_at; ///< only memories that are valid then; 0: `now`. MEMDB_TIME_NONE: all
 } memdb_query_t;
 
 typedef struct memdb_hit {

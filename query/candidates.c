@@ -81,6 +81,8 @@ bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, 
            (record->expires == MEMDB_TIME_NONE || record->expires > live->now) &&
            (!gate->session.size || memdb__compare(record->session.data, record->session.size,
                                                   gate->session.data, gate->session.size) == 0) &&
+           (gate->valid_at == MEMDB_TIME_NONE ||
+            memdb_is_valid(record->valid_from, record->valid_to, gate->valid_at)) &&
            memdb__recall_within(gate, record) &&
            memdb__filter_passes(gate->filter, id, version, record);
 }

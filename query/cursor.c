@@ -11,6 +11,8 @@ struct memdb_cursor {
     memdb_space_t space;
     memdb_order_t order;
     const memdb_filter_t *filter; // NULL: every memory
+    int64_t valid_at;             // 0: whenever
+    bool unexpired;
     memdb__merge_t merge;
     memdb__key_t prefix, end, position; // end.size 0: none
     bool is_trace;
@@ -85,6 +87,8 @@ static memdb_status_t open_cursor(memdb_snapshot_t *snapshot, memdb_space_t spac
     cursor->space = space;
     cursor->order = options->order;
     cursor->filter = options->filter;
+    cursor->valid_at = options->valid_at;
+    cursor->unexpired = options->unexpired;
     memdb__key_t from = place(cursor, options);
     const uint8_t *after = (const uint8_t *)options->after.data;
     if (options->after.size) {
@@ -211,6 +215,14 @@ static bool is_current(const memdb_cursor_t *cursor, const memdb__entry_t *entry
     return memdb__compare(key.bytes, key.size, entry->key, entry->key_size) == 0;
 }
 
+/// Whether the memory holds at the moment that is asked for, and has not expired.
+static bool holds(const memdb_cursor_t *cursor, const memdb__record_t *record) {
+    return (!cursor->valid_at ||
+            memdb_is_valid(record->valid_from, record->valid_to, cursor->valid_at)) &&
+           (!cursor->unexpired || record->expires == MEMDB_TIME_NONE ||
+            record->expires > cursor->snapshot->time);
+}
+
 /// The memory of the entry that the cursor stands on. MEMDB_NOT_FOUND: stale, or filtered out.
 static memdb_status_t read_current(memdb_cursor_t *cursor, memdb__found_t *found,
                                    memdb_error_t *error) {
@@ -227,6 +239,7 @@ static memdb_status_t read_current(memdb_cursor_t *cursor, memdb__found_t *found
     memdb_status_t status = memdb__read_record(&cursor->snapshot->sight, found->id, &found->record,
                                                &found->version, error);
     bool shown = !status && is_current(cursor, entry, &found->record, found->id) &&
+                 holds(cursor, &found->record) &&
                  memdb__filter_passes(cursor->filter, found->id, found->version, &found->record);
     return status || shown ? status : MEMDB_NOT_FOUND;
 }

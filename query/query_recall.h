@@ -76,6 +76,7 @@ typedef struct memdb__recall_gate {
     memdb_bytes_t session;         // size > 0: only that session
     const memdb_filter_t *filter;  // NULL: every memory passes
     memdb__words_query_t *matcher; // NULL: no phrase or prefix is demanded
+    int64_t valid_at;              // only what holds then; MEMDB_TIME_NONE: all
     int64_t from, to;              // the query's own window
     const memdb__span_t *spans;    // only memories in one of them; span_count 0: all
     size_t span_count;

@@ -241,6 +241,7 @@ static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
         .stop = &recall->snapshot->stop,
         .session = recall->query->session,
         .filter = recall->query->filter,
+        .valid_at = recall->query->valid_at ? recall->query->valid_at : recall->now,
         .from = INT64_MIN,
         .to = INT64_MAX};
     recall->span_count = 0;

@@ -97,7 +97,8 @@ static memdb_status_t first_entry(memdb__recall_t *recall, const memdb__key_t *k
            memcmp(merge.entry.key, prefix->bytes, prefix->size) == 0) {
         uint64_t id, version;
         memdb__key_t place;
-        if (!merge.entry.tombstone &&
+        status = memdb__stop_check(recall->gate.stop, error);
+        if (!status && !merge.entry.tombstone &&
             memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &id)) {
             status = memdb__read_record(sight, id, record_out, &version, error);
             if (!status) {
@@ -263,7 +264,8 @@ static memdb_status_t list_entries(memdb__recall_t *recall, const memdb__key_t *
             memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &ids->items[ids->count])) {
             ids->count++;
         }
-        status = memdb__merge_next(&merge, error);
+        status = memdb__stop_check(recall->gate.stop, error);
+        status = status ? status : memdb__merge_next(&merge, error);
     }
     memdb__merge_close(&merge);
     return status;

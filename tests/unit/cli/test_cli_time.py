@@ -62,5 +62,74 @@ class Times(shell_case.ShellCase):
         self.assertNotIn("dog two", out)
 
 
+class Validity(shell_case.ShellCase):
+    def keys(self, *requests):
+        return [[hit["key"] for hit in answer.get("hits", answer.get("memories"))] for answer in self.ask(*requests)]
+
+    def build(self):
+        return self.ask({"op": "settings", "history_bytes": 1 << 40}, put("paris", "Ann lives in Paris", "2020-03-01"),
+                        put("rome", "Ann lives in Rome", "2023-05-08", supersedes="paris"))
+
+    def test_a_put_that_supersedes_closes_the_validity_of_the_other(self):
+        self.assertTrue(self.build()[2]["ok"])
+        paris, rome, near = self.ask({"op": "get", "key": "paris"}, {"op": "get", "key": "rome"}, {"op": "neighbours", "key": "rome", "type": "supersedes"})
+        self.assertEqual(paris["memory"]["valid_to"], "2023-05-08T00:00:00Z")
+        self.assertEqual(rome["memory"]["valid_from"], "2023-05-08T00:00:00Z")
+        self.assertEqual([node["key"] for node in near["nodes"]], ["paris"])
+        self.assertEqual(near["nodes"][0]["via"][0]["valid_from"], "2023-05-08T00:00:00Z")
+
+    def test_what_holds_is_read_at_any_moment(self):
+        self.build()
+        where = {"op": "recall", "text": "where does Ann live"}
+        self.assertEqual(self.keys(where, {**where, "now": "2021-01-01"}, {**where, "valid_at": "2021-01-01"}, {**where, "now": "2021-01-01", "valid_at": "2024-01-01"}),
+                         [["rome"], ["paris"], ["paris"], ["rome"]])
+        self.assertEqual(sorted(self.keys({**where, "valid_at": None})[0]), ["paris", "rome"])
+        self.assertEqual(self.keys({"op": "list"}, {"op": "list", "valid_at": "2021-01-01"}, {"op": "list", "valid_at": "2023-05-08", "prefix": ""}),
+                         [["paris", "rome"], ["paris"], ["rome"]])
+        answers = self.ask({"op": "get", "key": "paris", "valid_at": "2023-05-08"}, {"op": "get", "key": "paris", "valid_at": "2023-05-07T23:59:59Z"},
+                           {"op": "neighbours", "key": "rome", "valid_at": "2021-01-01"}, {"op": "neighbours", "key": "rome"})
+        self.refused(answers[0], "MEMDB_NOT_FOUND", "key", "valid")
+        self.assertTrue(answers[1]["ok"])
+        self.assertEqual([len(answer["nodes"]) for answer in answers[2:]], [0, 1])
+
+    def test_both_axes_are_independent(self):
+        answers = self.build()
+        before, where = answers[1]["lsn"], {"op": "recall", "text": "where does Ann live"}
+        self.assertEqual(self.keys({**where, "as_of": before}, {**where, "as_of": before, "valid_at": "2024-01-01"}, {"op": "list", "as_of": before}), [["paris"], ["paris"], ["paris"]])
+        then = self.ask({"op": "get", "key": "paris", "as_of": before}, {"op": "get", "key": "paris"})
+        self.assertNotIn("valid_to", then[0]["memory"])
+        self.assertIn("valid_to", then[1]["memory"])
+
+    def test_a_link_of_the_type_supersedes_does_the_same(self):
+        answers = self.ask(put("a", "one", "2023-01-01"), put("b", "two", "2023-02-01"), put("c", "three", "2023-03-01"),
+                           {"op": "link", "from": "b", "to": "a", "type": "supersedes", "valid_from": "2023-01-15"}, {"op": "get", "key": "a"}, {"op": "get", "key": "b"},
+                           put("d", "four", "2023-04-01", links=[{"to": "c", "type": "supersedes"}]), {"op": "get", "key": "c"})
+        self.assertEqual(answers[4]["memory"]["valid_to"], "2023-01-15T00:00:00Z")
+        self.assertEqual(answers[5]["memory"]["valid_from"], "2023-01-15T00:00:00Z")
+        self.assertEqual(answers[7]["memory"]["valid_to"], "2023-04-01T00:00:00Z")
+
+    def test_a_supersedes_that_cannot_be_changes_nothing(self):
+        answers = self.ask(put("a", "one", "2023-01-01"), put("b", "two", "2023-02-01", supersedes="nobody"), put("a", "other", "2023-02-01", supersedes="a"),
+                           put("c", "three", "2023-03-01", valid_to="2023-02-01", supersedes="a"), {"op": "list"}, put("d", "x", "2023-01-01", supersedes=[1]))
+        self.refused(answers[1], "MEMDB_NOT_FOUND", "supersedes", "nobody")
+        self.refused(answers[2], "MEMDB_INVALID", "supersedes", "itself")
+        self.refused(answers[3], "MEMDB_INVALID", "supersedes", "ceases to hold")
+        self.assertEqual([(m["key"], m["text"]) for m in answers[4]["memories"]], [("a", "one")])
+        self.refused(answers[5], "MEMDB_INVALID", "supersedes")
+
+    def test_what_expired_is_hidden_everywhere_and_can_be_forgotten(self):
+        answers = self.ask(put("a", "dog", "2023-01-01", session="s", expires="2023-06-01"), put("b", "dog", "2023-01-02", session="s", expires="2999-01-01"),
+                           {"op": "link", "from": "b", "to": "a"}, {"op": "recall", "text": "dog"}, {"op": "list"}, {"op": "list", "session": "s"}, {"op": "list", "prefix": "a"},
+                           {"op": "trace", "key": "b"}, {"op": "neighbours", "key": "b"}, {"op": "get", "key": "a"}, {"op": "recall", "text": "dog", "now": "2023-02-01"})
+        for answer in answers[3:6] + [answers[7], answers[10]]:
+            self.assertEqual([m["key"] for m in answer.get("hits", answer.get("memories"))], ["b"], answer)
+        self.assertEqual(answers[6]["memories"], [])
+        self.assertEqual(answers[8]["nodes"], [])
+        self.refused(answers[9], "MEMDB_NOT_FOUND", "expired")
+        self.assertEqual([answer["ok"] for answer in self.ask({"op": "forget", "key": "a"}, put("a", "cat", "2023-01-01"), {"op": "get", "key": "a"})], [True] * 3)
+        self.ask(put("c", "gone", "2023-01-01", expires="2023-06-01"))
+        self.assertEqual(self.ask({"op": "forget", "filter": "expires < '2024-01-01'"})[0]["forgotten"], 1)
+
+
 if __name__ == "__main__":
     shell_case.main()
