@@ -54,7 +54,7 @@ bool run_open(const run_t *run, memdb_t **db_out, char what_out[400]) {
     char path[256];
     memdb_error_t error = {0};
     // With so little log a checkpoint, tiers are merged by merges of their own.
-    uint64_t checkpoint_bytes = run->history.seed % 2 ? 4096 : 1 << 20;
+    uint64_t checkpoint_bytes = run->history.seed % 4 == 1 ? 4096 : 1 << 20;
     memdb_options_t options = {
         .size = sizeof options,
         .flags = MEMDB_OPEN_CREATE,

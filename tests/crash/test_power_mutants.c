@@ -21,7 +21,7 @@
 #endif
 
 #define STEPS 60 // of a recording
-#define MUTANT_STATES 4000
+#define MUTANT_STATES 8000
 #define MUTANT_STATES_OF_RUN 200
 
 static uint64_t first_seed;
