@@ -320,14 +320,12 @@ static memdb_status_t settle_archive(backup_t *b, memdb_error_t *error) {
     memdb_t *db = b->db;
     memdb__wal_options_t options = log_options(db->database_id);
     if (b->flags & MEMDB_BACKUP_ONCE) {
-        pthread_mutex_lock(&db->fold); // the cut must not meet a directory that goes away
-        memdb_status_t status = memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT,
-                                                    MEMDB__LOCK_EXCLUSIVE, true, error);
+        // The cut must not meet a directory that goes away.
+        memdb_status_t status = memdb__checkpoint_lock(db, error);
         if (!status) {
             status = memdb__archive_end(db->directory, error);
-            memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);
+            memdb__checkpoint_unlock(db);
         }
-        pthread_mutex_unlock(&db->fold);
         return status;
     }
     uint64_t below = b->state.last.lsn ? b->state.last.lsn : b->state.last.end;

@@ -139,6 +139,19 @@ static memdb_status_t begin_read(MDB_env *env, MDB_txn **txn_out, memdb_error_t 
     return code ? fail_lmdb(error, code, "begin a read transaction") : MEMDB_OK;
 }
 
+memdb_status_t memdb__lmdb_settle(memdb__lmdb_t *lmdb, uint64_t told, memdb_error_t *error) {
+    // LMDB takes over the writer's lock from the dead, and the number of its transaction from the
+    // newest meta page.
+    MDB_txn *txn;
+    int code = mdb_txn_begin(lmdb->env, NULL, 0, &txn);
+    if (code)
+        return fail_lmdb(error, code, "begin a transaction");
+    uint64_t next = mdb_txn_id(txn);
+    mdb_txn_abort(txn);
+    code = next > told + 1 ? mdb_env_sync(lmdb->env, 1) : 0;
+    return code ? fail_lmdb(error, code, "sync") : MEMDB_OK;
+}
+
 memdb_status_t memdb__lmdb_read(memdb__lmdb_t *lmdb, memdb__manifest_t *manifest_out,
                                 memdb_error_t *error) {
     // A reader that LMDB lets begin takes a transaction's number first and its meta page after

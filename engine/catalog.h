@@ -75,6 +75,12 @@ void memdb__catalog_close(memdb__catalog_t *catalog);
 /// Copy the manifest out. Any thread.
 memdb_status_t memdb__catalog_read(memdb__catalog_t *catalog, memdb__manifest_t *manifest_out,
                                    memdb_error_t *error);
+/// See that a read finds the newest transaction. One that was killed in a commit may have switched
+/// without telling the readers, who go on with the manifest before; that does them no harm, but who
+/// unlinks what the manifest does not name must not be among them. `told`: the newest generation
+/// that its committer told of; a later one is synced here. The caller holds the checkpoint lock.
+memdb_status_t memdb__catalog_settle(memdb__catalog_t *catalog, uint64_t told,
+                                     memdb_error_t *error);
 /// The one switch: replace the manifest in one synced transaction, companion first. generation_out:
 /// its transaction id. The caller holds the checkpoint lock, and MEMDB__LOCK_CATALOG exclusively
 /// around this call. On failure the outcome is the old manifest (MEMDB_NOMEM, MEMDB_FULL,

@@ -61,6 +61,14 @@ memdb_status_t memdb__catalog_read(memdb__catalog_t *catalog, memdb__manifest_t 
     return memdb__lmdb_read(catalog->environment->lmdb, manifest_out, error);
 }
 
+memdb_status_t memdb__catalog_settle(memdb__catalog_t *catalog, uint64_t told,
+                                     memdb_error_t *error) {
+    if (catalog->environment->foreign)
+        return memdb__fail(error, MEMDB_FORKED,
+                           "catalog: opened before fork, in the parent process");
+    return memdb__lmdb_settle(catalog->environment->lmdb, told, error);
+}
+
 memdb_status_t memdb__catalog_commit(memdb__catalog_t *catalog, const memdb__manifest_t *manifest,
                                      uint64_t *generation_out, memdb_error_t *error) {
     environment_t *environment = catalog->environment;

@@ -337,6 +337,10 @@ memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error
 /// Wait while log or delta are at their limit.
 memdb_status_t memdb__throttle(memdb_t *db, memdb_error_t *error);
 
+/// Take the checkpoint lock, in this handle and among the processes: the catalog that is read then
+/// is the newest, whoever died in a switch. A read-only handle has none, and is alone with itself.
+memdb_status_t memdb__checkpoint_lock(memdb_t *db, memdb_error_t *error);
+void memdb__checkpoint_unlock(memdb_t *db);
 /// Seal, and fold what is durable into a new base.
 memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error);
 /// Merge tiers until none need it, except for groups of more than `limit_bytes`. Waits for another

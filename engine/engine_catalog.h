@@ -124,6 +124,8 @@ memdb_status_t memdb__lmdb_open(int directory, memdb__lmdb_mode_t mode, memdb__l
                                 bool *refused_out, memdb_error_t *error);
 /// foreign: in a forked child; LMDB is left alone.
 void memdb__lmdb_close(memdb__lmdb_t *lmdb, bool foreign);
+/// See memdb__catalog_settle.
+memdb_status_t memdb__lmdb_settle(memdb__lmdb_t *lmdb, uint64_t told, memdb_error_t *error);
 memdb_status_t memdb__lmdb_read(memdb__lmdb_t *lmdb, memdb__manifest_t *manifest_out,
                                 memdb_error_t *error);
 memdb_status_t memdb__lmdb_commit(memdb__lmdb_t *lmdb, int companion,

@@ -134,22 +134,47 @@ static memdb_status_t fold_all(memdb_t *db, memdb__space_work_t *work, memdb_err
     return status;
 }
 
+void memdb__checkpoint_unlock(memdb_t *db) {
+    if (db->control) {
+        memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);
+    }
+    pthread_mutex_unlock(&db->fold);
+}
+
+memdb_status_t memdb__checkpoint_lock(memdb_t *db, memdb_error_t *error) {
+    memdb_status_t status = MEMDB_OK;
+    pthread_mutex_lock(&db->fold);
+    if (db->control) {
+        status = memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE, true,
+                                     error);
+        if (status) {
+            pthread_mutex_unlock(&db->fold);
+            return status;
+        }
+        // Relaxed: raised under this lock.
+        status = memdb__catalog_settle(
+            db->catalog, atomic_load_explicit(&db->control->base_generation, memory_order_relaxed),
+            error);
+    }
+    if (status) {
+        memdb__checkpoint_unlock(db);
+    }
+    return status;
+}
+
 memdb_status_t memdb__fold(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
     memdb_status_t status = memdb__writable(db, error);
     status = status || !work ? status : memdb__merge_exclude(db, error);
     if (status) {
         return status;
     }
-    pthread_mutex_lock(&db->fold);
-    status =
-        memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE, true, error);
+    status = memdb__checkpoint_lock(db, error);
     if (!status) {
         status = work ? memdb__space_begin(db, work, error) : MEMDB_OK;
         status = status ? status : fold_all(db, work, error);
         status = status || !work ? status : memdb__space_end(db, work, error);
-        memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);
+        memdb__checkpoint_unlock(db);
     }
-    pthread_mutex_unlock(&db->fold);
     if (work) {
         memdb__merge_admit(db);
     }

@@ -125,42 +125,26 @@ static memdb_status_t choose(memdb__fold_t *merge, uint64_t limit_bytes, bool *f
 
 // ------------------------------------------------------------------------------ the steps
 
-/// Do a step under the checkpoint lock.
-static memdb_status_t lock(memdb_t *db, memdb_error_t *error) {
-    pthread_mutex_lock(&db->fold);
-    memdb_status_t status =
-        memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT, MEMDB__LOCK_EXCLUSIVE, true, error);
-    if (status) {
-        pthread_mutex_unlock(&db->fold);
-    }
-    return status;
-}
-
-static void unlock(memdb_t *db) {
-    memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);
-    pthread_mutex_unlock(&db->fold);
-}
-
 memdb_status_t memdb__merge_begin(memdb_t *db, uint64_t limit_bytes, memdb__fold_t *merge,
                                   bool *found_out, memdb_error_t *error) {
     *merge = (memdb__fold_t){.db = db, .is_merge = true, .collection = {.db = db}, .error = error};
     *found_out = false;
-    memdb_status_t status = lock(db, error);
+    memdb_status_t status = memdb__checkpoint_lock(db, error);
     if (!status) {
         status = choose(merge, limit_bytes, found_out, error);
-        unlock(db);
+        memdb__checkpoint_unlock(db);
     }
     return status;
 }
 
 memdb_status_t memdb__merge_switch(memdb__fold_t *merge, memdb_error_t *error) {
-    memdb_status_t status = lock(merge->db, error);
+    memdb_status_t status = memdb__checkpoint_lock(merge->db, error);
     if (status) {
         memdb__fold_unlink_tier(merge->db, &merge->tier);
         return status;
     }
     status = memdb__fold_switch(merge, error);
-    unlock(merge->db);
+    memdb__checkpoint_unlock(merge->db);
     return status;
 }
 

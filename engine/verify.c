@@ -290,26 +290,6 @@ static memdb_status_t verify_head(memdb__verify_t *verify, memdb_error_t *error)
     return status;
 }
 
-/// Take the checkpoint lock where there is one to take: a read-only handle looks at the files that
-/// were mapped at its opening.
-static memdb_status_t lock(memdb_t *db, memdb_error_t *error) {
-    pthread_mutex_lock(&db->fold);
-    memdb_status_t status = db->control ? memdb__lock_acquire(db->lock, MEMDB__LOCK_CHECKPOINT,
-                                                              MEMDB__LOCK_EXCLUSIVE, true, error)
-                                        : MEMDB_OK;
-    if (status) {
-        pthread_mutex_unlock(&db->fold);
-    }
-    return status;
-}
-
-static void unlock(memdb_t *db) {
-    if (db->control) {
-        memdb__lock_release(db->lock, MEMDB__LOCK_CHECKPOINT);
-    }
-    pthread_mutex_unlock(&db->fold);
-}
-
 /// Take the snapshot and the spaces' counters. Counters have no versions: they are those of the
 /// snapshot only where nothing was applied behind it, which is tried for beside busy writers.
 static memdb_status_t take_snapshot(memdb__verify_t *verify, memdb_error_t *error) {
@@ -339,7 +319,7 @@ static memdb_status_t take_snapshot(memdb__verify_t *verify, memdb_error_t *erro
 /// Take the snapshot, and check what a checkpoint changes in place.
 static memdb_status_t begin(memdb__verify_t *verify, memdb_error_t *error) {
     memdb_t *db = verify->db;
-    memdb_status_t status = lock(db, error);
+    memdb_status_t status = memdb__checkpoint_lock(db, error);
     if (status) {
         return status;
     }
@@ -359,7 +339,7 @@ static memdb_status_t begin(memdb__verify_t *verify, memdb_error_t *error) {
             memdb__snapshot_deinit(&verify->snapshot);
         }
     }
-    unlock(db);
+    memdb__checkpoint_unlock(db);
     return status;
 }
 
@@ -378,10 +358,10 @@ static memdb_status_t verify_all(memdb__verify_t *verify, memdb_error_t *error) 
         status = memdb__verify_cross(verify, error);
         status = status ? status : memdb__verify_blobs(verify, error);
         if (!status && verify->options.garbage && verify->db->control) {
-            status = lock(verify->db, error);
+            status = memdb__checkpoint_lock(verify->db, error);
             if (!status) {
                 status = memdb__verify_garbage(verify, error);
-                unlock(verify->db);
+                memdb__checkpoint_unlock(verify->db);
             }
         }
     }

@@ -134,6 +134,17 @@ static bool judge(fixture_t *fixture, bool alone, uint64_t generation) {
     return is_new;
 }
 
+/// Commit the new manifest, and be killed at the call with this number.
+static void commit_until_killed(fixture_t *fixture, bool alone, uint64_t number) {
+    memdb__catalog_t *catalog;
+    memdb__manifest_t manifest = make_manifest(NEW, 2);
+    if (memdb__catalog_open(fixture->directory, alone, false, &catalog, NULL))
+        _exit(2);
+    calls = 0;
+    act_at = number;
+    _exit(memdb__catalog_commit(catalog, &manifest, NULL, NULL) ? 3 : 0); // without closing
+}
+
 static void test_catalog_killed_in_commit_is_old_or_new(void **state) {
     fixture_t *fixture = *state;
     for (int keep_lock = 0; keep_lock < 2; keep_lock++) {
@@ -144,17 +155,8 @@ static void test_catalog_killed_in_commit_is_old_or_new(void **state) {
                 act_at = UINT64_MAX;
                 prepare(fixture, &generation);
                 pid_t child = fork();
-                if (child == 0) {
-                    memdb__catalog_t *catalog;
-                    memdb__manifest_t manifest = make_manifest(NEW, 2);
-                    if (memdb__catalog_open(fixture->directory, true, false, &catalog, NULL))
-                        _exit(2);
-                    calls = 0;
-                    act_at = number;
-                    if (memdb__catalog_commit(catalog, &manifest, NULL, NULL))
-                        _exit(3);
-                    _exit(0); // without closing, as a killed process
-                }
+                if (child == 0)
+                    commit_until_killed(fixture, true, number);
                 int status;
                 assert_int_equal(waitpid(child, &status, 0), child);
                 killed = WIFSIGNALED(status);
@@ -172,6 +174,58 @@ static void test_catalog_killed_in_commit_is_old_or_new(void **state) {
         }
     }
     act_at = UINT64_MAX;
+}
+
+/// A process that had the catalog open before; tells how many tiers it finds after it was told to
+/// go on.
+static void survive(fixture_t *fixture, const int go_on[2], int answer) {
+    memdb__catalog_t *catalog;
+    memdb__manifest_t found = {0};
+    char byte = 0;
+    if (memdb__catalog_open(fixture->directory, true, false, &catalog, NULL) ||
+        write(answer, &byte, 1) != 1 || read(go_on[0], &byte, 1) != 1 ||
+        memdb__catalog_settle(catalog, 0, NULL) || memdb__catalog_read(catalog, &found, NULL))
+        _exit(2);
+    _exit(write(answer, &found.tier_count, sizeof found.tier_count) < 0);
+}
+
+/// LMDB tells readers of a commit after its last write: a process killed between the two has
+/// switched, and who had the environment open reads on as if it had not, until it settles.
+static void test_catalog_a_switch_of_the_dead_is_found_by_who_settles(void **state) {
+    fixture_t *fixture = *state;
+    bool killed = true;
+    uint64_t late = 0;
+    action = KILL_AFTER;
+    for (uint64_t number = 0; killed; number++) {
+        int go_on[2], answer[2], status;
+        uint64_t generation, seen = 0;
+        char byte = 0;
+        act_at = UINT64_MAX;
+        prepare(fixture, &generation);
+        assert_int_equal(pipe(go_on), 0);
+        assert_int_equal(pipe(answer), 0);
+        pid_t survivor = fork();
+        if (survivor == 0)
+            survive(fixture, go_on, answer[1]);
+        assert_int_equal(read(answer[0], &byte, 1), 1);
+        pid_t child = fork();
+        if (child == 0)
+            commit_until_killed(fixture, false, number);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        killed = WIFSIGNALED(status);
+        assert_int_equal(write(go_on[1], &byte, 1), 1);
+        assert_int_equal(read(answer[0], &seen, sizeof seen), sizeof seen);
+        assert_int_equal(waitpid(survivor, &status, 0), survivor);
+        for (int i = 0; i < 2; i++) {
+            close(go_on[i]);
+            close(answer[i]);
+        }
+        bool is_new = judge(fixture, true, generation);
+        assert_int_equal(seen, is_new ? NEW : OLD);
+        late += killed && is_new;
+    }
+    act_at = UINT64_MAX;
+    assert_true(late > 0);
 }
 
 static void test_catalog_failed_call_in_commit_is_old_or_unknown(void **state) {
@@ -261,6 +315,8 @@ static void test_catalog_failed_allocation_leaves_the_old_manifest(void **state)
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_catalog_a_switch_of_the_dead_is_found_by_who_settles,
+                                        setup, teardown),
         cmocka_unit_test_setup_teardown(test_catalog_killed_in_commit_is_old_or_new, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(test_catalog_failed_call_in_commit_is_old_or_unknown, setup,
