@@ -99,7 +99,7 @@ static const struct {
     {"filter", "TEXT", "only those of which it is true: \"kind = 'fact' and attr.place = 'Rome'\""},
     {"params", "JSON", "values for each ? of the filter, '[\"Rome\", 5]'"},
     {"weights", "JSON",
-     "of the signals, '{\"words\":1,\"vector\":2,\"trace\":0.5}'; what is left out is 0"},
+     "'{\"words\":1}': of words, vector, trace, time, recency, importance; 0 when left out"},
     {"recall_target", "NUMBER", "0 to 1; the search is exact and meets any"},
     {"before", "INTEGER", "memories before it; 3 when left out"},
     {"prefix", "TEXT", "only keys that begin so, in order of key"},

@@ -906,8 +906,10 @@ typedef enum memdb_signal {
     MEMDB_SIGNAL_WORDS = 0,
     MEMDB_SIGNAL_VECTOR = 1,
     MEMDB_SIGNAL_TRACE = 2,
-    MEMDB_SIGNAL_TIME = 3, ///< its time, or session, is one that the question names
-    MEMDB_SIGNAL_COUNT = 4
+    MEMDB_SIGNAL_TIME = 3,    ///< its time, or session, is one that the question names
+    MEMDB_SIGNAL_RECENCY = 4, ///< how young it is at `now`; weight 0 unless the query has weights
+    MEMDB_SIGNAL_IMPORTANCE = 5, ///< its importance; the same
+    MEMDB_SIGNAL_COUNT = 6
 } memdb_signal_t;
 
 MEMDB_API const char *memdb_signal_name(memdb_signal_t signal);

@@ -153,6 +153,11 @@ bool memdb__recall_listed(void *gate, uint64_t id);
 /// Give the candidates their share of the windows that the question names beside other things.
 memdb_status_t memdb__recall_time(memdb__recall_t *recall, memdb_error_t *error);
 
+// ------------------------------------------------------------------------------ prior.c
+
+/// Give the candidates their shares of recency and importance, where the query weighs these.
+memdb_status_t memdb__recall_prior(memdb__recall_t *recall, memdb_error_t *error);
+
 // ------------------------------------------------------------------------------ fusion.c
 
 /// Mean and deviation of one signal over the candidates that were found.

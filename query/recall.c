@@ -171,7 +171,8 @@ static memdb_status_t rank(memdb__recall_t *recall, memdb_error_t *error) {
     if (recall->query->mode == MEMDB_RECALL_AUTO) {
         memdb__recall_fuse(recall, &fusion);
         memdb_status_t status = memdb__recall_trace(recall, &fusion, error);
-        return status ? status : memdb__recall_time(recall, error);
+        status = status ? status : memdb__recall_time(recall, error);
+        return status ? status : memdb__recall_prior(recall, error);
     }
     for (uint32_t i = 0; i < candidates->count; i++) {
         memdb__candidate_t *candidate = &candidates->items[i];

@@ -176,6 +176,61 @@ static void test_sessions_are_counted_in_the_order_in_which_they_began(void **st
     expect(db, &query, (uint64_t[]){again, early, 0}, NULL);
 }
 
+static void test_recency_and_importance_count_where_they_have_a_weight(void **state) {
+    static const double importances[] = {1, 2, 6};
+    static const int64_t ages[] = {0, 24, 24 * 24}; // hours
+    memdb_t *db = ((fixture_t *)*state)->db;
+    memdb_space_t space = space_of(db, "main");
+    memdb_txn_t *txn;
+    uint64_t ids[3];
+    must(db, memdb_txn_begin(db, &txn));
+    for (int i = 0; i < 3; i++) {
+        memdb_memory_t memory = {.size = sizeof memory,
+                                 .fields =
+                                     MEMDB_FIELD_TEXT | MEMDB_FIELD_TIME | MEMDB_FIELD_IMPORTANCE,
+                                 .text = text("dog"),
+                                 .time = NOW - ages[i] * (DAY_US / 24),
+                                 .importance = importances[i]};
+        must(db, memdb_put(txn, space, &memory, &ids[i]));
+    }
+    must(db, memdb_txn_commit(txn, MEMDB_DURABILITY_NONE, NULL));
+    memdb_query_t query = ask(&space, "dog");
+    memdb_result_t *result = recall(db, &query);
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(memdb_result_hit(result, i)->signals[MEMDB_SIGNAL_RECENCY] == 0);
+        assert_true(memdb_result_hit(result, i)->signals[MEMDB_SIGNAL_IMPORTANCE] == 0);
+    }
+    memdb_result_free(result);
+    query.has_weights = true;
+    query.weights[MEMDB_SIGNAL_WORDS] = 1;
+    for (int signal = MEMDB_SIGNAL_RECENCY; signal <= MEMDB_SIGNAL_IMPORTANCE; signal++) {
+        bool by_age = signal == MEMDB_SIGNAL_RECENCY;
+        double values[3], mean = 0, squares = 0;
+        for (int i = 0; i < 3; i++) {
+            values[i] = by_age ? -log(1 + (double)ages[i]) : importances[i];
+            mean += values[i] / 3;
+        }
+        for (int i = 0; i < 3; i++)
+            squares += (values[i] - mean) * (values[i] - mean) / 3;
+        query.weights[MEMDB_SIGNAL_RECENCY] = by_age ? 0.5 : 0;
+        query.weights[MEMDB_SIGNAL_IMPORTANCE] = by_age ? 0 : 0.5;
+        result = recall(db, &query);
+        for (int i = 0; i < 3; i++) { // the youngest first, the most important first
+            int number = by_age ? i : 2 - i;
+            const memdb_hit_t *hit = memdb_result_hit(result, (size_t)i);
+            assert_int_equal(hit->id, ids[number]);
+            double share = 0.5 * (values[number] - mean) / sqrt(squares);
+            assert_true(fabs(hit->signals[signal] - share) < 1e-9);
+        }
+        memdb_result_free(result);
+    }
+    query.weights[MEMDB_SIGNAL_RECENCY] = 0.5;
+    query.now = NOW - 400 * DAY_US; // all are still to come: none is more recent
+    result = recall(db, &query);
+    assert_true(memdb_result_hit(result, 0)->signals[MEMDB_SIGNAL_RECENCY] == 0);
+    memdb_result_free(result);
+}
+
 // ------------------------------------------------------------------------------ many memories
 
 #define MANY 6000 // more than a list of ids holds
@@ -278,6 +333,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_window_of_the_query_hides_what_lies_outside,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_sessions_are_counted_in_the_order_in_which_they_began,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_recency_and_importance_count_where_they_have_a_weight,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(
             test_windows_over_many_memories_hold_exactly_what_lies_in_them, fixture_setup,
