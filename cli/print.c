@@ -127,6 +127,34 @@ static void show_score(cli_screen_t *screen, const cli_json_t *hit, bool names_s
     cli_buffer_free(&line);
 }
 
+// "  plan: search within the members    about 120, 118 rows, 0.21 ms", parts below their whole.
+static void show_plan(cli_screen_t *screen, const cli_json_t *plan) {
+    const cli_json_t *steps = cli_json_get(plan, "steps"), *weights = cli_json_get(plan, "weights");
+    for (size_t i = 0; i < cli_json_count(steps); i++) {
+        const cli_json_t *step = cli_json_at(steps, i), *estimated = member(step, "estimated");
+        int indent = 2 + 2 * (int)integer_of(step, "depth");
+        cli_buffer_t line = {0};
+        cli_buffer_printf(&line, "%*s", indent, "");
+        cli_buffer_append(&line, text_of(step, "what").data, text_of(step, "what").size);
+        cli_buffer_printf(&line, "%*s", line.size < 46 ? (int)(46 - line.size) : 2, "");
+        if (estimated)
+            cli_buffer_printf(&line, "about %lld, ", (long long)integer_of(step, "estimated"));
+        cli_buffer_printf(&line, "%lld rows, %.3f ms", (long long)integer_of(step, "rows"),
+                          cli_json_number(cli_json_get(step, "us")) / 1000);
+        cli_show(screen, CLI_DIM, (memdb_bytes_t){line.data, line.size});
+        cli_buffer_char(&screen->out, '\n');
+        cli_buffer_free(&line);
+    }
+    cli_buffer_t line = {0};
+    cli_buffer_text(&line, "  weights:");
+    for (void *at = cli_json_first(weights); at; at = cli_json_next(weights, at))
+        cli_buffer_printf(&line, " %s %g", cli_json_name_at(at),
+                          cli_json_number(cli_json_value_at(at)));
+    cli_show(screen, CLI_DIM, (memdb_bytes_t){line.data, line.size});
+    cli_buffer_char(&screen->out, '\n');
+    cli_buffer_free(&line);
+}
+
 void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
     const cli_json_t *hits = cli_json_get(answer, "hits"), *fewer = member(answer, "fewer");
     for (size_t i = 0; i < cli_json_count(hits); i++) {
@@ -143,6 +171,8 @@ void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli
         cli_show(screen, CLI_DIM, cli_json_bytes(fewer));
         cli_buffer_char(&screen->out, '\n');
     }
+    if (member(answer, "plan"))
+        show_plan(screen, cli_json_get(answer, "plan"));
 }
 
 static void show_value(cli_screen_t *screen, const cli_json_t *value, size_t indent) {

@@ -96,7 +96,7 @@ static const cli_field_t recall_fields[] = {
     {"weights", CLI_FIELD_WEIGHTS, false, 0, 0, NULL},
     LATER("mmr"),
     {"recall_target", CLI_FIELD_NUMBER, false, 0, 1, NULL},
-    LATER_FLAG("explain"),
+    FLAG("explain"),
     END};
 static const cli_field_t list_fields[] = {
     SPACE,

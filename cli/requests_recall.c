@@ -91,6 +91,30 @@ static memdb_recall_mode_t mode_of(const cli_json_t *request) {
     return mode.data[0] == 'w' ? MEMDB_RECALL_WORDS : MEMDB_RECALL_VECTOR;
 }
 
+static cli_json_t *plan_json(const memdb_plan_t *plan) {
+    cli_json_t *object = cli_json_new_object(), *steps = cli_json_new_array(),
+               *weights = cli_json_new_object();
+    for (size_t i = 0; i < plan->step_count; i++) {
+        const memdb_plan_step_t *step = &plan->steps[i];
+        cli_json_t *one = cli_json_new_object();
+        memdb_bytes_t what = {step->what, strlen(step->what)};
+        cli_json_set(one, "what", cli_bytes_json(what));
+        cli_set_unsigned(one, "depth", step->depth);
+        cli_json_set(one, "estimated",
+                     step->estimated < 0 ? cli_json_new_null()
+                                         : cli_json_new_integer((int64_t)(step->estimated + .5)));
+        cli_set_unsigned(one, "rows", step->rows);
+        cli_json_set(one, "us", cli_json_new_number(step->us));
+        cli_json_append(steps, one);
+    }
+    for (int signal = 0; signal < MEMDB_SIGNAL_COUNT; signal++)
+        cli_json_set(weights, memdb_signal_name((memdb_signal_t)signal),
+                     cli_json_new_number(plan->weights[signal]));
+    cli_json_set(object, "steps", steps);
+    cli_json_set(object, "weights", weights);
+    return object;
+}
+
 static memdb_status_t ask(cli_session_t *session, memdb_snapshot_t *snapshot,
                           const memdb_query_t *query, const spaces_t *spaces, cli_json_t *answer,
                           memdb_error_t *error) {
@@ -110,6 +134,8 @@ static memdb_status_t ask(cli_session_t *session, memdb_snapshot_t *snapshot,
     const char *fewer = memdb_result_fewer(result);
     if (fewer)
         cli_json_set(answer, "fewer", cli_json_new_text(fewer));
+    if (memdb_result_plan(result))
+        cli_json_set(answer, "plan", plan_json(memdb_result_plan(result)));
     memdb_result_free(result);
     return status;
 }
@@ -135,6 +161,7 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     }
     query.filter = filter;
     query.vector = vector;
+    query.explain = cli_json_truth(cli_json_get(request, "explain"));
     query.now = cli_get_moment(request, "now");
     query.valid_at = cli_get_moment(request, "valid_at");
     if (!query.valid_at && cli_json_get(request, "valid_at"))

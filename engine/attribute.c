@@ -163,11 +163,15 @@ static memdb_status_t visit_indexes(memdb_snapshot_t *snapshot, memdb_space_t sp
     bool more = true;
     for (uint32_t i = 0; !status && more && i < attributes.count; i++) {
         const memdb__attribute_index_t *index = &attributes.items[i];
-        memdb__attribute_range_t all = {.space = space, .number = index->number};
+        const memdb__attribute_value_t any = {0};
+        memdb__key_range_t all;
         uint64_t count;
+        memdb__key_attribute_prefix(&all.from, space, index->number, &any);
+        all.to = all.from;
+        memdb__key_pass(&all.to);
         memdb__buffer_clear(&on);
         status = memdb__attribute_print(&on, index)
-                     ? memdb__attribute_estimate(&snapshot->sight, &all, &count, error)
+                     ? memdb__range_estimate(&snapshot->sight, &all, &count, error)
                      : memdb__fail(error, MEMDB_NOMEM, "index: out of memory");
         if (!status) {
             memdb_index_info_t info = {.size = sizeof info,

@@ -68,7 +68,7 @@ static memdb_status_t find(build_t *build, memdb_txn_t *txn, memdb__attributes_t
 
 static memdb_status_t declare(build_t *build, memdb_txn_t *txn) {
     memdb__attributes_t attributes;
-    memdb__attribute_index_t *found;
+    memdb__attribute_index_t *found = NULL;
     memdb_status_t status = find(build, txn, &attributes, &found);
     if (!status && found && found->ready) {
         return memdb__fail(build->error, MEMDB_EXISTS, "index: there is one on that already");
@@ -137,7 +137,7 @@ static memdb_status_t add_batch(build_t *build, memdb_txn_t *txn) {
     memdb__key_t prefix;
     memdb__merge_t merge = {0};
     memdb__attributes_t attributes;
-    memdb__attribute_index_t *found;
+    memdb__attribute_index_t *found = NULL;
     const memdb__attributes_t *guarded;
     memdb__key_time_prefix(&prefix, build->space);
     const memdb__key_t from = build->at.size ? build->at : prefix;
@@ -167,7 +167,7 @@ static memdb_status_t add_batch(build_t *build, memdb_txn_t *txn) {
 
 static memdb_status_t finish(build_t *build, memdb_txn_t *txn) {
     memdb__attributes_t attributes;
-    memdb__attribute_index_t *found;
+    memdb__attribute_index_t *found = NULL;
     memdb_status_t status = find(build, txn, &attributes, &found);
     status = status ? status : check_declared(build, found);
     if (status) {

@@ -9,7 +9,7 @@
 //   read.c     records, spaces, keys, sources of recall
 //   put.c      put, forget         memory.c   get            handle.c  forks, errors
 //   space.c    spaces, embedders   link.c     links             supersede.c  validity
-//   attribute*.c  attribute indexes: lists, entries, ranges of values
+//   attribute*.c  attribute indexes: lists, entries        key_range.c  ids in a range of keys
 //   fold*.c    the checkpoint      verify*.c, stats.c, blobs.c
 //   salvage*.c what is whole of a damaged database
 //   backup*.c, restore.c, copy*.c (what both share), archive.c (extents kept for a backup)
@@ -281,25 +281,25 @@ memdb_status_t memdb__attributes_create(memdb_txn_t *txn, memdb_space_t space,
                                         const memdb_bytes_t *on, size_t count,
                                         memdb_error_t *error);
 
-/// A range of values of an index: from `from` on, up to `to`; with `past` behind all that begins
-/// with it. A value of size 0 is the beginning, or the end. Both bounds are of one type, or none.
-typedef struct memdb__attribute_range {
-    memdb_space_t space;
-    uint32_t number;
-    memdb__attribute_value_t from, to;
-    bool past_from, past_to;
-} memdb__attribute_range_t;
+/// Keys of a space, of 'V', 'S' or 'T': from `from` on, below `to`.
+typedef struct memdb__key_range {
+    memdb__key_t from, to;
+} memdb__key_range_t;
+/// Of the entries of an index whose values begin with these bytes: none, a type, or a whole value.
+void memdb__key_attribute_prefix(memdb__key_t *key, memdb_space_t space, uint32_t number,
+                                 const memdb__attribute_value_t *value);
+/// Make of a prefix the first key that is behind all keys with it.
+void memdb__key_pass(memdb__key_t *key);
 
-/// Add the ids of the memories that have a value in the range, exactly as the sight sees them.
-/// (Those that have expired are among them.) On failure the set holds some of them.
-memdb_status_t memdb__attribute_ids(const memdb__sight_t *sight,
-                                    const memdb__attribute_range_t *range, memdb__bitmap_t *ids,
-                                    memdb_error_t *error);
+/// Add the ids at the ends of the keys in a range, as the sight sees them. Those of values are
+/// exact, and expired memories are among them; those of 'S' and 'T' are hints. On failure the set
+/// holds some of them.
+memdb_status_t memdb__range_ids(const memdb__sight_t *sight, const memdb__key_range_t *range,
+                                memdb__bitmap_t *ids, memdb_error_t *error);
 /// About how many they are, from the places of the bounds in the tiers and a bounded walk over the
 /// runs.
-memdb_status_t memdb__attribute_estimate(const memdb__sight_t *sight,
-                                         const memdb__attribute_range_t *range, uint64_t *count_out,
-                                         memdb_error_t *error);
+memdb_status_t memdb__range_estimate(const memdb__sight_t *sight, const memdb__key_range_t *range,
+                                     uint64_t *count_out, memdb_error_t *error);
 
 /// The id of a new extent; context: the handle.
 uint64_t memdb__next_extent(void *context);

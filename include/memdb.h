@@ -928,6 +928,7 @@ typedef struct memdb_query {
     bool has_weights;
     bool phrase_required; ///< a quoted phrase must occur as such, and every prefix must match
     const memdb_filter_t *filter; ///< only memories that pass are hits
+    bool explain;                 ///< keep what was done, for memdb_result_plan
     int64_t now; ///< the moment of the question, for "last week" in it; 0: the snapshot's time
     bool has_window;
     int64_t window_from, window_to; ///< used when has_window: only memories whose time lies in
@@ -954,6 +955,25 @@ MEMDB_API size_t memdb_result_count(const memdb_result_t *result);
 MEMDB_API const memdb_hit_t *memdb_result_hit(const memdb_result_t *result, size_t number);
 /// Why there are fewer than k hits; NULL when there are k. Lent until the result is freed.
 MEMDB_API const char *memdb_result_fewer(const memdb_result_t *result);
+/// One step of what a recall did.
+typedef struct memdb_plan_step {
+    const char *what; ///< "plan: search within the members", "ids by index: kind = 'fact'"
+    uint32_t depth;   ///< it is a part of the last step before it with a smaller depth
+    double estimated; ///< rows, before it ran; negative: there was no estimate
+    uint64_t rows;    ///< what it gave
+    double us;        ///< how long it took
+} memdb_plan_step_t;
+
+typedef struct memdb_plan {
+    size_t size;
+    const memdb_plan_step_t *steps; ///< in the order in which they began
+    size_t step_count;
+    double weights[MEMDB_SIGNAL_COUNT]; ///< of the signals
+} memdb_plan_t;
+
+/// What was done for a result (docs/planner.md); NULL when the query did not ask for it. Lent until
+/// the result is freed.
+MEMDB_API const memdb_plan_t *memdb_result_plan(const memdb_result_t *result);
 MEMDB_API void memdb_result_free(memdb_result_t *result);
 
 #ifdef __cplusplus

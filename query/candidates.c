@@ -77,7 +77,7 @@ void memdb__candidates_deinit(memdb__candidates_t *candidates) {
 bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
                          uint64_t version, const memdb__record_t *record) {
     const memdb__live_t *live = &gate->live;
-    return record->space == space &&
+    return record->space == space && (!gate->set || memdb__plan_set_has(gate->set, id)) &&
            (record->expires == MEMDB_TIME_NONE || record->expires > live->now) &&
            (!gate->session.size || memdb__compare(record->session.data, record->session.size,
                                                   gate->session.data, gate->session.size) == 0) &&
@@ -156,22 +156,37 @@ memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *c
 
 // ------------------------------------------------------------------------------ by words
 
-static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
-                                   memdb__words_hit_t **hits_out, size_t *count_out,
-                                   memdb_error_t *error) {
+static bool in_set(void *context, uint64_t id) {
+    const memdb__recall_gate_t *gate = context;
+    return memdb__plan_set_has(gate->set, id);
+}
+
+static memdb__words_search_t words_search_of(memdb__recall_t *recall) {
     static const memdb__words_parameters_t parameters = {
         .k1 = MEMDB__RECALL_K1, .b = MEMDB__RECALL_B, .rare = MEMDB__RECALL_RARE};
-    memdb__words_search_t search = {
+    return (memdb__words_search_t){
         .space = recall->space.space,
         .visible = memdb__snapshot_visible(recall->snapshot),
         .sources = recall->word_sources,
         .source_count = recall->word_source_count,
         .live = document_passes,
-        .accept = recall->gate.ids ? memdb__recall_listed : NULL,
+        .accept = recall->gate.set ? in_set : NULL,
         .context = &recall->gate,
         .stop = recall->snapshot->stop,
         .parameters = &parameters,
     };
+}
+
+memdb_status_t memdb__recall_score_words(memdb__recall_t *recall, memdb__words_hit_t *hits,
+                                         size_t count, memdb_error_t *error) {
+    memdb__words_search_t search = words_search_of(recall);
+    return memdb__words_score(recall->words, &search, hits, count, error);
+}
+
+static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
+                                   memdb__words_hit_t **hits_out, size_t *count_out,
+                                   memdb_error_t *error) {
+    memdb__words_search_t search = words_search_of(recall);
     memdb__words_hit_t *hits = memdb__arena_allocate(&recall->arena, capacity * sizeof *hits);
     if (!hits) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);
@@ -186,12 +201,15 @@ static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
     return status;
 }
 
+void memdb__recall_take_words(memdb__recall_t *recall, const memdb__words_hit_t *hit) {
+    bool is_new;
+    memdb__candidate_t *candidate = memdb__candidates_take(&recall->candidates, hit->id, &is_new);
+    candidate->words = hit->score * pow(hit->coverage, MEMDB__RECALL_COVER);
+}
+
 static void take_words(memdb__recall_t *recall, const memdb__words_hit_t *hits, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        bool is_new;
-        memdb__candidate_t *candidate =
-            memdb__candidates_take(&recall->candidates, hits[i].id, &is_new);
-        candidate->words = hits[i].score * pow(hits[i].coverage, MEMDB__RECALL_COVER);
+        memdb__recall_take_words(recall, &hits[i]);
     }
 }
 
@@ -206,10 +224,25 @@ static memdb__vector_search_t vector_search_of(memdb__recall_t *recall) {
         .sources = recall->vector_sources,
         .source_count = recall->vector_source_count,
         .live = row_passes,
-        .accept = recall->gate.ids ? memdb__recall_listed : NULL,
         .context = &recall->gate,
         .stop = recall->snapshot->stop,
+        .members = recall->gate.set ? &recall->gate.set->ids : NULL,
+        .inverted = recall->gate.set && recall->gate.set->inverted,
     };
+}
+
+memdb_status_t memdb__recall_score_rows(memdb__recall_t *recall, memdb__vector_hit_t *hits,
+                                        size_t count, memdb_error_t *error) {
+    memdb__vector_search_t search = vector_search_of(recall);
+    memdb_status_t status = memdb__vector_score(recall->vector, &search, hits, count, error);
+    for (size_t i = 0; !status && i < count; i++) {
+        if (isinf(hits[i].score)) {
+            return memdb__fail(error, MEMDB_CORRUPT,
+                               "the vector of memory %llu, version %llu, is in no segment",
+                               (unsigned long long)hits[i].id, (unsigned long long)hits[i].version);
+        }
+    }
+    return status;
 }
 
 /// Take the hits that the snapshot sees, best first, `capacity` of them at most; each one's record
@@ -251,23 +284,24 @@ static bool any_row(void *context, memdb_space_t space, uint64_t id, uint64_t ve
 }
 
 /// While a search goes on, many more rows are promising than are kept in the end, and asking for
-/// each one's record costs as much as the scan. Few rows are dead as a rule: so a few more are
-/// fetched unasked, and the best of them looked up. Only where too many of them were dead, or a
-/// session, a window or a filter leaves out many, the search asks as it goes.
-static memdb_status_t search_vectors(memdb__recall_t *recall, memdb_error_t *error) {
+/// each one's record costs as much as the scan. Few rows are dead as a rule, and the plan knows
+/// about how many pass: so some more are fetched unasked, and the best of them looked up. Only
+/// where too many of them were dead, or few pass, the search asks as it goes.
+static memdb_status_t search_vectors(memdb__recall_t *recall, size_t *taken_out,
+                                     memdb_error_t *error) {
     memdb__vector_search_t search = vector_search_of(recall);
-    size_t count = 0, taken = 0, capacity = recall->capacity + recall->capacity / 4 + 8;
+    size_t count = 0, taken = 0, capacity = memdb__recall_fetch(recall);
     memdb__vector_hit_t *hits = memdb__arena_allocate(&recall->arena, capacity * sizeof *hits);
     memdb_status_t status = MEMDB_OK;
     if (!hits) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);
     }
-    if (!recall->gate.session.size && !recall->gate.filter &&
-        !memdb__recall_bounded(&recall->gate)) {
+    if (!memdb__recall_asks(recall)) {
         search.live = any_row;
         status = memdb__vector_search(recall->vector, &search, hits, capacity, &count, error);
         status = status ? status : take_vectors(recall, hits, count, &taken, error);
         if (status || taken == recall->capacity || count < capacity) {
+            *taken_out = taken;
             return status;
         }
         search.live = row_passes;
@@ -277,13 +311,12 @@ static memdb_status_t search_vectors(memdb__recall_t *recall, memdb_error_t *err
         *error = recall->gate.live.error;
         return error->status;
     }
-    return status ? status : take_vectors(recall, hits, count, &taken, error);
+    return status ? status : take_vectors(recall, hits, count, taken_out, error);
 }
 
 memdb_status_t memdb__recall_score_vectors(memdb__recall_t *recall, uint32_t first,
                                            memdb_error_t *error) {
     memdb__candidates_t *candidates = &recall->candidates;
-    memdb__vector_search_t search = vector_search_of(recall);
     size_t count = 0, wanted = candidates->count - first;
     memdb__vector_hit_t *hits = memdb__arena_allocate(&recall->arena, wanted * sizeof *hits);
     uint32_t *numbers = memdb__arena_allocate(&recall->arena, wanted * sizeof *numbers);
@@ -304,14 +337,9 @@ memdb_status_t memdb__recall_score_vectors(memdb__recall_t *recall, uint32_t fir
             numbers[count++] = i;
         }
     }
-    memdb_status_t status = memdb__vector_score(recall->vector, &search, hits, count, error);
+    memdb_status_t status = memdb__recall_score_rows(recall, hits, count, error);
     for (size_t i = 0; !status && i < count; i++) {
         memdb__candidate_t *candidate = &candidates->items[numbers[i]];
-        if (isinf(hits[i].score)) {
-            return memdb__fail(
-                error, MEMDB_CORRUPT, "the vector of memory %llu, version %llu, is in no segment",
-                (unsigned long long)candidate->id, (unsigned long long)candidate->row);
-        }
         candidate->vector = hits[i].score;
         candidate->has_vector = true;
     }
@@ -337,21 +365,33 @@ static memdb_status_t collect_matching(memdb__recall_t *recall, memdb_error_t *e
     return MEMDB_OK;
 }
 
+static memdb_status_t collect_by_words(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb__words_hit_t *hits;
+    size_t count = 0;
+    uint32_t step = memdb__explain_open(recall->explain, "words");
+    memdb_status_t status = search_words(recall, recall->capacity, &hits, &count, error);
+    if (!status) {
+        take_words(recall, hits, count);
+    }
+    memdb__explain_close(recall->explain, step, recall->capacity, count);
+    return status;
+}
+
+static memdb_status_t collect_by_vector(memdb__recall_t *recall, memdb_error_t *error) {
+    uint32_t step = memdb__explain_open(recall->explain, "vectors");
+    size_t taken = 0;
+    memdb_status_t status = search_vectors(recall, &taken, error);
+    memdb__explain_close(recall->explain, step, recall->capacity, taken);
+    return status;
+}
+
 /// The best by words, and the best by vector.
 static memdb_status_t collect_best(memdb__recall_t *recall, memdb_error_t *error) {
     if (!memdb__candidates_reserve(&recall->candidates, 2 * recall->capacity)) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %u candidates", recall->capacity);
     }
-    if (recall->use_words) {
-        memdb__words_hit_t *hits;
-        size_t count;
-        memdb_status_t status = search_words(recall, recall->capacity, &hits, &count, error);
-        if (status) {
-            return status;
-        }
-        take_words(recall, hits, count);
-    }
-    return recall->vector ? search_vectors(recall, error) : MEMDB_OK;
+    memdb_status_t status = recall->use_words ? collect_by_words(recall, error) : MEMDB_OK;
+    return status || !recall->vector ? status : collect_by_vector(recall, error);
 }
 
 /// A question that asks for nothing but a time: all that lies in it, the first ones where these are
@@ -385,12 +425,18 @@ static memdb_status_t take_listed(memdb__recall_t *recall, memdb_error_t *error)
 }
 
 static memdb_status_t collect(memdb__recall_t *recall, memdb_error_t *error) {
-    memdb_status_t status = memdb__recall_list(recall, error);
+    memdb_status_t status = memdb__recall_plan(recall, error);
     if (!status) {
-        status =
-            recall->gate.matcher ? collect_matching(recall, error) : collect_best(recall, error);
+        status = recall->plan.kind == MEMDB__PLAN_MEMBERS
+                     ? memdb__recall_collect_members(recall, error)
+                 : recall->gate.matcher ? collect_matching(recall, error)
+                                        : collect_best(recall, error);
     }
-    return status || !recall->only_windows ? status : take_listed(recall, error);
+    if (!status && recall->only_windows) {
+        status = memdb__recall_list(recall, error);
+        status = status ? status : take_listed(recall, error);
+    }
+    return status;
 }
 
 memdb_status_t memdb__recall_collect(memdb__recall_t *recall, memdb_error_t *error) {
@@ -412,6 +458,7 @@ memdb_status_t memdb__recall_collect(memdb__recall_t *recall, memdb_error_t *err
     }
     if (soft) { // both, the best of all and the best inside, and from here on nothing is hidden
         gate->span_count = 0;
+        memdb__recall_unplan(recall);
     }
     return status || !recall->vector ? status : memdb__recall_score_vectors(recall, 0, error);
 }

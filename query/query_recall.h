@@ -9,7 +9,8 @@
 #include "engine/engine.h"
 #include "index/atlas/atlas.h"
 #include "index/lexical/lexical.h"
-#include "query/query_filter.h"
+#include "query/query_explain.h"
+#include "query/query_plan.h"
 #include "query/query_when.h"
 
 #define MEMDB__RECALL_DEFAULT_K 10u
@@ -27,8 +28,7 @@
 #define MEMDB__RECALL_NEAR 0.2  // for the one before it, and those two away
 #define MEMDB__RECALL_REACH 2u  // neighbours on each side
 #define MEMDB__RECALL_FLAT 1e-9 // up to this deviation z is 1 for a value above 0, else 0
-#define MEMDB__RECALL_IDS                                                                          \
-    4096u // a session, or windows, up to this size filter by the list of their ids
+#define MEMDB__RECALL_IDS 4096u // ids of windows that are listed where only they are asked for
 #define MEMDB__RECALL_WEIGHT_TIME 2.0 // of a memory inside a window that the question names
 #define MEMDB__RECALL_TOLD_US (7 * MEMDB__DAY_US) // after a window: how long it is still told of
 
@@ -74,15 +74,23 @@ typedef struct memdb__recall_gate {
     memdb__live_t live;
     const memdb__stop_t *stop;     // asked for each memory
     memdb_bytes_t session;         // size > 0: only that session
-    const memdb_filter_t *filter;  // NULL: every memory passes
+    const memdb_filter_t *filter;  // NULL: every memory passes, or every one of the set
     memdb__words_query_t *matcher; // NULL: no phrase or prefix is demanded
     int64_t valid_at;              // only what holds then; MEMDB_TIME_NONE: all
     int64_t from, to;              // the query's own window
     const memdb__span_t *spans;    // only memories in one of them; span_count 0: all
     size_t span_count;
-    const uint64_t *ids; // rising: what session and windows hold; NULL: records are asked alone
-    size_t id_count;
+    const memdb__plan_set_t *set; // NULL: all; else none outside it is shown
 } memdb__recall_gate_t;
+
+/// How the memories of a space are found that filter, session and windows let through.
+typedef struct memdb__recall_plan {
+    memdb__plan_kind_t forced; // by a test; else CHOOSE
+    memdb__plan_kind_t kind;
+    memdb__plan_set_t set; // of MEMBERS and WITHIN
+    uint64_t members;      // of the set, or outside it where it is inverted
+    double share;          // of what a search finds, the part that passes the rest of the filter
+} memdb__recall_plan_t;
 
 typedef struct memdb__recall {
     // Of the whole query.
@@ -109,8 +117,31 @@ typedef struct memdb__recall {
     size_t listed_count;
     const float *vector; // NULL: no vector is asked, or none is there
     memdb__recall_gate_t gate;
+    memdb__recall_plan_t plan;
     memdb__candidates_t candidates;
+    memdb__explain_t *explain; // of the whole query; NULL: not asked for
 } memdb__recall_t;
+
+/// As memdb_recall, with a plan that is followed wherever it can be.
+memdb_status_t memdb__recall_with_plan(memdb_snapshot_t *snapshot, const memdb_query_t *query,
+                                       memdb__plan_kind_t plan, memdb_result_t **result_out);
+
+// ------------------------------------------------------------------------------ plan.c
+
+/// Plan the search of the space in hand, as the gate stands: recall->plan, gate.set and
+/// gate.filter.
+memdb_status_t memdb__recall_plan(memdb__recall_t *recall, memdb_error_t *error);
+/// Forget the plan: the gate asks each record for everything.
+void memdb__recall_unplan(memdb__recall_t *recall);
+/// How many rows a vector search fetches unasked, so that enough of them pass as a rule.
+size_t memdb__recall_fetch(const memdb__recall_t *recall);
+/// Whether so few of them pass that the search asks as it goes.
+bool memdb__recall_asks(const memdb__recall_t *recall);
+
+// ------------------------------------------------------------------------------ members.c
+
+/// Fill recall->candidates from the members of recall->plan.set: each is read and scored.
+memdb_status_t memdb__recall_collect_members(memdb__recall_t *recall, memdb_error_t *error);
 
 // ------------------------------------------------------------------------------ candidates.c
 
@@ -132,6 +163,14 @@ bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, 
 /// Whether the memory's text holds every phrase and prefix that is demanded.
 memdb_status_t memdb__recall_matches(memdb__recall_gate_t *gate, const memdb__record_t *record,
                                      bool *matches_out, memdb_error_t *error);
+/// Exact scores of documents by words, and of rows by vector: as the searches give them.
+/// MEMDB_CORRUPT: a row is nowhere.
+memdb_status_t memdb__recall_score_words(memdb__recall_t *recall, memdb__words_hit_t *hits,
+                                         size_t count, memdb_error_t *error);
+memdb_status_t memdb__recall_score_rows(memdb__recall_t *recall, memdb__vector_hit_t *hits,
+                                        size_t count, memdb_error_t *error);
+/// Take a document as a candidate. There is room.
+void memdb__recall_take_words(memdb__recall_t *recall, const memdb__words_hit_t *hit);
 /// Exact vector scores of the candidates from number `first` on that have a vector and no score
 /// yet.
 memdb_status_t memdb__recall_score_vectors(memdb__recall_t *recall, uint32_t first,
@@ -146,10 +185,8 @@ bool memdb__recall_widen(memdb__recall_t *recall);
 /// Whether the gate asks more of a record than memdb__live_t does.
 bool memdb__recall_bounded(const memdb__recall_gate_t *gate);
 bool memdb__recall_within(const memdb__recall_gate_t *gate, const memdb__record_t *record);
-/// List the ids of the session and windows of the gate, where they are few enough.
+/// Where only windows are asked for: list the ids in the narrowest of them, the first ones.
 memdb_status_t memdb__recall_list(memdb__recall_t *recall, memdb_error_t *error);
-/// The searches' `accept` for such a list.
-bool memdb__recall_listed(void *gate, uint64_t id);
 /// Give the candidates their share of the windows that the question names beside other things.
 memdb_status_t memdb__recall_time(memdb__recall_t *recall, memdb_error_t *error);
 
@@ -187,7 +224,9 @@ memdb_status_t memdb__recall_trace(memdb__recall_t *recall, const memdb__fusion_
 struct memdb_result {
     size_t count, capacity;
     memdb_hit_t *hits;
-    char fewer[128]; // "": there are k
+    char fewer[128];           // "": there are k
+    memdb__explain_t *explain; // NULL: not asked for
+    memdb_plan_t plan;
 };
 
 /// What is known of an answer that may be short.

@@ -219,7 +219,10 @@ static memdb_status_t search_space(memdb__recall_t *recall, memdb_result_t *resu
         return MEMDB_OK; // nothing is asked that this space could answer
     }
     status = memdb__recall_collect(recall, error);
+    uint32_t step = memdb__explain_open(recall->explain, "fuse and follow traces");
+    uint32_t found = recall->candidates.count;
     status = status ? status : rank(recall, error);
+    memdb__explain_close(recall->explain, step, found, recall->candidates.count);
     return status ? status : memdb__result_add(result, recall, error);
 }
 
@@ -249,8 +252,13 @@ static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
     recall->only_windows = false;
     recall->listed_count = 0;
     memdb__arena_init(&recall->arena);
+    size_t before = result->count;
+    uint32_t step = memdb__explain_open(recall->explain, "space %.*s", (int)recall->space.name.size,
+                                        recall->space.name.data);
     status = search_space(recall, result, tally, error);
+    memdb__explain_close(recall->explain, step, recall->k, result->count - before);
     memdb__candidates_deinit(&recall->candidates);
+    memdb__recall_unplan(recall);
     memdb__words_query_destroy(recall->gate.matcher);
     memdb__words_query_destroy(recall->words);
     memdb__arena_deinit(&recall->arena);
@@ -334,20 +342,49 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
     return status;
 }
 
+/// Note what is known of the plan as a whole.
+static memdb_status_t describe(memdb__recall_t *recall, memdb_result_t *result,
+                               memdb_error_t *error) {
+    memdb__explain_t *explain = recall->explain;
+    if (!explain) {
+        return MEMDB_OK;
+    }
+    if (explain->failed) {
+        return memdb__fail(error, MEMDB_NOMEM, "recall: no memory to explain it");
+    }
+    result->plan = (memdb_plan_t){.size = sizeof result->plan,
+                                  .steps = (const memdb_plan_step_t *)explain->steps.data,
+                                  .step_count = explain->steps.size / sizeof(memdb_plan_step_t)};
+    memcpy(result->plan.weights, recall->weights, sizeof result->plan.weights);
+    return MEMDB_OK;
+}
+
 memdb_status_t memdb_recall(memdb_snapshot_t *snapshot, const memdb_query_t *query,
                             memdb_result_t **result_out) {
+    return memdb__recall_with_plan(snapshot, query, MEMDB__PLAN_CHOOSE, result_out);
+}
+
+memdb_status_t memdb__recall_with_plan(memdb_snapshot_t *snapshot, const memdb_query_t *query,
+                                       memdb__plan_kind_t plan, memdb_result_t **result_out) {
     memdb_error_t error = {0};
     if (!snapshot || !query || !result_out) {
         return MEMDB_INVALID;
     }
-    memdb__recall_t recall = {.snapshot = snapshot, .query = query};
+    memdb__recall_t recall = {.snapshot = snapshot, .query = query, .plan.forced = plan};
     memdb__recall_tally_t tally = {0};
     memdb_result_t *result = memdb__allocate_zeroed(1, sizeof *result);
     if (!result) {
         memdb__fail(&error, MEMDB_NOMEM, "recall: out of memory");
         return memdb__report(snapshot->db, error.status, &error);
     }
+    if (query->size >= sizeof *query && query->explain &&
+        !(recall.explain = result->explain = memdb__explain_create())) {
+        memdb_result_free(result);
+        memdb__fail(&error, MEMDB_NOMEM, "recall: out of memory");
+        return memdb__report(snapshot->db, error.status, &error);
+    }
     memdb_status_t status = run(&recall, result, &tally, &error);
+    status = status ? status : describe(&recall, result, &error);
     if (status) {
         memdb__error_context(&error, status, "recall");
         memdb_result_free(result);

@@ -115,9 +115,14 @@ const char *memdb_result_fewer(const memdb_result_t *result) {
     return result && result->fewer[0] ? result->fewer : NULL;
 }
 
+const memdb_plan_t *memdb_result_plan(const memdb_result_t *result) {
+    return result && result->explain ? &result->plan : NULL;
+}
+
 void memdb_result_free(memdb_result_t *result) {
     if (result) {
         memdb__free(result->hits);
+        memdb__explain_destroy(result->explain);
         memdb__free(result);
     }
 }

@@ -3,8 +3,8 @@
 //
 // Windows of sessions are counted over the sessions of the space in the order in which they began.
 // The index of sessions gives the first memory of each by one seek, and only a question that names
-// sessions pays for that. Small scopes become a list of ids, so that a search reads no record
-// outside; the records decide in any case, for entries of an index may be stale.
+// sessions pays for that. To the planner a scope is ranges of keys, so that a search need read no
+// record outside; the records decide in any case, for entries of an index may be stale.
 #include "query/query_recall.h"
 
 #include <math.h>
@@ -226,16 +226,6 @@ bool memdb__recall_widen(memdb__recall_t *recall) {
 
 // ------------------------------------------------------------------------------ lists of ids
 
-static int compare_ids(const void *a, const void *b) {
-    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
-    return (left > right) - (left < right);
-}
-
-bool memdb__recall_listed(void *context, uint64_t id) {
-    const memdb__recall_gate_t *gate = context;
-    return bsearch(&id, gate->ids, gate->id_count, sizeof id, compare_ids) != NULL;
-}
-
 typedef struct ids {
     uint64_t *items;
     size_t count;
@@ -316,35 +306,74 @@ static memdb_status_t list_scope(memdb__recall_t *recall, ids_t *ids, memdb_erro
 }
 
 memdb_status_t memdb__recall_list(memdb__recall_t *recall, memdb_error_t *error) {
-    memdb__recall_gate_t *gate = &recall->gate;
     ids_t ids = {0};
-    gate->ids = NULL;
-    gate->id_count = 0;
-    if (!gate->session.size && !memdb__recall_bounded(gate)) {
-        return MEMDB_OK;
-    }
     ids.items = memdb__arena_allocate(&recall->arena, MEMDB__RECALL_IDS * sizeof *ids.items);
     if (!ids.items) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory for the ids of a session or window");
+        return memdb__fail(error, MEMDB_NOMEM, "no memory for the ids of a window");
     }
     memdb_status_t status = list_scope(recall, &ids, error);
-    if (status) {
-        return status;
-    }
-    if (recall->only_windows) {
-        recall->listed =
-            memdb__arena_copy(&recall->arena, ids.items, ids.count * sizeof *ids.items);
+    if (!status) {
+        recall->listed = ids.items;
         recall->listed_count = ids.count;
-        if (!recall->listed) {
-            return memdb__fail(error, MEMDB_NOMEM, "no memory for the ids of a window");
+    }
+    return status;
+}
+
+// ------------------------------------------------------------------------------ ranges of keys
+
+static memdb_status_t visit_session(memdb_space_t space, memdb_bytes_t session,
+                                    memdb__plan_visit_fn visit, void *context) {
+    memdb__key_range_t range;
+    memdb__key_session_prefix(&range.from, space, session);
+    range.to = range.from;
+    memdb__key_pass(&range.to);
+    return visit(context, &range);
+}
+
+static memdb_status_t visit_times(memdb_space_t space, int64_t from, int64_t to,
+                                  memdb__plan_visit_fn visit, void *context) {
+    memdb__key_range_t range;
+    memdb__key_time(&range.from, space, from, 0);
+    if (to == INT64_MAX) {
+        memdb__key_time_prefix(&range.to, space);
+        memdb__key_pass(&range.to);
+    } else {
+        memdb__key_time(&range.to, space, to, 0);
+    }
+    return visit(context, &range);
+}
+
+bool memdb__recall_scope_has(const memdb__recall_gate_t *gate, memdb__plan_scope_t part) {
+    switch (part) {
+    case MEMDB__PLAN_SESSION:
+        return gate->session.size > 0;
+    case MEMDB__PLAN_WINDOW:
+        return gate->from != INT64_MIN || gate->to != INT64_MAX;
+    default:
+        return gate->span_count > 0;
+    }
+}
+
+memdb_status_t memdb__recall_scope_each(const memdb__recall_gate_t *gate, memdb_space_t space,
+                                        memdb__plan_scope_t part, memdb__plan_visit_fn visit,
+                                        void *context) {
+    memdb_status_t status = MEMDB_OK;
+    if (part == MEMDB__PLAN_SESSION) {
+        return visit_session(space, gate->session, visit, context);
+    }
+    if (part == MEMDB__PLAN_WINDOW) {
+        return visit_times(space, gate->from, gate->to, visit, context);
+    }
+    for (size_t i = 0; !status && i < gate->span_count; i++) {
+        const memdb__span_t *span = &gate->spans[i];
+        if (!span->sessions) {
+            status = visit_times(space, span->from, span->to, visit, context);
+        }
+        for (size_t j = 0; !status && span->sessions && j < span->session_count; j++) {
+            status = visit_session(space, span->sessions[j], visit, context);
         }
     }
-    if (!ids.more) {
-        qsort(ids.items, ids.count, sizeof *ids.items, compare_ids);
-        gate->ids = ids.items;
-        gate->id_count = ids.count;
-    }
-    return MEMDB_OK;
+    return status;
 }
 
 // ------------------------------------------------------------------------------ the signal

@@ -12,6 +12,7 @@
 #ifndef MEMDB_INDEX_ATLAS_ATLAS_H
 #define MEMDB_INDEX_ATLAS_ATLAS_H
 
+#include "base/bitmap.h"
 #include "base/container.h"
 #include "base/memory.h"
 #include "base/stop.h"
@@ -90,10 +91,11 @@ typedef struct memdb__vector_search {
     uint64_t visible;
     const memdb__vector_source_t *sources;
     size_t source_count;
-    memdb__row_live_fn live;                    // called for promising rows only
-    bool (*accept)(void *context, uint64_t id); // optional filter, called before `live`
+    memdb__row_live_fn live; // called for promising rows only
     void *context;
     memdb__stop_t stop; // asked once a block of rows
+    const memdb__bitmap_t *members; // optional: only rows of these ids; inverted: of all others
+    bool inverted;
 } memdb__vector_search_t;
 
 /// The best `capacity` live rows for a float query, best first, ties by id. The query is coded as
@@ -104,8 +106,8 @@ memdb_status_t memdb__vector_search(const float *query, const memdb__vector_sear
                                     memdb__vector_hit_t *hits_out, size_t capacity,
                                     size_t *count_out, memdb_error_t *error);
 /// The score of given rows: hits[i].id and .version in, .score out; -INFINITY where the row is not
-/// there (`live` and `accept` are not asked). Scores are those of memdb__vector_search, bit for
-/// bit. Does not allocate.
+/// there (`live` is not asked, and `members` do not count). Scores are those of
+/// memdb__vector_search, bit for bit. Does not allocate.
 memdb_status_t memdb__vector_score(const float *query, const memdb__vector_search_t *search,
                                    memdb__vector_hit_t *hits, size_t count, memdb_error_t *error);
 /// Copy the row (id, version) out, encoded. MEMDB_NOT_FOUND.

@@ -2,10 +2,11 @@
 //
 // Rows are scored in blocks: integer dot products into a small buffer, then floats, then one
 // comparison a row with the score of the worst hit that is kept. Only a row that beats it (or ties,
-// with a smaller id) is shown to the filter and to `live`, so with k hits among n rows in random
+// with a smaller id) is shown to `live`, so with k hits among n rows in random
 // order those are asked about k * (1 + ln(n / k)) times. The kept hits are a heap with the worst at
 // its root; order is by score, then by rising id, so the result does not depend on the order of
-// sources, blocks or threads.
+// sources, blocks or threads. Where only members count, a block with few of them is not gone
+// through: their rows are scored one by one, the next ones fetched from memory meanwhile.
 #include "index/atlas/atlas_internal.h"
 #include "index/kernels/kernels.h"
 
@@ -14,6 +15,8 @@
 
 #define BLOCK_ROWS 512 // small rows too make a block that the kernels prefetch through
 #define GROUP_ROWS 32  // rows that one test for any candidate covers
+#define FEW 3          // a block of which less than one row in so many is a member is not gone through
+#define AHEAD 6        // members whose codes are fetched ahead
 
 typedef struct scan {
     const memdb__vector_search_t *search;
@@ -78,17 +81,77 @@ static void offer(scan_t *scan, uint64_t id, uint64_t version, float score) {
     if (scan->count == scan->capacity && !is_worse(&scan->heap[0], &hit))
         return;
     const memdb__vector_search_t *search = scan->search;
-    if ((!search->accept || search->accept(search->context, id)) &&
-        search->live(search->context, search->space, id, version))
+    if (search->live(search->context, search->space, id, version))
         keep(scan, hit);
 }
 
-static void scan_block(scan_t *scan, const memdb__rows_t *rows, size_t first, size_t count) {
+/// The members among the rows of a block, by their numbers in it.
+static size_t select_members(const memdb__vector_search_t *search, const uint64_t *ids,
+                             size_t count, uint16_t *selected) {
+    const uint64_t *words = NULL;
+    uint64_t chunk = UINT64_MAX; // the one that `words` are of
+    size_t members = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint64_t id = ids[i];
+        if (id / MEMDB__BITMAP_CHUNK_IDS != chunk) {
+            chunk = id / MEMDB__BITMAP_CHUNK_IDS;
+            words = memdb__bitmap_find(search->members, chunk);
+        }
+        uint64_t in = words ? words[id % MEMDB__BITMAP_CHUNK_IDS / 64] >> (id % 64) & 1 : 0;
+        selected[members] = (uint16_t)i; // overwritten by the next one, unless it is a member
+        members += in != search->inverted;
+    }
+    return members;
+}
+
+static void prefetch_row(const scan_t *scan, const memdb__rows_t *rows, size_t row) {
+    for (size_t at = 0; at < scan->query.stride; at += 64)
+        __builtin_prefetch(rows->codes + row * scan->query.stride + at);
+}
+
+/// Score few rows of a block.
+static void score_selected(const scan_t *scan, const memdb__rows_t *rows, size_t first,
+                           const uint16_t *selected, size_t members, float *scores) {
+    size_t stride = scan->query.stride;
+    for (size_t i = 0; i < AHEAD && i < members; i++)
+        prefetch_row(scan, rows, first + selected[i]);
+    for (size_t i = 0; i < members; i++) {
+        size_t row = first + selected[i];
+        if (i + AHEAD < members)
+            prefetch_row(scan, rows, first + selected[i + AHEAD]);
+        int32_t dot = scan->kernels->dot(scan->query.codes, rows->codes + row * stride, stride);
+        memdb__scores(&scan->query, &dot, rows->scales + row, rows->norms + row, 1,
+                      &scores[selected[i]]);
+    }
+}
+
+static void score_all(const scan_t *scan, const memdb__rows_t *rows, size_t first, size_t count,
+                      float *scores) {
     int32_t dots[BLOCK_ROWS];
-    float scores[BLOCK_ROWS];
     size_t stride = scan->query.stride;
     scan->kernels->dot_rows(scan->query.codes, rows->codes + first * stride, stride, count, dots);
     memdb__scores(&scan->query, dots, rows->scales + first, rows->norms + first, count, scores);
+}
+
+/// A block of which only members count.
+static void scan_members(scan_t *scan, const memdb__rows_t *rows, size_t first, size_t count) {
+    uint16_t selected[BLOCK_ROWS + 1];
+    float scores[BLOCK_ROWS];
+    size_t members = select_members(scan->search, rows->ids + first, count, selected);
+    if (members * FEW < count)
+        score_selected(scan, rows, first, selected, members, scores);
+    else
+        score_all(scan, rows, first, count, scores);
+    for (size_t i = 0; i < members; i++) {
+        size_t row = first + selected[i];
+        if (scores[selected[i]] >= scan->threshold)
+            offer(scan, rows->ids[row], rows->versions[row], scores[selected[i]]);
+    }
+}
+
+static void scan_block(scan_t *scan, const memdb__rows_t *rows, size_t first, size_t count) {
+    float scores[BLOCK_ROWS];
+    score_all(scan, rows, first, count, scores);
     for (size_t group = 0; group < count; group += GROUP_ROWS) {
         size_t end = group + GROUP_ROWS < count ? group + GROUP_ROWS : count;
         float threshold = scan->threshold;
@@ -104,8 +167,11 @@ static void scan_block(scan_t *scan, const memdb__rows_t *rows, size_t first, si
 static memdb_status_t scan_rows(scan_t *scan, const memdb__rows_t *rows, memdb_error_t *error) {
     memdb_status_t status = MEMDB_OK;
     for (size_t first = 0; first < rows->count && status == MEMDB_OK; first += BLOCK_ROWS) {
-        size_t left = rows->count - first;
-        scan_block(scan, rows, first, left < BLOCK_ROWS ? left : BLOCK_ROWS);
+        size_t left = rows->count - first, count = left < BLOCK_ROWS ? left : BLOCK_ROWS;
+        if (scan->search->members)
+            scan_members(scan, rows, first, count);
+        else
+            scan_block(scan, rows, first, count);
         status = memdb__stop_check(&scan->search->stop, error);
     }
     return status;

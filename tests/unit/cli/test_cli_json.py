@@ -68,7 +68,7 @@ class Json(shell_case.ShellCase):
 
     def test_what_comes_later_is_unsupported(self):
         recall = {"op": "recall", "text": "x"}
-        later = [{**recall, name: value} for name, value in (("seeds", [1]), ("mmr", 0.5), ("token_budget", 100), ("explain", True))]
+        later = [{**recall, name: value} for name, value in (("seeds", [1]), ("mmr", 0.5), ("token_budget", 100))]
         later += [{"op": "neighbours", "key": "a", "hops": 2}]
         for request, answer in zip(later, self.ask(*later)):
             self.refused(answer, "MEMDB_UNSUPPORTED")
@@ -244,6 +244,21 @@ class Json(shell_case.ShellCase):
         self.refused(answers[13], "MEMDB_NOT_FOUND", "main")
         self.refused(answers[14], "MEMDB_INVALID", "kind")
         self.assertTrue(answers[15]["ok"])
+
+    def test_explain_tells_plan_rows_and_weights(self):
+        puts = [put(f"k{n}", space="v", text="lantern in the harbour", kind="fact" if n % 10 == 0 else "note", vector=[1, n, 2]) for n in range(200)]
+        ask = {"op": "recall", "space": "v", "text": "lantern", "vector": [1, 2, 3], "k": 5, "filter": "kind = 'fact'", "explain": True}
+        answers = self.ask({"op": "create_space", "name": "v", "indexes": ["kind"]}, *puts, ask, {**ask, "filter": "kind = 'note'"},
+                           {**ask, "filter": "contains"}, {**ask, "explain": False})
+        members, rest = answers[201]["plan"], answers[202]["plan"]
+        self.assertEqual([step["what"] for step in members["steps"][:3]], ["space v", "plan: scan of the members", "ids by index: kind = 'fact'"])
+        self.assertEqual([(step["depth"], step["rows"]) for step in members["steps"][:3]], [(0, 5), (1, 20), (2, 20)])
+        self.assertEqual(members["steps"][2]["estimated"], 20)
+        self.assertTrue(all(step["us"] >= 0 for step in members["steps"] + rest["steps"]))
+        self.assertEqual(members["weights"]["words"], 0.5)
+        self.assertIn("plan: ", rest["steps"][1]["what"])
+        self.refused(answers[203], "MEMDB_INVALID", "byte")
+        self.assertNotIn("plan", answers[204])
 
     def test_space_without_words_stores_texts_and_finds_none_by_words(self):
         answers = self.ask({"op": "create_space", "name": "raw", "tokenizer": "none"}, put("a", space="raw", text="plain words"), {"op": "spaces"},

@@ -243,25 +243,24 @@ static void check_range(world_t *world, memdb_snapshot_t *snapshot, const state_
         return;
     }
     to = to.type == from.type ? to : from;
-    memdb__attribute_range_t range = {.space = world->space,
-                                      .number = number,
-                                      .from = encode(from),
-                                      .to = encode(to),
-                                      .past_from = draw(2),
-                                      .past_to = draw(2)};
-    bool everything = draw(8) == 0;
-    if (everything) {
-        range = (memdb__attribute_range_t){.space = world->space, .number = number};
+    const memdb__attribute_value_t any = {0}, low = encode(from), high = encode(to);
+    bool everything = draw(8) == 0, past_from = draw(2), past_to = draw(2) || everything;
+    memdb__key_range_t range;
+    memdb__key_attribute_prefix(&range.from, world->space, number, everything ? &any : &low);
+    memdb__key_attribute_prefix(&range.to, world->space, number, everything ? &any : &high);
+    if (past_from && !everything) {
+        memdb__key_pass(&range.from);
     }
-    must(world->fixture->db, memdb__attribute_ids(&snapshot->sight, &range, &ids, &error));
-    must(world->fixture->db,
-         memdb__attribute_estimate(&snapshot->sight, &range, &estimate, &error));
+    if (past_to) {
+        memdb__key_pass(&range.to);
+    }
+    must(world->fixture->db, memdb__range_ids(&snapshot->sight, &range, &ids, &error));
+    must(world->fixture->db, memdb__range_estimate(&snapshot->sight, &range, &estimate, &error));
     for (int i = 0; i < MEMORIES; i++) {
         const memory_t *memory = &state->memories[i];
         value_t value = memory->id ? value_at(memory, index) : (value_t){0};
-        bool in = everything
-                      ? value.type != 0
-                      : is_within(value, &from, range.past_from, &to, range.past_to, from.type);
+        bool in = everything ? value.type != 0
+                             : is_within(value, &from, past_from, &to, past_to, from.type);
         expected += in;
         if (memory->id && in != memdb__bitmap_has(&ids, memory->id)) {
             fail_msg("index on %s: memory %llu %s", on[index], (unsigned long long)memory->id,

@@ -26,7 +26,9 @@ typedef struct model {
     size_t count;
     uint64_t version, folded; // newest version; up to which segments hold everything
     uint64_t seen;            // what `live` answers for
-    uint64_t filter;          // ids with id % filter == 0 are accepted; 0: no filter
+    uint64_t filter;          // ids with id % filter == 0 count, or (inverted) are in the set of the others; 0: all
+    bool inverted;
+    memdb__bitmap_t members;
     memdb__vector_source_t sources[MAX_SOURCES];
     char names[MAX_SOURCES][32];
     size_t source_count;
@@ -55,11 +57,6 @@ static bool model_live(void *context, memdb_space_t space, uint64_t id, uint64_t
 static bool model_space_live(void *context, memdb_space_t space) {
     (void)context;
     return space <= SPACES;
-}
-
-static bool model_accept(void *context, uint64_t id) {
-    const model_t *model = context;
-    return id % model->filter == 0;
 }
 
 // ------------------------------------------------------------------------------ changes
@@ -223,7 +220,8 @@ static memdb__vector_search_t search_of(model_t *model, memdb_space_t space) {
                                     .sources = model->sources,
                                     .source_count = model->source_count,
                                     .live = model_live,
-                                    .accept = model->filter ? model_accept : NULL,
+                                    .members = model->filter ? &model->members : NULL,
+                                    .inverted = model->inverted,
                                     .context = model};
 }
 
@@ -249,6 +247,14 @@ static void check_rows(const model_t *model, const memdb__vector_search_t *searc
     }
 }
 
+static void choose_filter(model_t *model) {
+    model->filter = random_next(&model->random) % 2 ? 0 : 1 + random_next(&model->random) % 5;
+    model->inverted = random_next(&model->random) % 2;
+    for (uint64_t id = 7; model->filter && id <= IDS * 7; id += 7)
+        if ((id % model->filter == 0) != model->inverted)
+            assert_true(memdb__bitmap_add(&model->members, id));
+}
+
 static void check(model_t *model) {
     memdb_space_t space = 1 + random_next(&model->random) % SPACES;
     uint32_t dimension = model->dimensions[space - 1];
@@ -256,7 +262,7 @@ static void check(model_t *model) {
     model->seen = random_next(&model->random) % 2 && span
                       ? model->folded + random_next(&model->random) % span
                       : model->version;
-    model->filter = random_next(&model->random) % 2 ? 0 : 1 + random_next(&model->random) % 5;
+    choose_filter(model);
     float query[MAX_DIMENSION];
     random_vector(&model->random, query, dimension);
     uint8_t coded[4 + MAX_DIMENSION];
@@ -278,6 +284,7 @@ static void check(model_t *model) {
     for (size_t i = 0; i < total; i++) // padding, for the comparison of bytes
         memset((char *)&expected[i] + sizeof expected[i] - 4, 0, 4);
     check_rows(model, &search, query, expected, total);
+    memdb__bitmap_deinit(&model->members);
 }
 
 static void run_model(random_t *random, int steps) {

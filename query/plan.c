@@ -1,0 +1,144 @@
+// The choice of a plan. See query_plan.h, and docs/planner.md for the costs.
+#include "query/query_explain.h"
+#include "query/query_recall.h"
+
+#define SURE_SHARE .2 // below this share of passing rows, a search asks as it goes
+
+static const char *const names[] = {"", "scan of the members", "search within the members",
+                                    "search, then filter"};
+
+/// What scanning all rows of vectors costs, as far as vectors are asked for.
+static double scan_cost(const memdb__recall_t *recall, double rows, double each) {
+    return recall->vector ? rows * each * recall->space.dimension / 256 : 0;
+}
+
+/// Read and score each member.
+static double members_cost(const memdb__recall_t *recall, double rows) {
+    return rows * (MEMDB__COST_LOOK + (recall->vector ? MEMDB__COST_JUMP : 0) +
+                   (recall->use_words ? MEMDB__COST_WORDS : 0));
+}
+
+/// Look at what is found until there are enough that pass.
+static double looks_cost(const memdb__recall_t *recall, double share) {
+    double signals = (recall->vector != NULL) + (recall->use_words ? 1 : 0);
+    return signals * recall->capacity / (share > 1e-6 ? share : 1e-6) * MEMDB__COST_LOOK;
+}
+
+static double within_cost(const memdb__recall_t *recall, double memories, double rows,
+                          double rest) {
+    double alone = scan_cost(recall, rows, MEMDB__COST_JUMP);
+    double all = scan_cost(recall, memories, MEMDB__COST_ROW);
+    double tests = recall->vector ? memories * MEMDB__COST_TEST : 0;
+    return tests + (alone < all ? alone : all) + looks_cost(recall, rest);
+}
+
+static double after_cost(const memdb__recall_t *recall, const memdb__planner_t *planner) {
+    const memdb__plan_estimate_t *whole = &planner->whole;
+    double share = planner->memories > 0 ? whole->rows / planner->memories * whole->rest : 1;
+    double looks = looks_cost(recall, share);
+    double most = planner->memories * MEMDB__COST_LOOK;
+    return scan_cost(recall, planner->memories, MEMDB__COST_ROW) + (looks < most ? looks : most);
+}
+
+/// Members or within: decided by what the set turned out to hold.
+static memdb__plan_kind_t choose_by_set(const memdb__recall_t *recall,
+                                        const memdb__planner_t *planner, double rows) {
+    return members_cost(recall, rows) <
+                   within_cost(recall, planner->memories, rows, planner->whole.rest)
+               ? MEMDB__PLAN_MEMBERS
+               : MEMDB__PLAN_WITHIN;
+}
+
+static bool wants_set(const memdb__recall_t *recall, const memdb__planner_t *planner) {
+    const memdb__plan_estimate_t *whole = &planner->whole;
+    if (!whole->answerable || recall->plan.forced == MEMDB__PLAN_AFTER) {
+        return false;
+    }
+    if (recall->plan.forced != MEMDB__PLAN_CHOOSE) {
+        return true;
+    }
+    double members = members_cost(recall, whole->rows);
+    double within = within_cost(recall, planner->memories, whole->rows, whole->rest);
+    return whole->walk * MEMDB__COST_WALK + (members < within ? members : within) <
+           after_cost(recall, planner);
+}
+
+/// A set is there: what to do with it. All but some are never gone through one by one, and a
+/// demanded phrase is found by its words.
+static memdb__plan_kind_t settle(const memdb__recall_t *recall, const memdb__planner_t *planner,
+                                 uint64_t rows) {
+    if (recall->plan.set.inverted || recall->gate.matcher) {
+        return MEMDB__PLAN_WITHIN;
+    }
+    return recall->plan.forced ? recall->plan.forced : choose_by_set(recall, planner, (double)rows);
+}
+
+void memdb__recall_unplan(memdb__recall_t *recall) {
+    memdb__recall_plan_t *plan = &recall->plan;
+    memdb__bitmap_deinit(&plan->set.ids);
+    *plan = (memdb__recall_plan_t){.forced = plan->forced, .kind = MEMDB__PLAN_AFTER, .share = 1};
+    recall->gate.set = NULL;
+    recall->gate.filter = recall->query->filter;
+}
+
+static bool is_bounded(const memdb__recall_t *recall) {
+    bool bounded = recall->query->filter != NULL;
+    for (memdb__plan_scope_t part = 0; part < MEMDB__PLAN_SCOPES; part++) {
+        bounded = bounded || memdb__recall_scope_has(&recall->gate, part);
+    }
+    return bounded;
+}
+
+/// Make the set, and decide what to do with it.
+static memdb_status_t follow(memdb__recall_t *recall, memdb__planner_t *planner) {
+    memdb__recall_plan_t *plan = &recall->plan;
+    memdb_status_t status = memdb__plan_make_set(planner, &plan->set);
+    if (status) {
+        return status;
+    }
+    plan->members = memdb__bitmap_count(&plan->set.ids);
+    plan->kind = settle(recall, planner, plan->members);
+    plan->share = planner->whole.rest;
+    recall->gate.set = &plan->set;
+    if (planner->whole.exact) {
+        recall->gate.filter = NULL; // nothing is left to ask
+    }
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb__recall_plan(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb__planner_t planner = {.sight = &recall->snapshot->sight,
+                                .space = recall->space.space,
+                                .filter = recall->query->filter,
+                                .gate = &recall->gate,
+                                .explain = recall->explain,
+                                .error = error};
+    const memdb__plan_estimate_t *whole = &planner.whole;
+    memdb__recall_unplan(recall);
+    if (!is_bounded(recall)) {
+        return MEMDB_OK;
+    }
+    uint32_t step = memdb__explain_open(recall->explain, "plan");
+    memdb_status_t status = memdb__plan_estimate(&planner, &recall->arena);
+    double passing = whole->rows * whole->rest;
+    if (!status && wants_set(recall, &planner)) {
+        status = follow(recall, &planner);
+    } else if (!status && planner.memories > 0) {
+        recall->plan.share = passing / planner.memories;
+    }
+    memdb__explain_close(recall->explain, step, passing,
+                         recall->gate.set ? recall->plan.members : (uint64_t)planner.memories);
+    memdb__explain_name(recall->explain, step, "plan: %s%s", names[recall->plan.kind],
+                        recall->gate.set && !whole->exact ? ", filter the rest" : "");
+    return status;
+}
+
+size_t memdb__recall_fetch(const memdb__recall_t *recall) {
+    double share = recall->plan.share;
+    double wanted = recall->capacity / (share > SURE_SHARE ? share : SURE_SHARE);
+    return (size_t)(wanted * 1.25) + 8;
+}
+
+bool memdb__recall_asks(const memdb__recall_t *recall) {
+    return recall->plan.share < SURE_SHARE;
+}
