@@ -15,6 +15,7 @@ typedef enum cli_line_kind {
 
 typedef struct cli_lines {
     int fd;
+    bool interruptible;  // a signal ends the waiting: CLI_LINE_FAILED, EINTR
     size_t limit;        // bytes of one line
     cli_buffer_t buffer; // [at, size) is read and not yet given
     size_t at, scanned;  // [at, scanned) holds no newline

@@ -13,6 +13,7 @@ typedef struct cli_session {
     memdb_durability_t durability; // of the session; at creation also of the database
     bool read_only;
     int output_fd;    // standard output, or what stands in for it
+    bool output_gone; // its reader went away
     bool hides_notes; // of the engine: what went as it should, such as a recovery
     memdb_t *db;
     memdb_txn_t *txn;       // between begin and commit

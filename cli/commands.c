@@ -262,6 +262,7 @@ static const char *advice(const char *code) {
         {"MEMDB_CORRUPT", "run verify to see all of the damage; restore a backup, or salvage"},
         {"MEMDB_FAILED", "end this program and open the database again"},
         {"MEMDB_FULL", "make room on the file system, then try again"},
+        {"MEMDB_INTERRUPTED", "what was committed before stays; an import can be run again"},
         {"MEMDB_NOT_DATABASE", "name a directory that is a memdb database, or an empty or missing "
                                "one to make it with remember"},
         {"MEMDB_UNSUPPORTED", "leave that out: this version cannot do it"},
@@ -326,12 +327,12 @@ cli_outcome_t cli_request_show(cli_shell_t *shell, const cli_command_t *command,
                  NULL; // what was asked for has gone to standard output already
     if (!quiet && (good || has_findings(answer) || shell->screen.mode == CLI_MODE_JSON))
         show(&shell->screen, command, request, answer);
-    bool open = cli_screen_flush(&shell->screen);
-    if (!good && shell->screen.mode != CLI_MODE_JSON)
+    bool open = cli_screen_flush(&shell->screen) && !shell->session.output_gone;
+    if (!good && open && shell->screen.mode != CLI_MODE_JSON)
         cli_complain(shell, cli_json_bytes(cli_json_get(answer, "code")).data,
                      cli_json_bytes(cli_json_get(answer, "message")).data);
     cli_json_free(answer);
-    if (!open && shell->screen.fd != STDOUT_FILENO) {
+    if (!open && shell->screen.fd != STDOUT_FILENO && !shell->session.output_gone) {
         fprintf(stderr, "output: %s\n", strerror(errno));
         return CLI_REFUSED;
     }

@@ -28,6 +28,7 @@ typedef struct output {
     const char *name;
     char *partial;
     int fd;
+    bool gone; // its reader went away
     cli_buffer_t buffer;
 } output_t;
 
@@ -60,9 +61,11 @@ static memdb_status_t output_open(output_t *output, const cli_json_t *name, bool
 static memdb_status_t output_flush(output_t *output, size_t above, memdb_error_t *error) {
     if (output->buffer.size <= above)
         return MEMDB_OK;
-    if (!cli_write_all(output->fd, output->buffer.data, output->buffer.size))
+    if (!cli_write_all(output->fd, output->buffer.data, output->buffer.size)) {
+        output->gone = errno == EPIPE;
         return cli_fail(error, errno == ENOSPC ? MEMDB_FULL : MEMDB_IO, "file: %.200s: %s",
                         output->name ? output->name : "standard output", strerror(errno));
+    }
     cli_buffer_clear(&output->buffer);
     return MEMDB_OK;
 }
@@ -198,6 +201,7 @@ static memdb_status_t run_export(cli_session_t *session, const cli_json_t *reque
     if (own)
         cli_session_abort(session);
     free(export.vector);
+    session->output_gone = to_screen && export.lines.gone;
     if (status != MEMDB_OK)
         return status;
     if (to_screen)

@@ -6,6 +6,7 @@
 // what that process wrote.
 #include "cli/cli_command.h"
 #include "cli/cli_import.h"
+#include "cli/cli_interrupt.h"
 #include "cli/cli_lines.h"
 
 #include <errno.h>
@@ -270,9 +271,13 @@ static memdb_status_t read_lines(import_t *import, int fd, memdb_error_t *error)
     cli_line_kind_t kind;
     memdb_status_t status = MEMDB_OK;
     cli_lines_init(&lines, fd, CLI_MAX_LINE_BYTES);
+    lines.interruptible = true;
     while (status == MEMDB_OK && (kind = cli_lines_next(&lines, &line, &size)) != CLI_LINE_END) {
         import->line++;
-        if (kind == CLI_LINE_TOO_LONG)
+        if (cli_interrupted())
+            status = cli_fail(error, MEMDB_INTERRUPTED, "at line %llu",
+                              (unsigned long long)import->line);
+        else if (kind == CLI_LINE_TOO_LONG)
             status = cli_fail(error, MEMDB_INVALID, "line %llu: longer than 64 MiB",
                               (unsigned long long)import->line);
         else if (kind == CLI_LINE_FAILED)

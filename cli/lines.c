@@ -28,7 +28,7 @@ static cli_line_kind_t fill(cli_lines_t *lines) {
     ssize_t got;
     do {
         got = read(lines->fd, buffer->data + buffer->size, PIECE_BYTES);
-    } while (got < 0 && errno == EINTR);
+    } while (got < 0 && errno == EINTR && !lines->interruptible);
     if (got < 0)
         return CLI_LINE_FAILED;
     lines->ended = got == 0;

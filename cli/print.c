@@ -322,8 +322,8 @@ void cli_print_indexes(cli_screen_t *screen, const cli_json_t *request, const cl
         cli_table_cell(table, text_of(index, "on"));
         cli_table_number(table, integer_of(index, "memories"));
         bool ready = cli_json_truth(cli_json_get(index, "ready"));
-        cli_table_cell(table, ready ? (memdb_bytes_t){"ready", 5}
-                                    : (memdb_bytes_t){"in the making", 13});
+        cli_table_cell(table,
+                       ready ? (memdb_bytes_t){"ready", 5} : (memdb_bytes_t){"in the making", 13});
     }
     if (cli_json_count(indexes))
         cli_table_show(table, screen);

@@ -4,7 +4,9 @@
 // no prompt, and the program ends with 1 when one of them failed. The lines of ~/.memdbrc come
 // first either way.
 #include "cli/cli_command.h"
+#include "cli/cli_complete.h"
 #include "cli/cli_edit.h"
+#include "cli/cli_interrupt.h"
 #include "cli/cli_lines.h"
 #include "cli/cli_words.h"
 
@@ -94,20 +96,27 @@ cli_outcome_t cli_prompt_line(cli_shell_t *shell, const char *line) {
 // ------------------------------------------------------------------------------ where lines come
 // from
 
+static void complete(void *context, const char *line, cli_buffer_t *offers, size_t *from_out) {
+    cli_complete(context, line, offers, from_out);
+}
+
 static void run_edited(cli_shell_t *shell, cli_edit_t *edit) {
     const char *line;
     size_t size;
     while (!shell->ended &&
-           (line = cli_edit_line(edit, shell->prompt ? shell->prompt : "memdb> ", &size)))
+           (line = cli_edit_line(edit, shell->prompt ? shell->prompt : "memdb> ", &size))) {
+        cli_interrupt_begin(shell->session.db);
         if (cli_prompt_line(shell, line) == CLI_CLOSED)
             shell->ended = true;
+        cli_interrupt_end();
+    }
     if (!shell->ended)
         putchar('\n'); // Ctrl-D leaves the cursor behind the prompt
 }
 
 static cli_outcome_t run_terminal(cli_shell_t *shell) {
     char *history = cli_history_path();
-    cli_edit_t *edit = cli_edit_open(history);
+    cli_edit_t *edit = cli_edit_open(history, complete, shell);
     free(history);
     if (!edit) {
         fputs("memdb: this terminal cannot edit lines\n", stderr);
@@ -130,8 +139,10 @@ cli_outcome_t cli_prompt_lines(cli_shell_t *shell, int fd, const char *name) {
     size_t size;
     cli_outcome_t worst = CLI_DONE;
     cli_lines_init(&lines, fd, CLI_MAX_LINE_BYTES);
+    lines.interruptible = fd != STDIN_FILENO;
     for (unsigned long long number = 1;
-         !shell->ended && worst != CLI_CLOSED && kind != CLI_LINE_FAILED; number++) {
+         !shell->ended && worst != CLI_CLOSED && kind != CLI_LINE_FAILED && !cli_interrupted();
+         number++) {
         cli_outcome_t outcome = CLI_REFUSED;
         kind = cli_lines_next(&lines, &line, &size);
         if (kind == CLI_LINE_END)

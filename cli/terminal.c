@@ -1,4 +1,5 @@
 // The screen: colour, widths of characters, wrapping with the question's words in bold.
+#include "cli/cli_interrupt.h"
 #include "cli/cli_lines.h"
 #include "cli/cli_terminal.h"
 
@@ -11,6 +12,7 @@
 #include <wchar.h>
 
 #define DEFAULT_WIDTH 80
+#define PIECE_BYTES ((size_t)16 << 10)
 #define MIN_WIDTH 40
 #define MAX_WIDTH 400
 
@@ -42,7 +44,13 @@ void cli_screen_deinit(cli_screen_t *screen) {
 }
 
 bool cli_screen_flush(cli_screen_t *screen) {
-    bool written = cli_write_all(screen->fd, screen->out.data, screen->out.size);
+    bool written = true;
+    // Who interrupts a long answer wants no more of it.
+    for (size_t at = 0; at < screen->out.size && written && !(at && cli_interrupted());) {
+        size_t left = screen->out.size - at, piece = left < PIECE_BYTES ? left : PIECE_BYTES;
+        written = cli_write_all(screen->fd, screen->out.data + at, piece);
+        at += piece;
+    }
     cli_buffer_clear(&screen->out);
     return written;
 }

@@ -1,0 +1,15 @@
+// Ctrl-C while a command runs: the command ends, the shell does not.
+#ifndef MEMDB_CLI_INTERRUPT_H
+#define MEMDB_CLI_INTERRUPT_H
+
+#include "include/memdb.h"
+
+/// From now on SIGINT interrupts what runs on `db`; a second one before cli_interrupt_end ends the
+/// shell, because what runs may be something that cannot be interrupted.
+void cli_interrupt_begin(memdb_t *db);
+/// SIGINT ends the shell again, as before cli_interrupt_begin.
+void cli_interrupt_end(void);
+/// Whether SIGINT came since cli_interrupt_begin.
+bool cli_interrupted(void);
+
+#endif
