@@ -1,19 +1,16 @@
 // Group commit: threads that commit at the same time share one write and one sync; so do processes
 // (wal/).
 //
-// A committer puts a request into the queue. The first to come leads: under the writer mutex it
-// follows the log to its end, checks each request against what others committed (first committer
-// wins), gives it a place in the batch, applies it to the delta, writes the batch, releases the
-// mutex, syncs if anybody asked for it, and wakes the others. Whoever came meanwhile is led by the
-// next in line. Applying before the write is safe: nobody sees an LSN that is not written (or
-// durable), and a failed write fails the database.
+// A committer puts a request into the queue; one of those who wait leads (commit_queue.h): under
+// the writer mutex it follows the log to its end, checks each request against what others committed
+// (first committer wins), gives it a place in the batch, applies it to the delta, writes the batch,
+// releases the mutex, syncs if anybody asked for it, and tells the others. Applying before the
+// write is safe: nobody sees an LSN that is not written (or durable), and a failed write fails the
+// database.
 #include "base/io.h"
-#include "engine/engine.h"
+#include "engine/commit_queue.h"
 
-#include <errno.h>
-#include <time.h>
-
-#define GATHER_NS 500000 // no leader waits longer for others
+#define EXPECTED_BYTES 1024 // of a payload, fetched ahead of its turn
 
 // ------------------------------------------------------------------------------ conflicts
 
@@ -165,17 +162,6 @@ static bool fail_unwritten(memdb_t *db, memdb__request_t *first) {
     return whole;
 }
 
-/// Take all requests that wait.
-static memdb__request_t *take_queue(memdb_t *db, uint32_t *count_out) {
-    pthread_mutex_lock(&db->queue);
-    memdb__request_t *first = db->first_request;
-    *count_out = db->queued;
-    db->first_request = db->last_request = NULL;
-    db->queued = 0;
-    pthread_mutex_unlock(&db->queue);
-    return first;
-}
-
 /// Write what has a place. Where all of it must be durable, it is written through.
 static memdb_status_t write_placed(memdb_t *db, const memdb__request_t *first,
                                    memdb_error_t *error) {
@@ -187,6 +173,22 @@ static memdb_status_t write_placed(memdb_t *db, const memdb__request_t *first,
         first ? memdb__wal_write(db->wal, error) : memdb__wal_write_through(db->wal, error);
     db->last_write_ns = memdb__monotonic_ns() - began;
     return status;
+}
+
+/// Have what the next request is made of fetched: it lies in another processor's cache.
+static void expect_request(const memdb__request_t *request) {
+    if (!request) {
+        return;
+    }
+    __builtin_prefetch(request->next);
+    for (size_t at = 0; at < request->size && at < EXPECTED_BYTES; at += 64) {
+        __builtin_prefetch(request->payload + at);
+    }
+    if (request->txn) {
+        __builtin_prefetch(&request->txn->snapshot.sight);
+        __builtin_prefetch(&request->txn->own);
+        __builtin_prefetch(&request->txn->guards);
+    }
 }
 
 /// Check, place and apply all requests of `first`; the caller holds the writer mutex. What grows
@@ -203,6 +205,7 @@ static memdb_status_t place_batch(memdb_t *db, memdb__request_t *first,
             request->error = *error;
             continue;
         }
+        expect_request(request->next);
         add_request(db, request);
         if (memdb__wal_batch_bytes(db->wal) > MEMDB__BATCH_BYTES && request->next) {
             status = memdb__wal_write(db->wal, error);
@@ -232,7 +235,7 @@ static void reach_written(memdb_t *db) {
 static memdb__request_t *write_batch(memdb_t *db, uint32_t *count_out) {
     memdb_error_t error = {0};
     memdb_status_t status = memdb__wal_lock(db->wal, &error);
-    memdb__request_t *first = take_queue(db, count_out), *unwritten;
+    memdb__request_t *first = memdb__queue_take(db, count_out), *unwritten;
     if (status) {
         for (memdb__request_t *request = first; request; request = request->next) {
             request->status = status;
@@ -286,47 +289,6 @@ static bool sync_batch(memdb_t *db, memdb__request_t *first) {
     return needed != 0;
 }
 
-/// Wait, a fraction of what a sync costs, for those who will probably commit too.
-static void gather(memdb_t *db) {
-    uint64_t wait_ns = db->last_write_ns / 2;
-    wait_ns = wait_ns < GATHER_NS ? wait_ns : GATHER_NS;
-    pthread_mutex_lock(&db->queue);
-    if (db->queued < db->expected && wait_ns) {
-        struct timespec deadline = memdb__deadline(wait_ns);
-        db->gathering = true;
-        while (db->queued < db->expected &&
-               pthread_cond_timedwait(&db->gathered, &db->queue, &deadline) != ETIMEDOUT) {
-        }
-        db->gathering = false;
-    }
-    pthread_mutex_unlock(&db->queue);
-}
-
-/// Give each request its answer.
-static void tell(memdb__request_t *first) {
-    for (memdb__request_t *request = first, *next; request; request = next) {
-        next = request->next; // gone once its thread runs
-        request->done = true;
-        sem_post(
-            &request->wake); // pairs with the wait below: everything written to the request is seen
-    }
-}
-
-/// Let the first of those who wait lead; `told`: requests of the last batch, whose threads will
-/// soon come again, and `took_ns`: how long it was on its way to the device.
-static void pass_on(memdb_t *db, uint32_t told, uint64_t took_ns) {
-    pthread_mutex_lock(&db->queue);
-    // Whoever waits now is not among those who are told.
-    db->expected = told + db->queued;
-    db->last_write_ns = took_ns;
-    if (db->first_request) {
-        sem_post(&db->first_request->wake); // the next leader: not done, so it leads
-    } else {
-        db->leading = false;
-    }
-    pthread_mutex_unlock(&db->queue);
-}
-
 /// Take those out of the batch that need no sync.
 static memdb__request_t *take_lesser(const memdb_t *db, memdb__request_t **batch) {
     memdb__request_t *lesser = NULL, **end = &lesser;
@@ -347,59 +309,34 @@ static memdb__request_t *take_lesser(const memdb_t *db, memdb__request_t **batch
 /// Where commits are mostly lesser ones, none of them waits for a sync that another one asked for:
 /// the next batch goes on beside it. Where they are mostly synced, the next batch waits until all
 /// that were in this one may be in it again.
-static void lead(memdb_t *db) {
+static void lead(memdb_t *db, const memdb__request_t *own) {
     uint32_t count;
-    gather(db);
     memdb__request_t *batch = write_batch(db, &count);
     if (db->durability == MEMDB_DURABILITY_FULL) {
         uint64_t began = memdb__monotonic_ns();
         bool synced = sync_batch(db, batch);
         uint64_t took_ns = db->last_write_ns + memdb__monotonic_ns() - began;
-        pass_on(db, count, synced ? took_ns : 0);
+        memdb__queue_pass_on(db, count, synced ? took_ns : 0);
     } else {
         memdb__request_t *lesser = take_lesser(db, &batch);
         sync_batch(db, lesser);
-        pass_on(db, 0, 0);
-        tell(lesser);
+        memdb__queue_pass_on(db, 0, 0);
+        memdb__queue_tell(lesser, own);
         sync_batch(db, batch);
     }
     memdb__background_space(db);
     memdb__background_sync_much(db);
-    tell(batch);
-}
-
-static void wait_for(sem_t *wake) {
-    while (sem_wait(wake) != 0) { // EINTR only
-    }
+    memdb__queue_tell(batch, own);
 }
 
 memdb_status_t memdb__commit(memdb_t *db, memdb__request_t *request, memdb_error_t *error) {
     request->next = NULL;
-    request->done = false;
+    atomic_init(&request->state, 0);
     request->status = MEMDB_OK;
     request->end = request->help = 0;
-    sem_init(&request->wake, 0, 0);
-    pthread_mutex_lock(&db->queue);
-    if (db->last_request) {
-        db->last_request->next = request;
-    } else {
-        db->first_request = request;
+    if (memdb__queue_enter(db, request)) {
+        lead(db, request);
     }
-    db->last_request = request;
-    if (++db->queued >= db->expected && db->gathering) {
-        pthread_cond_signal(&db->gathered);
-    }
-    bool leads = !db->leading;
-    db->leading = true;
-    pthread_mutex_unlock(&db->queue);
-    if (!leads) {
-        wait_for(&request->wake);
-    }
-    if (leads || !request->done) {
-        lead(db);
-        wait_for(&request->wake); // posted by lead itself
-    }
-    sem_destroy(&request->wake);
     if (request->status) {
         *error = request->error;
         atomic_fetch_add_explicit(&db->conflicts, request->status == MEMDB_CONFLICT,

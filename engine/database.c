@@ -407,7 +407,6 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     pthread_cond_init(&db->merge_thread.wake, &attributes);
     pthread_cond_init(&db->log_thread.wake, &attributes);
     pthread_cond_init(&db->thread_done, &attributes);
-    pthread_cond_init(&db->gathered, &attributes);
     pthread_condattr_destroy(&attributes);
 }
 
@@ -441,7 +440,6 @@ static void destroy(memdb_t *db) {
         pthread_cond_destroy(&db->merge_thread.wake);
         pthread_cond_destroy(&db->log_thread.wake);
         pthread_cond_destroy(&db->thread_done);
-        pthread_cond_destroy(&db->gathered);
     }
     memdb__free(db->path);
     memdb__free(db);

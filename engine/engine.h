@@ -3,7 +3,7 @@
 // A handle (memdb_t) is one follower of the log: it has the control file mapped, a private delta,
 // and the base of segments that the catalog names. Files of the folder:
 //   database.c open and close      follow.c   applying the log, adopting a base, publishing views
-//   commit.c   group commit        txn.c      transactions and their private run
+//   commit*.c  group commit        txn.c      transactions and their private run
 //   throttle.c back-pressure       background.c  checkpoints and the log's space and syncs
 //   snapshot.c snapshots           history.c  older moments        settings.c settings
 //   read.c     records, spaces, keys, sources of recall
@@ -26,8 +26,6 @@
 #include "engine/view.h"
 #include "wal/wal.h"
 
-#include <semaphore.h>
-
 #define MEMDB__LEASE 256              // ids taken from the control file at a time
 #define MEMDB__BATCH_BYTES (8u << 20) // frames of one group commit, beyond the first
 #define MEMDB__LESSER_SYNC_MS 50 // rule 6: a lesser commit in a full database is synced within this
@@ -39,8 +37,8 @@ typedef struct memdb__request {
     size_t size;
     struct memdb_txn *txn; // NULL: a seal, which conflicts with nothing
     memdb_durability_t durability;
-    sem_t wake;
-    bool done; // written by the leader before it posts `wake`
+    _Atomic uint32_t state; // see commit_queue.c
+    uint64_t batch;         // that it waits for
     memdb_status_t status;
     memdb_error_t error;
     uint64_t end;  // LSN after the frame
@@ -93,11 +91,13 @@ struct memdb {
     // Committing.
     pthread_mutex_t queue;
     memdb__request_t *first_request, *last_request;
-    uint32_t queued;         // requests in the queue
-    bool leading, gathering; // some thread is the leader; it waits for more requests
-    pthread_cond_t gathered; // as many as expected are there
-    uint32_t expected;       // requests that the next batch will probably have
-    uint64_t last_write_ns;  // how long the last write and sync took; the leader's
+    uint32_t queued;            // requests in the queue
+    uint64_t next_batch;        // that they will be
+    bool leading;               // some thread is the leader
+    memdb__request_t *gatherer; // it leads when its deadline has passed; NULL: none
+    uint32_t expected;          // requests that the next batch will probably have
+    uint64_t gather_ns;         // how long they are waited for
+    uint64_t last_write_ns;     // how long the last write took; the leader's
     pthread_mutex_t lease;
     uint64_t lease_next, lease_end;
 
