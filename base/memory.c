@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 
@@ -15,6 +16,12 @@
 #define ARENA_FIRST_CHUNK_BYTES 4096
 #define HUGE_PAGE_BYTES (2u << 20)
 #define ARENA_LARGEST_CHUNK_BYTES HUGE_PAGE_BYTES
+#define KEPT_CHUNKS 16 // 32 MiB
+#ifdef __SANITIZE_ADDRESS__
+#define KEPT_LIMIT 0 // whoever reads what was given back must be caught
+#else
+#define KEPT_LIMIT KEPT_CHUNKS
+#endif
 
 typedef struct stripe {
     _Alignas(ALIGNMENT) _Atomic uint64_t allocations;
@@ -140,10 +147,44 @@ void memdb__arena_init(memdb__arena_t *arena) {
     atomic_init(&arena->bytes, 0);
 }
 
+// Huge chunks that were given back, for the next arena: a page that the process has is touched in a
+// nanosecond, one that the kernel has to find and to clear costs a thousand times that.
+static pthread_mutex_t kept_mutex = PTHREAD_MUTEX_INITIALIZER;
+static void *kept[KEPT_CHUNKS];
+static unsigned kept_count;
+
+static bool keep_chunk(memdb__arena_chunk_t *chunk) {
+    // Never waited for: in the child of a fork the mutex may be held for ever.
+    if (chunk->bytes != HUGE_PAGE_BYTES || pthread_mutex_trylock(&kept_mutex))
+        return false;
+    bool keeps = kept_count < KEPT_LIMIT;
+    if (keeps)
+        kept[kept_count++] = chunk;
+    pthread_mutex_unlock(&kept_mutex);
+    return keeps;
+}
+
+static void *take_kept(size_t bytes) {
+    if (bytes != HUGE_PAGE_BYTES || pthread_mutex_trylock(&kept_mutex))
+        return NULL;
+    void *chunk = kept_count ? kept[--kept_count] : NULL;
+    pthread_mutex_unlock(&kept_mutex);
+    return chunk;
+}
+
+void memdb__memory_trim(void) {
+    void *chunk;
+    while ((chunk = take_kept(HUGE_PAGE_BYTES)))
+        free(chunk);
+}
+
 void memdb__arena_deinit(memdb__arena_t *arena) {
     for (memdb__arena_chunk_t *chunk = arena->chunks, *next; chunk; chunk = next) {
         next = chunk->next;
-        memdb__free(chunk);
+        if (keep_chunk(chunk)) // relaxed: a statistic
+            atomic_fetch_sub_explicit(&stripe_of_thread()->live, 1, memory_order_relaxed);
+        else
+            memdb__free(chunk);
     }
     memdb__arena_init(arena);
 }
@@ -151,8 +192,10 @@ void memdb__arena_deinit(memdb__arena_t *arena) {
 /// Memory in huge pages, as far as it fills them: one fault instead of 512, and few lines of the
 /// page table for what is touched at random.
 static void *allocate_huge(size_t bytes) {
-    void *block;
-    if (!begin_allocation() || posix_memalign(&block, HUGE_PAGE_BYTES, bytes))
+    if (!begin_allocation())
+        return NULL;
+    void *block = take_kept(bytes);
+    if (!block && posix_memalign(&block, HUGE_PAGE_BYTES, bytes))
         return NULL;
     madvise(block, bytes / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES,
             MADV_HUGEPAGE); // advice: without it all is the same, but slower

@@ -38,6 +38,9 @@ typedef struct memdb__arena {
     _Atomic size_t bytes; // all chunks
 } memdb__arena_t;
 
+/// Give back what the process keeps of arenas for the next ones, 32 MiB at most.
+void memdb__memory_trim(void);
+
 void memdb__arena_init(memdb__arena_t *arena);
 void memdb__arena_deinit(memdb__arena_t *arena);
 /// Aligned to 8 bytes; not zeroed. NULL when out of memory.

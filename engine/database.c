@@ -527,5 +527,6 @@ memdb_status_t memdb_close(memdb_t *db) {
         }
     }
     destroy(db);
+    memdb__memory_trim();
     return MEMDB_OK;
 }

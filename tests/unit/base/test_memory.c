@@ -64,6 +64,52 @@ static void test_arena_keeps_objects_apart_and_aligned(void **state) {
     assert_int_equal(memdb__memory_live(), live);
 }
 
+/// Fill an arena with objects that cannot share a chunk's memory unseen.
+static void fill_arena(memdb__arena_t *arena, uint8_t mark) {
+    enum { COUNT = 40, SIZE = 1 << 18 }; // ten megabytes: several of the largest chunks
+    uint8_t *objects[COUNT];
+    memdb__arena_init(arena);
+    for (size_t i = 0; i < COUNT; i++) {
+        objects[i] = memdb__arena_allocate(arena, SIZE);
+        assert_non_null(objects[i]);
+        memset(objects[i], (uint8_t)(mark + i), SIZE);
+    }
+    for (size_t i = 0; i < COUNT; i++)
+        for (size_t k = 0; k < SIZE; k += 1000)
+            assert_int_equal(objects[i][k], (uint8_t)(mark + i));
+}
+
+static void test_arena_large_chunks_are_kept_for_the_next_one(void **state) {
+    (void)state;
+    uint64_t live = memdb__memory_live();
+    memdb__arena_t first, second;
+    for (int round = 0; round < 3; round++) {
+        fill_arena(&first, 1);
+        fill_arena(&second, 101); // beside the other
+        memdb__arena_deinit(&first);
+        fill_arena(&first, 7); // of what that one gave back
+        memdb__arena_deinit(&second);
+        memdb__arena_deinit(&first);
+        assert_int_equal(memdb__memory_live(), live); // what is kept is nobody's
+        memdb__memory_trim();
+    }
+    fill_arena(&first, 1);
+    memdb__arena_deinit(&first);
+    fill_arena(&second, 1);
+    memdb__arena_deinit(&second);
+    // A chunk that is kept fails like any other when a test wants it.
+    memdb__arena_init(&first);
+    memdb__memory_fail_after(8);
+    size_t filled = 0;
+    while (memdb__arena_allocate(&first, 4000))
+        filled += 4000;
+    memdb__memory_fail_after(UINT64_MAX);
+    assert_true(filled > 0 && filled < 8 << 20);
+    memdb__arena_deinit(&first);
+    memdb__memory_trim();
+    assert_int_equal(memdb__memory_live(), live);
+}
+
 static void test_buffer_failure_is_sticky_until_cleared(void **state) {
     (void)state;
     memdb__buffer_t buffer = {0};
@@ -122,6 +168,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fail_after_fails_exactly_one_allocation),
         cmocka_unit_test(test_arena_keeps_objects_apart_and_aligned),
+        cmocka_unit_test(test_arena_large_chunks_are_kept_for_the_next_one),
         cmocka_unit_test(test_buffer_failure_is_sticky_until_cleared),
         cmocka_unit_test(test_error_messages_gain_context_and_are_cut),
         cmocka_unit_test(test_every_status_has_name_and_text),
