@@ -65,15 +65,24 @@ static size_t sequence_size(const uint8_t *p, size_t left) {
     return size;
 }
 
+#define HIGH_BITS 0x8080808080808080u
+
 bool memdb__is_utf8(const void *data, size_t size) {
     const uint8_t *p = data;
     size_t at = 0;
     while (at < size) {
-        uint64_t eight;
-        if (size - at >= sizeof eight) { // text is mostly ASCII: eight bytes at a time
-            memcpy(&eight, p + at, sizeof eight);
-            if (!(eight & 0x8080808080808080u)) {
-                at += sizeof eight;
+        uint64_t words[4];
+        if (size - at >= sizeof words) { // text is mostly ASCII: 32 bytes at a time, or 8
+            memcpy(words, p + at, sizeof words);
+            if (!((words[0] | words[1] | words[2] | words[3]) & HIGH_BITS)) {
+                at += sizeof words;
+                continue;
+            }
+        }
+        if (size - at >= sizeof *words) {
+            memcpy(words, p + at, sizeof *words);
+            if (!(*words & HIGH_BITS)) {
+                at += sizeof *words;
                 continue;
             }
         }

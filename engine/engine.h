@@ -317,6 +317,9 @@ bool memdb__embedder_of(memdb_t *db, memdb_bytes_t name, memdb__embedder_t *embe
 /// call.
 memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *operation,
                                   memdb_error_t *error);
+/// The same for a put; `record` is what its body encodes.
+memdb_status_t memdb__txn_put(memdb_txn_t *txn, const memdb__operation_t *put,
+                              const memdb__record_t *record, memdb_error_t *error);
 /// The attribute indexes of a space as the transaction sees them, which the commit demands to be
 /// unchanged. Lent until the transaction reads those of another space, or changes them.
 memdb_status_t memdb__txn_attributes(memdb_txn_t *txn, memdb_space_t space,

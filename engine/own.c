@@ -68,21 +68,15 @@ static bool may_hold(const memdb__own_t *own, uint64_t hash) {
 
 // ------------------------------------------------------------------------------ operations
 
-/// The keys of a put whose writing excludes others: its record's, and its own. False: the record is
-/// not well formed.
-static bool keys_of(const memdb__operation_t *put, memdb__key_t *record_out, memdb__key_t *key_out,
-                    bool *keyed_out) {
-    memdb__record_t record;
-    if (!memdb__record_decode((const uint8_t *)put->body.data, put->body.size, &record) ||
-        record.key.size > MEMDB_MAX_KEY_BYTES) {
-        return false;
-    }
+/// The keys of a put whose writing excludes others: its record's and, if it writes one, its own.
+static bool keys_of(const memdb__operation_t *put, const memdb__record_t *record,
+                    memdb__key_t *record_out, memdb__key_t *key_out) {
     memdb__key_record(record_out, put->id);
-    *keyed_out = (put->flags & MEMDB__PUT_KEY) && record.key.size;
-    if (*keyed_out) {
-        memdb__key_key(key_out, record.space, record.key);
+    bool keyed = (put->flags & MEMDB__PUT_KEY) && record->key.size;
+    if (keyed) {
+        memdb__key_key(key_out, record->space, record->key);
     }
-    return true;
+    return keyed;
 }
 
 /// Apply what the run lacks.
@@ -124,25 +118,27 @@ static memdb_status_t encode(memdb__own_t *own, const memdb__operation_t *operat
 
 memdb_status_t memdb__own_add(memdb__own_t *own, const memdb__operation_t *operation,
                               memdb_error_t *error) {
-    memdb__key_t record, key;
-    bool keyed = false, is_put = operation->kind == MEMDB__OPERATION_PUT;
-    if (is_put && !reserve_hashes(own)) {
+    memdb_status_t status = own->failure ? MEMDB_OK : encode(own, operation, error);
+    return status ? status : apply(own, error);
+}
+
+memdb_status_t memdb__own_put(memdb__own_t *own, const memdb__operation_t *put,
+                              const memdb__record_t *record, memdb_error_t *error) {
+    memdb__key_t record_key, key;
+    if (own->walked || own->failure) {
+        return memdb__own_add(own, put, error);
+    }
+    if (!reserve_hashes(own)) {
         return out_of_memory(error);
     }
-    if (is_put && !keys_of(operation, &record, &key, &keyed)) {
-        return memdb__fail(error, MEMDB_CORRUPT, "put: the record is not well formed");
-    }
-    if (own->failure) {
-        return apply(own, error);
-    }
-    memdb_status_t status = encode(own, operation, error);
-    if (!status && is_put) {
-        note_key(own, &record);
-        if (keyed) {
+    memdb_status_t status = encode(own, put, error);
+    if (!status) {
+        if (keys_of(put, record, &record_key, &key)) {
             note_key(own, &key);
         }
+        note_key(own, &record_key);
     }
-    return status || (is_put && !own->walked) ? status : apply(own, error);
+    return status;
 }
 
 // ------------------------------------------------------------------------------ reading it back
@@ -182,11 +178,14 @@ static memdb_status_t visit_puts(memdb__own_t *own,
     memdb__operation_t put;
     memdb_status_t status = MEMDB_OK;
     while (!status && memdb__operation_decode(&reader, &put)) {
-        memdb__key_t record, key;
-        bool keyed = false;
-        keys_of(&put, &record, &key, &keyed); // it was well formed when it was added
-        memdb__entry_t entry = {.key = record.bytes,
-                                .key_size = record.size,
+        memdb__record_t record;
+        memdb__key_t record_key, key;
+        if (!memdb__record_decode((const uint8_t *)put.body.data, put.body.size, &record)) {
+            return memdb__fail(error, MEMDB_CORRUPT, "put: the record is not well formed");
+        }
+        bool keyed = keys_of(&put, &record, &record_key, &key);
+        memdb__entry_t entry = {.key = record_key.bytes,
+                                .key_size = record_key.size,
                                 .value = (const uint8_t *)put.body.data,
                                 .value_size = (uint32_t)put.body.size};
         status = visit(context, &entry, error);

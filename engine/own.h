@@ -29,6 +29,9 @@ void memdb__own_deinit(memdb__own_t *own);
 /// MEMDB_NOMEM   nothing was added; or `failure` is set.
 memdb_status_t memdb__own_add(memdb__own_t *own, const memdb__operation_t *operation,
                               memdb_error_t *error);
+/// The same for a put; `record` is what its body encodes.
+memdb_status_t memdb__own_put(memdb__own_t *own, const memdb__operation_t *put,
+                              const memdb__record_t *record, memdb_error_t *error);
 
 /// The run of everything that was written, at versions from MEMDB__PRIVATE on; it lives as long as
 /// `own`, and what is written later is in it too.

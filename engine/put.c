@@ -401,7 +401,7 @@ static memdb_status_t perform_put(put_t *put, memdb_error_t *error) {
     memdb__key_t key;
     memdb__key_space(&key, put->space.space);
     status = memdb__txn_guard(txn, &key, false, error);
-    return status ? status : memdb__txn_operate(txn, operation, error);
+    return status ? status : memdb__txn_put(txn, operation, record, error);
 }
 
 /// The key is looked up when all else is checked: until then memory may fetch its places.

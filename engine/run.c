@@ -205,15 +205,12 @@ void memdb__run_link(memdb__run_t *run, memdb__node_t *node) {
     }
 }
 
-bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
-                       const uint8_t *value, size_t value_size, bool tombstone) {
-    bool hashed = memdb__run_hash_holds(key->bytes, key->size);
-    if (hashed && !memdb__run_hash_reserve(run)) {
-        return false;
-    }
+/// Make a node and bring it into the list.
+static memdb__node_t *insert_node(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
+                                  const uint8_t *value, size_t value_size, bool tombstone) {
     memdb__node_t *node = create_node(run, key->bytes, key->size, random_height(run));
     if (!node) {
-        return false;
+        return NULL;
     }
     node->version = version;
     node->value = value;
@@ -227,10 +224,27 @@ bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t vers
     } else {
         memdb__run_link(run, node);
     }
-    if (hashed) {
-        memdb__run_hash_add(run, node);
+    return node;
+}
+
+bool memdb__run_insert_hashed(memdb__run_t *run, const memdb__key_t *key, uint64_t hash,
+                              uint64_t version, const uint8_t *value, size_t value_size,
+                              bool tombstone) {
+    memdb__node_t *node = memdb__run_hash_reserve(run)
+                              ? insert_node(run, key, version, value, value_size, tombstone)
+                              : NULL;
+    if (node) {
+        memdb__run_hash_add(run, node, hash);
     }
-    return true;
+    return node != NULL;
+}
+
+bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
+                       const uint8_t *value, size_t value_size, bool tombstone) {
+    return memdb__run_hash_holds(key->bytes, key->size)
+               ? memdb__run_insert_hashed(run, key, memdb__sorted_hash(key->bytes, key->size),
+                                          version, value, value_size, tombstone)
+               : insert_node(run, key, version, value, value_size, tombstone) != NULL;
 }
 
 void memdb__node_entry(const memdb__node_t *node, memdb__entry_t *entry_out) {

@@ -136,10 +136,12 @@ static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *ope
     bool fine = true, named = (operation->flags & MEMDB__PUT_KEY) && record.key.size;
     // What is hashed comes last: its places in a table that no cache holds are fetched meanwhile.
     memdb__key_record(&key, operation->id);
-    memdb__run_hash_expect(run, key.bytes, key.size);
+    uint64_t hash = memdb__sorted_hash(key.bytes, key.size), name_hash = 0;
+    memdb__run_hash_expect(run, hash);
     if (named) {
         memdb__key_key(&name, record.space, record.key);
-        memdb__run_hash_expect(run, name.bytes, name.size);
+        name_hash = memdb__sorted_hash(name.bytes, name.size);
+        memdb__run_hash_expect(run, name_hash);
     }
     if (fine && (operation->flags & MEMDB__PUT_PLACE) && record.time != MEMDB_TIME_NONE) {
         memdb__key_time(&key, record.space, record.time, operation->id);
@@ -178,9 +180,11 @@ static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *ope
         }
     }
     if (fine && named) {
-        uint8_t id[8];
-        memdb__put_u64(id, operation->id);
-        fine = insert_copy(run, &name, version, id, sizeof id);
+        uint8_t *id = memdb__arena_allocate(&run->arena, 8);
+        if (id) {
+            memdb__put_u64(id, operation->id);
+        }
+        fine = id && memdb__run_insert_hashed(run, &name, name_hash, version, id, 8, false);
     }
     // The record last: an index entry whose record is not there yet is skipped by readers, the
     // other way it would be missed.
@@ -188,7 +192,7 @@ static memdb_status_t apply_put(memdb__run_t *run, const memdb__operation_t *ope
     fine = fine &&
            count(run, record.space, operation->flags & MEMDB__PUT_NEW ? 1 : 0,
                  operation->text_difference) &&
-           memdb__run_insert(run, &key, version, value, operation->body.size, false);
+           memdb__run_insert_hashed(run, &key, hash, version, value, operation->body.size, false);
     return fine ? MEMDB_OK : out_of_memory(error);
 }
 

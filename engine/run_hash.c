@@ -111,22 +111,22 @@ bool memdb__run_hash_reserve(memdb__run_t *run) {
     return table != NULL;
 }
 
-void memdb__run_hash_expect(const memdb__run_t *run, const void *key, size_t size) {
+void memdb__run_hash_expect(const memdb__run_t *run, uint64_t hash) {
     // Relaxed: only changed under the lock that the caller holds.
     const memdb__run_hash_t *table =
         atomic_load_explicit(&((memdb__run_t *)run)->hash, memory_order_relaxed);
     if (table) {
-        __builtin_prefetch(&table->slots[tag_of(memdb__sorted_hash(key, size)) & table->mask], 1);
+        __builtin_prefetch(&table->slots[tag_of(hash) & table->mask], 1);
     }
 }
 
-void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node) {
+void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node, uint64_t hash) {
     // Relaxed: only changed under the lock that the caller holds.
     memdb__run_hash_t *table = atomic_load_explicit(&run->hash, memory_order_relaxed);
     if (table) {
         memdb__node_t *there;
         const uint8_t *key = memdb__node_key(node);
-        uint32_t tag = tag_of(memdb__sorted_hash(key, node->key_size));
+        uint32_t tag = tag_of(hash);
         uint32_t slot = slot_of(table, tag, key, node->key_size, &there);
         table->used += there == NULL;
         store(table, slot, tag, node);

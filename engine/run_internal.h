@@ -80,11 +80,11 @@ static inline const uint8_t *memdb__node_key(const memdb__node_t *node) {
 /// Make room for one more key. False: out of memory. The first call makes the table, before any key
 /// is in the run.
 bool memdb__run_hash_reserve(memdb__run_t *run);
-/// Have the place of a key that will be taken in soon fetched from memory meanwhile. The caller
-/// holds `linking`.
-void memdb__run_hash_expect(const memdb__run_t *run, const void *key, size_t size);
+/// Have the place of a key with that hash, which will be taken in soon, fetched from memory
+/// meanwhile. The caller holds `linking`.
+void memdb__run_hash_expect(const memdb__run_t *run, uint64_t hash);
 /// Take in the newest version of a key that memdb__run_hash_holds and that is linked already.
-void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node);
+void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node, uint64_t hash);
 /// The newest node of a key, NULL for none. False: such keys are in the list alone.
 bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size, uint64_t hash,
                           const memdb__node_t **node_out);
@@ -93,6 +93,10 @@ bool memdb__run_hash_find(const memdb__run_t *run, const void *key, size_t size,
 /// `linking`. False: out of memory.
 bool memdb__run_insert(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
                        const uint8_t *value, size_t value_size, bool tombstone);
+/// The same for a key that memdb__run_hash_holds, with its hash.
+bool memdb__run_insert_hashed(memdb__run_t *run, const memdb__key_t *key, uint64_t hash,
+                              uint64_t version, const uint8_t *value, size_t value_size,
+                              bool tombstone);
 /// Link a node where it belongs. The caller holds `linking`.
 void memdb__run_link(memdb__run_t *run, memdb__node_t *node);
 

@@ -65,6 +65,12 @@ memdb_status_t memdb__txn_operate(memdb_txn_t *txn, const memdb__operation_t *op
     return memdb__own_add(&txn->own, operation, error);
 }
 
+memdb_status_t memdb__txn_put(memdb_txn_t *txn, const memdb__operation_t *put,
+                              const memdb__record_t *record, memdb_error_t *error) {
+    txn->snapshot.sight.own = &txn->own;
+    return memdb__own_put(&txn->own, put, record, error);
+}
+
 memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged,
                                 memdb_error_t *error) {
     for (memdb__guard_t *guard = txn->guards; guard; guard = guard->next) {
