@@ -1,12 +1,10 @@
-// Documents, questions and an exact answer for bench/words.c.
+// The sets of bench/words.c: read from files where they are there, or generated.
 #include "bench/words_data.h"
-
-#include "index/lexical/lexical_bag.h"
-#include "index/lexical/lexical_token.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static char *read_file(const char *folder, const char *name, size_t *size_out) {
     char path[4352];
@@ -32,32 +30,39 @@ static void add_line(words_lines_t *lines, const char *text, size_t size) {
     lines->lines[lines->count++] = (words_line_t){text, size};
 }
 
-// Lines of a text file, or the "text" fields of JSON lines (without escapes: lines with one are
-// left out).
-static bool load(const char *folder, const char *name, bool json, size_t most,
-                 words_lines_t *lines) {
-    size_t size;
-    *lines = (words_lines_t){0};
-    lines->bytes = read_file(folder, name, &size);
-    if (!lines->bytes) {
-        return false;
+// Undo the escapes of a JSON text in place, up to its quote. Other characters than letters become
+// blanks, since a comparison of words needs no more.
+static size_t unescape(char *text, const char *end) {
+    char *to = text;
+    for (const char *at = text; at < end && *at != '"'; at++) {
+        if (*at != '\\') {
+            *to++ = *at;
+            continue;
+        }
+        at++;
+        *to++ = *at == '"' || *at == '\\' || *at == '/' ? *at : ' ';
+        at += *at == 'u' ? 4 : 0;
     }
-    const char *end = lines->bytes + size;
-    for (const char *at = lines->bytes; at < end && lines->count < most;) {
-        const char *stop = memchr(at, '\n', (size_t)(end - at));
+    return (size_t)(to - text);
+}
+
+// Add the lines of a text file, or the "text" fields of JSON lines, whose bytes the caller frees.
+static char *load(const char *folder, const char *name, bool json, size_t most,
+                  words_lines_t *lines) {
+    size_t size;
+    char *bytes = read_file(folder, name, &size);
+    for (char *at = bytes, *end = bytes + size; bytes && at < end && lines->count < most;) {
+        char *stop = memchr(at, '\n', (size_t)(end - at));
         stop = stop ? stop : end;
-        if (!json) {
-            add_line(lines, at, (size_t)(stop - at));
-        } else {
-            const char *text = memmem(at, (size_t)(stop - at), "\"text\": \"", 9);
-            const char *close = text ? memchr(text + 9, '"', (size_t)(stop - text - 9)) : NULL;
-            if (close && !memchr(text + 9, '\\', (size_t)(close - text - 9))) {
-                add_line(lines, text + 9, (size_t)(close - text - 9));
-            }
+        char *text = json ? memmem(at, (size_t)(stop - at), "\"text\": \"", 9) : at;
+        if (json && text) {
+            add_line(lines, text + 9, unescape(text + 9, stop));
+        } else if (text) {
+            add_line(lines, text, (size_t)(stop - text));
         }
         at = stop + 1;
     }
-    return lines->count > 0;
+    return bytes;
 }
 
 static uint64_t next_random(uint64_t *state) {
@@ -67,11 +72,20 @@ static uint64_t next_random(uint64_t *state) {
     return *state;
 }
 
+static void shuffle(words_lines_t *lines) {
+    uint64_t seed = 88172645463325252u;
+    for (size_t i = lines->count; i > 1; i--) {
+        size_t other = next_random(&seed) % i;
+        words_line_t moved = lines->lines[other];
+        lines->lines[other] = lines->lines[i - 1];
+        lines->lines[i - 1] = moved;
+    }
+}
+
 // Words of a vocabulary of 50,000 whose frequencies fall about as those of a language do.
 static void generate(size_t count, size_t least, size_t most, uint64_t seed, words_lines_t *lines) {
     static const char *const syllables[] = {"ba", "ke", "lo", "mi",  "nu", "ra", "se",  "ti",
                                             "vo", "wu", "za", "che", "do", "fi", "gra", "plo"};
-    *lines = (words_lines_t){.generated = true};
     size_t room = count * most * 16 + 1, used = 0;
     lines->bytes = malloc(room);
     for (size_t i = 0; i < count; i++) {
@@ -89,160 +103,102 @@ static void generate(size_t count, size_t least, size_t most, uint64_t seed, wor
     }
 }
 
-void words_load(const char *folder, size_t most_documents, size_t most_questions,
-                words_lines_t *documents_out, words_lines_t *questions_out) {
-    if (load(folder, "bench_minilm384/base.txt", false, most_documents, documents_out)) {
-        if (load(folder, "locomo/queries.jsonl", true, most_questions, questions_out)) {
-            return;
+// Documents of two or three sentences, drawn at random.
+static void join(const words_lines_t *sentences, size_t count, words_lines_t *lines) {
+    uint64_t seed = 362436069u;
+    size_t room = 1 << 20, used = 0;
+    size_t *starts = malloc((count + 1) * sizeof *starts);
+    lines->bytes = malloc(room);
+    for (size_t i = 0; i < count; i++) {
+        starts[i] = used;
+        for (size_t left = 2 + next_random(&seed) % 2; left > 0; left--) {
+            const words_line_t *line = &sentences->lines[next_random(&seed) % sentences->count];
+            if (room - used < line->size + 2) {
+                room = 2 * room + line->size;
+                lines->bytes = realloc(lines->bytes, room);
+            }
+            memcpy(lines->bytes + used, line->text, line->size);
+            memcpy(lines->bytes + used + line->size, ". ", 2);
+            used += line->size + 2;
         }
-        words_lines_free(documents_out);
     }
-    generate(most_documents, 4, 16, 88172645463325252u, documents_out);
-    generate(most_questions < 1000 ? most_questions : 1000, 2, 6, 362436069u, questions_out);
+    starts[count] = used;
+    for (size_t i = 0; i < count; i++) {
+        add_line(lines, lines->bytes + starts[i], starts[i + 1] - starts[i]);
+    }
+    free(starts);
 }
 
-void words_lines_free(words_lines_t *lines) {
-    free(lines->lines);
-    free(lines->bytes);
+static void load_passages(const char *folder, size_t most, words_lines_t *lines) {
+    static const char *const names[] = {"scifact", "msmarco_5k", "dbpedia_5k", "musique100"};
+    size_t used = 0;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char name[64];
+        words_lines_t more = {0};
+        snprintf(name, sizeof name, "%s/corpus.jsonl", names[i]);
+        char *bytes = load(folder, name, true, most - lines->count, &more);
+        size_t size = more.count ? (size_t)(more.lines[more.count - 1].text - bytes) +
+                                       more.lines[more.count - 1].size
+                                 : 0;
+        char *all = malloc(used + size + 1);
+        memcpy(all, lines->bytes ? lines->bytes : "", used);
+        for (size_t n = 0; n < lines->count; n++) {
+            lines->lines[n].text = all + (lines->lines[n].text - lines->bytes);
+        }
+        free(lines->bytes);
+        lines->bytes = all;
+        memcpy(all + used, bytes ? bytes : "", size);
+        for (size_t n = 0; n < more.count; n++) {
+            add_line(lines, all + used + (more.lines[n].text - bytes), more.lines[n].size);
+        }
+        used += size;
+        free(more.lines);
+        free(bytes);
+    }
 }
 
-typedef struct match {
-    char *at;
-    size_t left;
-    bool any;
-} match_t;
-
-static bool add_match(void *context, const memdb__token_t *token) {
-    match_t *match = context;
-    if (memdb__is_stop_word(token->word, token->word_size) || match->left < token->word_size + 16) {
-        return true;
+bool words_set_load(char name, const char *folder, size_t most_documents, size_t most_questions,
+                    words_set_t *set_out) {
+    words_set_t set = {"short sentences", "LoCoMo questions", {0}, {0}};
+    if (name == 'G') {
+        set.documents_are = "generated documents";
+        set.questions_are = "generated questions";
+        generate(most_documents < 100000 ? most_documents : 100000, 4, 16, 88172645463325252u,
+                 &set.documents);
+        generate(most_questions < 1000 ? most_questions : 1000, 2, 6, 362436069u, &set.questions);
+    } else if (name == 'B') {
+        set.documents_are = "passages";
+        set.questions_are = "SciFact claims";
+        load_passages(folder, most_documents, &set.documents);
+        set.questions.bytes =
+            load(folder, "scifact/queries.jsonl", true, most_questions, &set.questions);
+    } else {
+        set.documents.bytes = load(folder, "bench_minilm384/base.txt", false,
+                                   name == 'A' ? most_documents : SIZE_MAX, &set.documents);
+        set.questions.bytes =
+            load(folder, "locomo/queries.jsonl", true, most_questions, &set.questions);
+        if (name == 'C' && set.documents.count) {
+            words_lines_t sentences = set.documents;
+            set.documents_are = "documents of two or three sentences";
+            set.documents = (words_lines_t){0};
+            join(&sentences, most_documents < 1000000 ? most_documents : 1000000, &set.documents);
+            free(sentences.lines);
+            free(sentences.bytes);
+        }
     }
-    int used = snprintf(match->at, match->left, "%s\"%.*s\"", match->any ? " OR " : "",
-                        (int)token->word_size, (const char *)token->word);
-    match->at += used;
-    match->left -= (size_t)used;
-    match->any = true;
+    if (!set.documents.count || !set.questions.count) {
+        words_set_free(&set);
+        return false;
+    }
+    shuffle(&set.questions);
+    *set_out = set;
     return true;
 }
 
-void words_match_expression(const words_line_t *question, char *match_out, size_t size) {
-    match_t match = {match_out, size, false};
-    match_out[0] = 0;
-    memdb__tokenize_each(MEMDB_TOKENIZER_PLAIN, (const uint8_t *)question->text, question->size,
-                         add_match, &match);
-}
-
-struct words_exact {
-    memdb__buffer_t bags;
-    size_t *offsets;
-    size_t count;
-    double tokens;
-    double *scores, *sorted;
-};
-
-words_exact_t *words_exact_create(const words_lines_t *documents) {
-    words_exact_t *exact = calloc(1, sizeof *exact);
-    exact->count = documents->count;
-    exact->offsets = malloc((documents->count + 1) * sizeof *exact->offsets);
-    exact->scores = malloc(documents->count * sizeof *exact->scores);
-    exact->sorted = malloc(documents->count * sizeof *exact->sorted);
-    for (size_t i = 0; i < documents->count; i++) {
-        memdb__bag_t bag;
-        exact->offsets[i] = exact->bags.size;
-        memdb__bag_encode(MEMDB_TOKENIZER_ENGLISH, documents->lines[i].text,
-                          documents->lines[i].size, NULL, 0, &exact->bags, NULL);
-        memdb__bag_open(&bag, exact->bags.data + exact->offsets[i],
-                        exact->bags.size - exact->offsets[i]);
-        exact->tokens += bag.tokens;
+void words_set_free(words_set_t *set) {
+    words_lines_t *both[] = {&set->documents, &set->questions};
+    for (size_t i = 0; i < 2; i++) {
+        free(both[i]->lines);
+        free(both[i]->bytes);
     }
-    exact->offsets[documents->count] = exact->bags.size;
-    return exact;
-}
-
-void words_exact_destroy(words_exact_t *exact) {
-    memdb__buffer_deinit(&exact->bags);
-    free(exact->offsets);
-    free(exact->scores);
-    free(exact->sorted);
-    free(exact);
-}
-
-static uint32_t tf_in(const words_exact_t *exact, size_t document, const char *term, size_t size,
-                      uint32_t *length_out) {
-    memdb__bag_t bag;
-    memdb__bag_open(&bag, exact->bags.data + exact->offsets[document],
-                    exact->offsets[document + 1] - exact->offsets[document]);
-    *length_out = bag.tokens;
-    while (memdb__bag_next(&bag)) {
-        if (bag.size == size && memcmp(bag.term, term, size) == 0) {
-            return bag.tf;
-        }
-    }
-    return 0;
-}
-
-typedef struct asked_terms {
-    char terms[64][MEMDB__MAX_TERM_BYTES];
-    size_t sizes[64], count;
-    bool stop[64], content;
-} asked_terms_t;
-
-static bool add_asked(void *context, const memdb__token_t *token) {
-    asked_terms_t *asked = context;
-    for (size_t i = 0; i < asked->count; i++) {
-        if (asked->sizes[i] == token->size && !memcmp(asked->terms[i], token->term, token->size)) {
-            return true;
-        }
-    }
-    bool stop = memdb__is_stop_word(token->word, token->word_size);
-    memcpy(asked->terms[asked->count], token->term, token->size);
-    asked->sizes[asked->count] = token->size;
-    asked->stop[asked->count] = stop;
-    asked->content = asked->content || !stop;
-    return ++asked->count < 64;
-}
-
-static int falling(const void *a, const void *b) {
-    double left = *(const double *)a, right = *(const double *)b;
-    return (left < right) - (left > right);
-}
-
-size_t words_exact_ask(words_exact_t *exact, const words_line_t *question, size_t k,
-                       double *worst_out) {
-    asked_terms_t asked = {0};
-    double n = (double)exact->count, average = exact->tokens / n;
-    memdb__tokenize_each(MEMDB_TOKENIZER_ENGLISH, (const uint8_t *)question->text, question->size,
-                         add_asked, &asked);
-    memset(exact->scores, 0, exact->count * sizeof *exact->scores);
-    for (size_t t = 0; t < asked.count; t++) {
-        if (asked.stop[t] && asked.content) {
-            continue;
-        }
-        double df = 0;
-        uint32_t length;
-        for (size_t i = 0; i < exact->count; i++) {
-            exact->sorted[i] = tf_in(exact, i, asked.terms[t], asked.sizes[t], &length);
-            df += exact->sorted[i] > 0;
-        }
-        for (size_t i = 0; i < exact->count && df > 0; i++) {
-            double tf = exact->sorted[i];
-            if (tf > 0) {
-                tf_in(exact, i, asked.terms[t], asked.sizes[t], &length);
-                exact->scores[i] += log(1 + (n - df + 0.5) / (df + 0.5)) * tf * 2.2 /
-                                    (tf + 1.2 * (0.25 + 0.75 * length / average));
-            }
-        }
-    }
-    memcpy(exact->sorted, exact->scores, exact->count * sizeof *exact->sorted);
-    qsort(exact->sorted, exact->count, sizeof *exact->sorted, falling);
-    size_t found = 0;
-    while (found < k && found < exact->count && exact->sorted[found] > 0) {
-        found++;
-    }
-    *worst_out = found ? exact->sorted[found - 1] : 0;
-    return found;
-}
-
-double words_exact_score(const words_exact_t *exact, uint64_t document) {
-    return exact->scores[document];
 }

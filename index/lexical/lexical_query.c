@@ -203,12 +203,12 @@ static void sort_words(memdb__query_word_t *words, size_t count, uint8_t *bytes)
 
 // Drop stop words, if anything else is asked, and repetitions. A fixed order makes equal documents
 // score equally.
-static void reduce_words(memdb__words_query_t *query) {
+static void reduce_words(memdb__words_query_t *query, bool keep_stop_words) {
     memdb__query_word_t *words = MEMDB__ITEMS_OF(query->words, memdb__query_word_t);
     size_t count = MEMDB__COUNT_OF(query->words, memdb__query_word_t), kept = 0;
-    bool content = query->prefixes.size > 0;
+    bool content = query->prefixes.size > 0 && !keep_stop_words;
     for (size_t i = 0; i < count; i++) {
-        content = content || !words[i].stop;
+        content = content || (!words[i].stop && !keep_stop_words);
     }
     for (size_t i = 0; i < count; i++) {
         if (!content || !words[i].stop) {
@@ -226,20 +226,26 @@ static void reduce_words(memdb__words_query_t *query) {
     query->words.size = kept * sizeof *words;
 }
 
-memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char *text, size_t size,
-                                         memdb__words_query_t **query_out, memdb_error_t *error) {
+memdb_status_t memdb__words_query_parse(memdb_tokenizer_kind_t kind, const char *text, size_t size,
+                                        bool keep_stop_words, memdb__words_query_t **query_out,
+                                        memdb_error_t *error) {
     memdb__words_query_t *query = memdb__allocate_zeroed(1, sizeof *query);
     if (query) {
         query->kind = kind;
         parser_t parser = {.query = query};
         if (parse(&parser, (const uint8_t *)text, size)) {
-            reduce_words(query);
+            reduce_words(query, keep_stop_words);
             *query_out = query;
             return MEMDB_OK;
         }
     }
     memdb__words_query_destroy(query);
     return memdb__fail(error, MEMDB_NOMEM, "no memory for a question of %zu bytes", size);
+}
+
+memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char *text, size_t size,
+                                         memdb__words_query_t **query_out, memdb_error_t *error) {
+    return memdb__words_query_parse(kind, text, size, false, query_out, error);
 }
 
 void memdb__words_query_destroy(memdb__words_query_t *query) {

@@ -45,6 +45,11 @@ struct memdb__words_query {
 #define MEMDB__COUNT_OF(buffer, type) ((buffer).size / sizeof(type))
 #define MEMDB__ITEMS_OF(buffer, type) ((type *)(void *)(buffer).data)
 
+/// memdb__words_query_create, with a choice: stop words may stay among the terms.
+memdb_status_t memdb__words_query_parse(memdb_tokenizer_kind_t kind, const char *text, size_t size,
+                                        bool keep_stop_words, memdb__words_query_t **query_out,
+                                        memdb_error_t *error);
+
 void memdb__search_scratch_destroy(memdb__search_scratch_t *scratch);
 
 #endif
