@@ -4,12 +4,13 @@
 
 #include "include/memdb.h"
 
-/// From now on SIGINT interrupts what runs on `db`; a second one before cli_interrupt_end ends the
-/// shell, because what runs may be something that cannot be interrupted.
+/// From now on SIGINT interrupts what runs on `db`, and does nothing where that is NULL; a second
+/// one before cli_interrupt_end ends the shell, because what runs may be something that cannot be
+/// interrupted.
 void cli_interrupt_begin(memdb_t *db);
-/// SIGINT ends the shell again, as before cli_interrupt_begin.
+/// From now on SIGINT does nothing, until the next command.
 void cli_interrupt_end(void);
-/// Whether SIGINT came since cli_interrupt_begin.
+/// Whether SIGINT came since cli_interrupt_begin; false behind cli_interrupt_end.
 bool cli_interrupted(void);
 
 #endif

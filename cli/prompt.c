@@ -103,6 +103,7 @@ static void complete(void *context, const char *line, cli_buffer_t *offers, size
 static void run_edited(cli_shell_t *shell, cli_edit_t *edit) {
     const char *line;
     size_t size;
+    cli_interrupt_begin(NULL); // the editor takes Ctrl-C as a key, but for moments around a line
     while (!shell->ended &&
            (line = cli_edit_line(edit, shell->prompt ? shell->prompt : "memdb> ", &size))) {
         cli_interrupt_begin(shell->session.db);
