@@ -143,14 +143,14 @@ static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest,
     uint64_t last_file = 0;
     memdb_status_t status = newest_file(db, &last_file, error);
     if (!status) {
-        bool rewrite = memdb__control_had_failed(db->directory);
+        memdb__control_past_t past = memdb__control_past(db->directory);
         // Gone until the log is recovered: where a sync of the recovery fails, or the process dies
         // before it can say so, the next opening finds none and writes again what it keeps.
         status = memdb__io_unlink(db->directory, "control", error);
         status = status ? status
                         : memdb__wal_recover(db->directory, &options, manifest->applied_lsn,
-                                             manifest->epoch_floor, rewrite, recover_frame,
-                                             &recovery, &found, error);
+                                             manifest->epoch_floor, past, recover_frame, &recovery,
+                                             &found, error);
     }
     if (status) {
         return memdb__error_context(error, status, "recover");

@@ -179,23 +179,33 @@ static memdb_status_t check(const memdb__control_t *control, const uint8_t datab
     return MEMDB_OK;
 }
 
-bool memdb__control_had_failed(int directory) {
+memdb__control_past_t memdb__control_past(int directory) {
+    static const memdb__control_past_t in_doubt = {.failed = true, .unsure = UINT64_MAX};
+    memdb__control_past_t past = {.unsure = UINT64_MAX};
     _Alignas(64) uint8_t bytes[MEMDB__CONTROL_BYTES];
     place_t place;
     int fd;
     if (find_place(&place, NULL) || memdb__io_open(directory, "control", O_RDONLY, &fd, NULL)) {
-        return true;
+        return in_doubt;
     }
     memdb_status_t status = memdb__io_read(fd, bytes, sizeof bytes, 0, "control", NULL);
     memdb__io_close(fd);
     const memdb__control_t *control = (const memdb__control_t *)(const void *)bytes;
     if (status || memcmp(control->magic, control_magic, sizeof control_magic) != 0 ||
         control->static_checksum != static_checksum(control)) {
-        return true;
+        return in_doubt;
     }
-    uint64_t failed; // a copy of the file, which nobody writes any more
-    memcpy(&failed, bytes + offsetof(memdb__control_t, failed), sizeof failed);
-    return failed != 0 && memcmp(control->boot_id, place.boot_id, sizeof place.boot_id) == 0;
+    if (memcmp(control->boot_id, place.boot_id, sizeof place.boot_id) == 0) {
+        // A copy of the file, which nobody writes any more.
+        uint64_t failed, durable;
+        uint32_t syncing;
+        memcpy(&failed, bytes + offsetof(memdb__control_t, failed), sizeof failed);
+        memcpy(&syncing, bytes + offsetof(memdb__control_t, syncing), sizeof syncing);
+        memcpy(&durable, bytes + offsetof(memdb__control_t, durable), sizeof durable);
+        past.failed = failed != 0;
+        past.unsure = syncing ? durable : UINT64_MAX;
+    }
+    return past;
 }
 
 memdb_status_t memdb__control_read_end(int directory, const uint8_t database_id[16], bool durable,

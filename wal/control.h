@@ -44,7 +44,8 @@ typedef struct memdb__control {
     _Atomic uint32_t synced_batches;       // `batches` when the last sync began
     _Atomic uint32_t expected_batches;     // that the next sync will probably be for
     _Atomic uint32_t gathering;            // somebody waits on `batches`
-    _Atomic uint32_t syncs; // ended so far, modulo 2^32: who waits for one sleeps on it
+    _Atomic uint32_t syncs;   // ended so far, modulo 2^32: who waits for one sleeps on it
+    _Atomic uint32_t syncing; // the mutex is held, or its owner died with it
     _Alignas(64) _Atomic uint32_t batches; // written so far, modulo 2^32; holder of the writer
 
     // Holder of the checkpoint lock.
@@ -77,11 +78,16 @@ typedef struct memdb__control_start {
 /// Write a new control file into `directory` and map it. The caller holds the gate and is alone.
 memdb_status_t memdb__control_create(int directory, const memdb__control_start_t *start,
                                      memdb__control_t **control_out, memdb_error_t *error);
-/// Whether the processes that had the last control file open may have met a failed sync: after one
-/// the page cache shows bytes that the disk does not have, so recovery must write again what it
-/// keeps (rule 8). True also where the file cannot tell. A file of an earlier boot is no witness,
-/// and none is needed: its page cache is gone.
-bool memdb__control_had_failed(int directory);
+/// What the last control file tells of the processes that had it open. After a failed sync the page
+/// cache shows bytes that the disk does not have, so recovery must write again what it keeps
+/// (rule 8). Where the file cannot tell, a sync may have failed. A file of an earlier boot is no
+/// witness, and none is needed: its page cache is gone.
+typedef struct memdb__control_past {
+    bool failed;     // a sync may have failed: all is in doubt
+    uint64_t unsure; // the last owner of the sync mutex died with it, and may have been told of a
+                     // failure: what lies above this LSN is in doubt; UINT64_MAX: nothing is
+} memdb__control_past_t;
+memdb__control_past_t memdb__control_past(int directory);
 /// Read how far the log of an open database may be read by one who has no handle: `durable`, or
 /// `written`. The caller holds the gate while another process is present.
 memdb_status_t memdb__control_read_end(int directory, const uint8_t database_id[16], bool durable,

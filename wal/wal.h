@@ -74,16 +74,16 @@ typedef struct memdb__wal_recovery {
 /// sync the log; open a new segment.
 ///
 /// epoch_floor  every epoch used before it was recorded is below it.
-/// rewrite      copy the frames above `from` into the fresh segment and sync it before it counts
-///              (rule 8: after a failed sync of an earlier life the page cache lies). As a lone
-///              opener cannot know, it may always ask for it when the log above `from` is small.
+/// past         with `failed` the frames above `from` are copied into the fresh segment, which is
+///              synced before it counts (rule 8: after a failed sync of an earlier life the page
+///              cache lies); those above `unsure` are written again in their place.
 /// Errors       MEMDB_CORRUPT  damage in the middle, a missing segment, or a bad header; names file
 ///                             and offset.
 ///              MEMDB_FULL     no space for the new segment; nothing is lost.
 memdb_status_t memdb__wal_recover(int directory, const memdb__wal_options_t *options, uint64_t from,
-                                  uint64_t epoch_floor, bool rewrite, memdb__frame_fn visit,
-                                  void *context, memdb__wal_recovery_t *recovery_out,
-                                  memdb_error_t *error);
+                                  uint64_t epoch_floor, memdb__control_past_t past,
+                                  memdb__frame_fn visit, void *context,
+                                  memdb__wal_recovery_t *recovery_out, memdb_error_t *error);
 
 /// Visit every whole frame from `from` on without changing anything (read-only openers, verify).
 /// A writer may append meanwhile; the cut must not pass `from`.

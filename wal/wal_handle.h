@@ -51,11 +51,12 @@ memdb_status_t memdb__wal_check_failed(const memdb__control_t *control, memdb_er
 
 /// Take the sync mutex, for syncs aside from the shared one; each file of the log is synced under
 /// it alone. An error of the disk is told to one of those who sync, once: who syncs next must find
-/// `failed` set by the one who was told. Errors  MEMDB_FAILED  it is; the mutex is not held.
-memdb_status_t memdb__wal_sync_lock(memdb__control_t *control, memdb_error_t *error);
+/// `failed` set by the one who was told; where that one died before it could say so, what is not
+/// durable yet is written again. Errors  MEMDB_FAILED  it is; the mutex is not held.
+memdb_status_t memdb__wal_sync_lock(memdb__wal_t *wal, memdb_error_t *error);
 void memdb__wal_sync_unlock(memdb__control_t *control);
 /// Sync one file under it. A failure fails the database.
-memdb_status_t memdb__wal_sync_file(memdb__control_t *control, int fd, const char *name,
+memdb_status_t memdb__wal_sync_file(memdb__wal_t *wal, int fd, const char *name,
                                     memdb_error_t *error);
 
 /// A batch was written: tell who gathers some for a sync.

@@ -158,12 +158,33 @@ static memdb_status_t unlink_dead(const memdb__wal_log_t *log, const memdb__wal_
     return status;
 }
 
+/// Write again what lies above `unsure`.
+static memdb_status_t write_again(const memdb__wal_log_t *log, const memdb__wal_walk_t *walk,
+                                  uint64_t unsure, memdb_error_t *error) {
+    size_t index = 0;
+    const memdb__wal_list_t *list = &walk->list;
+    memdb_status_t status =
+        unsure < walk->end ? memdb__wal_list_find(list, unsure, &index, error) : MEMDB_OK;
+    for (; !status && unsure < walk->end && index < list->count;
+         index = memdb__wal_list_next(list, index)) {
+        memdb__wal_segment_t segment;
+        status =
+            memdb__wal_segment_open(log, list->segments[index].header.epoch, true, &segment, error);
+        if (status == MEMDB_OK) {
+            status = memdb__wal_segment_write_again(&segment, unsure, walk->end, error);
+            memdb__wal_segment_close(&segment);
+        }
+    }
+    return status;
+}
+
 static memdb_status_t recover(int directory, const memdb__wal_log_t *log, memdb__wal_walk_t *walk,
-                              uint64_t from, uint64_t epoch_floor, bool rewrite,
+                              uint64_t from, uint64_t epoch_floor, memdb__control_past_t past,
                               memdb__wal_header_t *header_out, memdb_error_t *error) {
     uint64_t epoch = newest_epoch(&walk->list) + 1;
     epoch = epoch < epoch_floor ? epoch_floor : epoch;
-    memdb_status_t status = sync_live(log, &walk->list, from, error);
+    memdb_status_t status = write_again(log, walk, past.unsure > from ? past.unsure : from, error);
+    status = status ? status : sync_live(log, &walk->list, from, error);
     bool kept = false;
     if (status == MEMDB_OK && walk->hole) {
         status = memdb__wal_aside_keep(directory, walk, &kept, error);
@@ -174,7 +195,7 @@ static memdb_status_t recover(int directory, const memdb__wal_log_t *log, memdb_
     // Where no frame is at all, `from` may lie in the hole between two segments; the chain is
     // linked at the hole's begin.
     uint64_t end = walk->reader.position;
-    rewrite = rewrite && walk->frames != 0;
+    bool rewrite = past.failed && walk->frames != 0;
     memdb__wal_list_successor(&walk->list, log, rewrite ? from : end, rewrite, epoch, header_out);
     // Who wrote last may have been killed; a file that may still receive its write is never reused.
     header_out->flags = MEMDB__WAL_SEGMENT_AFTER_DEATH;
@@ -200,9 +221,9 @@ static memdb_status_t recover(int directory, const memdb__wal_log_t *log, memdb_
 }
 
 memdb_status_t memdb__wal_recover(int directory, const memdb__wal_options_t *options, uint64_t from,
-                                  uint64_t epoch_floor, bool rewrite, memdb__frame_fn visit,
-                                  void *context, memdb__wal_recovery_t *recovery_out,
-                                  memdb_error_t *error) {
+                                  uint64_t epoch_floor, memdb__control_past_t past,
+                                  memdb__frame_fn visit, void *context,
+                                  memdb__wal_recovery_t *recovery_out, memdb_error_t *error) {
     memdb__wal_log_t log;
     memdb_status_t status = memdb__wal_log_init(&log, directory, options, error);
     if (status != MEMDB_OK) {
@@ -218,7 +239,7 @@ memdb_status_t memdb__wal_recover(int directory, const memdb__wal_options_t *opt
         return memdb__error_context(error, status, "recover the log");
     }
     memdb__wal_header_t header;
-    status = recover(directory, &log, &walk, from, epoch_floor, rewrite, &header, error);
+    status = recover(directory, &log, &walk, from, epoch_floor, past, &header, error);
     if (status == MEMDB_OK) {
         uint64_t start = memdb__wal_block_up(walk.end);
         *recovery_out = (memdb__wal_recovery_t){
@@ -245,9 +266,12 @@ memdb_status_t memdb__wal_repair(memdb__wal_t *wal, memdb_error_t *error) {
     if (status != MEMDB_OK) {
         return memdb__error_context(error, status, "repair the log after a writer's death");
     }
-    status = memdb__wal_sync_lock(control, error);
+    status = memdb__wal_sync_lock(wal, error);
     if (status == MEMDB_OK) {
-        status = sync_live(&wal->log, &walk.list, written, error);
+        // The dead may have been told of a failed sync, of its last batch too.
+        uint64_t durable = atomic_load_explicit(&control->durable, memory_order_relaxed);
+        status = write_again(&wal->log, &walk, durable, error);
+        status = status ? status : sync_live(&wal->log, &walk.list, written, error);
         if (status != MEMDB_OK) {
             memdb__wal_fail_database(control, status);
         }

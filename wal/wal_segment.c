@@ -309,3 +309,28 @@ memdb_status_t memdb__wal_segment_fill(memdb__wal_segment_t *segment, uint64_t e
     }
     return status;
 }
+
+#define AGAIN_BYTES (64u << 10)
+
+memdb_status_t memdb__wal_segment_write_again(const memdb__wal_segment_t *segment, uint64_t from,
+                                              uint64_t to, memdb_error_t *error) {
+    uint64_t limit = memdb__wal_header_limit(&segment->header);
+    // A batch begins with a block: what shares its block with `from` lies below it.
+    from = memdb__wal_block_up(from > segment->header.start ? from : segment->header.start);
+    to = memdb__wal_block_up(to) < limit ? memdb__wal_block_up(to) : limit;
+    uint8_t *bytes = from < to ? memdb__allocate(AGAIN_BYTES) : NULL;
+    if (from < to && !bytes) {
+        return memdb__fail(error, MEMDB_NOMEM, "log: no memory to write frames again");
+    }
+    memdb_status_t status = MEMDB_OK;
+    while (!status && from < to) {
+        size_t size = to - from < AGAIN_BYTES ? (size_t)(to - from) : AGAIN_BYTES;
+        uint64_t offset = memdb__wal_segment_offset(segment, from);
+        status = memdb__io_read(segment->fd, bytes, size, offset, segment->name, error);
+        status = status ? status
+                        : memdb__io_write(segment->fd, bytes, size, offset, segment->name, error);
+        from += size;
+    }
+    memdb__free(bytes);
+    return status;
+}

@@ -73,6 +73,10 @@ memdb_status_t memdb__wal_segment_mark(const memdb__wal_log_t *log,
 memdb_status_t memdb__wal_segment_is_marked(const memdb__wal_log_t *log,
                                             const memdb__wal_segment_t *segment, bool *marked_out,
                                             memdb_error_t *error);
+/// Write the blocks of the LSNs [from, to) again, as the page cache has them: a sync takes them to
+/// the disk then, whatever an earlier one did. Nobody else writes them.
+memdb_status_t memdb__wal_segment_write_again(const memdb__wal_segment_t *segment, uint64_t from,
+                                              uint64_t to, memdb_error_t *error);
 /// See that the file is filled up to the offset `end`, in parts. `failed_out`: a write failed,
 /// which must fail the database; without it nothing is lost and nothing was written (MEMDB_FULL).
 /// `grown_out`: zeros were written, and not synced.

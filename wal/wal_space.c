@@ -48,7 +48,7 @@ memdb_status_t memdb__wal_prepare_space(memdb__wal_t *wal, memdb_error_t *error)
     while (status == MEMDB_OK && !done) {
         status = write_part(wal, epoch, &goal, &done, error);
         if (status == MEMDB_OK && !done) {
-            status = memdb__wal_sync_file(wal->control, segment.fd, segment.name, error);
+            status = memdb__wal_sync_file(wal, segment.fd, segment.name, error);
         }
     }
     memdb__wal_segment_close(&segment);

@@ -90,28 +90,60 @@ static memdb_status_t sync_newest(memdb__wal_t *wal, memdb_error_t *error) {
     return MEMDB_OK;
 }
 
-/// What pthread_mutex_(try)lock answered, for the sync mutex.
-static memdb_status_t took_mutex(memdb__control_t *control, int result, memdb_error_t *error) {
-    if (result == EOWNERDEAD) {
-        // A dead owner leaves nothing half done: durable is raised after a whole sync only.
-        result = pthread_mutex_consistent(&control->sync);
+/// The last owner of the sync mutex died with it. It may have been told that a sync failed, and
+/// nobody is told again: the next sync would succeed though the disk has not what is not durable
+/// yet. Frames that are still whole in the page cache are written again; else the database fails.
+static memdb_status_t write_again(memdb__wal_t *wal, memdb_error_t *error) {
+    memdb__control_t *control = wal->control;
+    // Acquire, all: as in sync_newest.
+    uint64_t written = atomic_load_explicit(&control->written, memory_order_acquire);
+    uint64_t durable = atomic_load_explicit(&control->durable, memory_order_acquire);
+    uint64_t epoch = atomic_load_explicit(&control->segment_epoch, memory_order_acquire);
+    memdb__wal_segment_t segment;
+    memdb_status_t status = memdb__wal_segment_open(&wal->log, epoch, true, &segment, error);
+    if (status != MEMDB_OK) {
+        uint64_t now = atomic_load_explicit(&control->segment_epoch, memory_order_acquire);
+        return now != epoch ? MEMDB_OK : memdb__wal_fail_database(control, status); // see there
     }
-    return result == 0 ? MEMDB_OK
-                       : memdb__fail_errno(error, result, "log: cannot take the sync mutex");
+    uint64_t start = segment.header.start;
+    status = memdb__wal_segment_write_again(&segment, durable, written, error);
+    memdb__wal_reader_t reader;
+    memdb__frame_t frame;
+    memdb__wal_reader_init(&reader, &wal->log);
+    memdb__wal_reader_attach(&reader, &segment, durable > start ? durable : start);
+    while (status == MEMDB_OK) {
+        status = memdb__wal_reader_next(&reader, written, &frame, error);
+    }
+    memdb__wal_reader_deinit(&reader);
+    return status == MEMDB_DONE ? MEMDB_OK : memdb__wal_fail_database(control, status);
 }
 
-memdb_status_t memdb__wal_sync_lock(memdb__control_t *control, memdb_error_t *error) {
-    memdb_status_t status = took_mutex(control, pthread_mutex_lock(&control->sync), error);
-    if (status == MEMDB_OK) {
-        status = memdb__wal_check_failed(control, error);
-        if (status != MEMDB_OK) {
-            memdb__wal_sync_unlock(control);
-        }
+/// What pthread_mutex_(try)lock answered, for the sync mutex. On failure it is not held.
+static memdb_status_t took_mutex(memdb__wal_t *wal, int result, memdb_error_t *error) {
+    memdb__control_t *control = wal->control;
+    bool inherited = result == EOWNERDEAD;
+    if (inherited) {
+        result = pthread_mutex_consistent(&control->sync);
+    }
+    if (result != 0) {
+        return memdb__fail_errno(error, result, "log: cannot take the sync mutex");
+    }
+    // Relaxed: under the mutex; a recovery reads it when all who wrote it are dead.
+    atomic_store_explicit(&control->syncing, 1, memory_order_relaxed);
+    memdb_status_t status = memdb__wal_check_failed(control, error); // set by the one before
+    status = status == MEMDB_OK && inherited ? write_again(wal, error) : status;
+    if (status != MEMDB_OK) {
+        memdb__wal_sync_unlock(control);
     }
     return status;
 }
 
+memdb_status_t memdb__wal_sync_lock(memdb__wal_t *wal, memdb_error_t *error) {
+    return took_mutex(wal, pthread_mutex_lock(&wal->control->sync), error);
+}
+
 void memdb__wal_sync_unlock(memdb__control_t *control) {
+    atomic_store_explicit(&control->syncing, 0, memory_order_relaxed); // as in took_mutex
     pthread_mutex_unlock(&control->sync);
     // Release: pairs with the load in sync_or_wait; the mutex is free, and durable or failed is
     // set.
@@ -119,17 +151,17 @@ void memdb__wal_sync_unlock(memdb__control_t *control) {
     syscall(SYS_futex, &control->syncs, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
 }
 
-memdb_status_t memdb__wal_sync_file(memdb__control_t *control, int fd, const char *name,
+memdb_status_t memdb__wal_sync_file(memdb__wal_t *wal, int fd, const char *name,
                                     memdb_error_t *error) {
-    memdb_status_t status = memdb__wal_sync_lock(control, error);
+    memdb_status_t status = memdb__wal_sync_lock(wal, error);
     if (status != MEMDB_OK) {
         return status;
     }
     status = memdb__io_sync_data(fd, name, error);
     if (status != MEMDB_OK) {
-        memdb__wal_fail_database(control, status);
+        memdb__wal_fail_database(wal->control, status);
     }
-    memdb__wal_sync_unlock(control);
+    memdb__wal_sync_unlock(wal->control);
     return status;
 }
 
@@ -148,12 +180,11 @@ static memdb_status_t sync_or_wait(memdb__wal_t *wal, uint64_t lsn, memdb_error_
         }
         return MEMDB_OK;
     }
-    memdb_status_t status = took_mutex(control, result, error);
+    memdb_status_t status = took_mutex(wal, result, error);
     if (status != MEMDB_OK) {
         return status;
     }
-    status = memdb__wal_check_failed(control, error); // perhaps set by the one before
-    if (status == MEMDB_OK && atomic_load_explicit(&control->durable, memory_order_acquire) < lsn) {
+    if (atomic_load_explicit(&control->durable, memory_order_acquire) < lsn) {
         gather(wal);
         status = sync_newest(wal, error);
         status = status == MEMDB_BUSY ? MEMDB_OK : status;

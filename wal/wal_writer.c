@@ -168,7 +168,7 @@ memdb_status_t memdb__wal_switch(memdb__wal_t *wal, uint64_t bytes, uint64_t cap
     if (status != MEMDB_OK) {
         return status;
     }
-    status = memdb__wal_sync_file(control, w->segment.fd, w->segment.name, error);
+    status = memdb__wal_sync_file(wal, w->segment.fd, w->segment.name, error);
     if (status != MEMDB_OK) {
         memdb__wal_segment_close(&fresh);
         return status;
@@ -302,7 +302,7 @@ static memdb_status_t sync_zeros(memdb__wal_t *wal, memdb_error_t *error) {
     uint64_t end = w->segment.filled + MEMDB__WAL_FILL_STEP_BYTES;
     memdb_status_t status = memdb__wal_segment_extend(&w->segment, end < most ? end : most, error);
     if (status == MEMDB_OK || status == MEMDB_FULL) { // there is room for this batch
-        status = memdb__wal_sync_file(wal->control, w->segment.fd, w->segment.name, error);
+        status = memdb__wal_sync_file(wal, w->segment.fd, w->segment.name, error);
     }
     w->unsynced_zeros = status != MEMDB_OK;
     return status;

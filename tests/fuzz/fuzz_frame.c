@@ -131,8 +131,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (shape & 4) { // and what recovery makes of it is a whole log with the same end
         memdb__wal_recovery_t recovery;
         order = (order_t){0};
-        if (memdb__wal_recover(directory, &options, from, 0, shape & 8, visit, &order, &recovery,
-                               NULL) == MEMDB_OK) {
+        if (memdb__wal_recover(directory, &options, from, 0,
+                               (memdb__control_past_t){shape & 8, shape & 16 ? from : UINT64_MAX},
+                               visit, &order, &recovery, NULL) == MEMDB_OK) {
             order = (order_t){0};
             if (recovery.end != reached ||
                 memdb__wal_scan(directory, &options, from, visit, &order, &reached, NULL) !=

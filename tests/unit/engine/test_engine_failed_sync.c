@@ -34,7 +34,7 @@ static ssize_t write_that_fails(int fd, const void *buffer, size_t size, off_t o
 
 static bool had_failed(const char *path) {
     int directory = open(path, O_RDONLY | O_DIRECTORY);
-    bool failed = memdb__control_had_failed(directory);
+    bool failed = memdb__control_past(directory).failed;
     close(directory);
     return failed;
 }

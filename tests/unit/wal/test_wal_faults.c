@@ -186,8 +186,8 @@ static void test_wal_every_failed_call_of_recovery_can_be_repeated(void **state)
         for (uint64_t after = 0; failed; after++) {
             seen_t seen = {0};
             fault_install(after % 2 ? FAULT_EIO : FAULT_ENOSPC, CALL_ANY, after, false);
-            memdb_status_t status = memdb__wal_recover(f.directory, &f.options, 0, 0, rewrite, see,
-                                                       &seen, &f.recovery, &f.error);
+            memdb_status_t status = memdb__wal_recover(f.directory, &f.options, 0, 0, past(rewrite),
+                                                       see, &seen, &f.recovery, &f.error);
             failed = fault_count() > after;
             fault_remove();
             if (status == MEMDB_OK) {
@@ -195,7 +195,7 @@ static void test_wal_every_failed_call_of_recovery_can_be_repeated(void **state)
             }
             // Once more, undisturbed: it finds the same, and removes what the disturbed one left.
             seen = (seen_t){0};
-            EXPECT_OK(&f, memdb__wal_recover(f.directory, &f.options, 0, 0, false, see, &seen,
+            EXPECT_OK(&f, memdb__wal_recover(f.directory, &f.options, 0, 0, past(false), see, &seen,
                                              &f.recovery, &f.error));
             assert_int_equal(seen.count, n);
         }
@@ -220,8 +220,8 @@ static void test_wal_every_failed_allocation_is_reported(void **state) {
         memcpy(start.database_id, f.options.database_id, 16);
         uint64_t before = memdb__memory_count();
         memdb__memory_fail_after(after);
-        memdb_status_t status = memdb__wal_recover(f.directory, &f.options, 0, 0, true, see, &seen,
-                                                   &f.recovery, &f.error);
+        memdb_status_t status = memdb__wal_recover(f.directory, &f.options, 0, 0, past(true), see,
+                                                   &seen, &f.recovery, &f.error);
         start.segment_epoch = f.recovery.segment_epoch;
         start.next_epoch = f.recovery.next_epoch;
         if (status == MEMDB_OK) {

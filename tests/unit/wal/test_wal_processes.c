@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -224,6 +225,115 @@ static void test_wal_late_write_of_the_dead_owns_nothing(void **state) {
     munmap(told, sizeof *told);
 }
 
+static uint64_t block_up(uint64_t lsn) {
+    return (lsn + 4095) & ~(uint64_t)4095;
+}
+
+/// Which LSNs were written again: the offsets of writes into the one segment.
+static uint64_t again_from, again_to;
+
+static ssize_t note_pwrite(int fd, const void *data, size_t size, off_t offset) {
+    again_from = (uint64_t)offset < again_from ? (uint64_t)offset : again_from;
+    again_to = (uint64_t)offset + size > again_to ? (uint64_t)offset + size : again_to;
+    return memdb__io_real.pwrite(fd, data, size, offset);
+}
+
+static void note_writes(bool on) {
+    static memdb__io_table_t table;
+    if (on) {
+        table = memdb__io_real;
+        table.pwrite = note_pwrite;
+        again_from = UINT64_MAX;
+        again_to = 0;
+    }
+    memdb__io_install(on ? &table : NULL);
+}
+
+/// A child that dies in a sync; the bytes that were not durable, as offsets.
+static void die_in_a_sync(fixture_t *f, uint64_t *from_out, uint64_t *to_out) {
+    fixture_create(f, 1 << 20);
+    fixture_open(f, 0, false);
+    append(f, 0, true);
+    *from_out = 4096 + block_up(atomic_load(&f->control->durable));
+    for (uint64_t n = 1; n < 6; n++) {
+        append(f, n, false);
+    }
+    *to_out = 4096 + block_up(atomic_load(&f->control->written));
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        fixture_t child;
+        child_attach(&child, f);
+        fault_install(FAULT_KILL, CALL_SYNC, 0, false);
+        memdb__wal_sync(child.wal, atomic_load(&child.control->written), &child.error);
+        _exit(1);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status));
+}
+
+/// The kernel tells of a failed sync once: who inherits the mutex of one that died in a sync writes
+/// again what is not durable, so that its own sync takes it to the disk.
+static void test_wal_what_the_dead_may_have_lost_is_written_again(void **state) {
+    (void)state;
+    fixture_t f;
+    uint64_t from, to, followed;
+    die_in_a_sync(&f, &from, &to);
+    note_writes(true);
+    EXPECT_OK(&f, memdb__wal_sync(f.wal, atomic_load(&f.control->written), &f.error));
+    assert_int_equal(again_from, from);
+    assert_int_equal(again_to, to);
+    assert_int_equal(atomic_load(&f.control->durable), atomic_load(&f.control->written));
+    note_writes(true);
+    append(&f, 6, false);
+    EXPECT_OK(&f, memdb__wal_sync(f.wal, atomic_load(&f.control->written), &f.error));
+    assert_true(again_from >= to); // once
+    note_writes(false);
+    assert_int_equal(count_frames(&f, &followed), 7);
+    fixture_destroy(&f);
+}
+
+/// The same, where the page cache does not have it any more: then nobody is told that it is safe.
+static void test_wal_what_the_dead_lost_fails_the_database(void **state) {
+    (void)state;
+    fixture_t f;
+    uint64_t from, to;
+    char name[32];
+    size_t size;
+    die_in_a_sync(&f, &from, &to);
+    newest_name(&f, name);
+    uint8_t *data = file_read(&f, name, &size);
+    memset(data + from, 0, 4096);
+    file_write(&f, name, data, size);
+    memdb__free(data);
+    memdb_status_t status = memdb__wal_sync(f.wal, atomic_load(&f.control->written), &f.error);
+    assert_int_equal(status, MEMDB_CORRUPT);
+    assert_true(atomic_load(&f.control->failed) != 0);
+    EXPECT(&f, MEMDB_FAILED, memdb__wal_lock(f.wal, &f.error));
+    fixture_destroy(&f);
+}
+
+/// The same for a recovery, when all are dead.
+static void test_wal_a_recovery_writes_again_what_the_dead_may_have_lost(void **state) {
+    (void)state;
+    fixture_t f;
+    uint64_t from, to;
+    seen_t seen = {0};
+    die_in_a_sync(&f, &from, &to);
+    memdb__control_past_t past = memdb__control_past(f.directory);
+    assert_false(past.failed);
+    assert_int_equal(past.unsure, atomic_load(&f.control->durable));
+    fixture_close(&f);
+    note_writes(true);
+    EXPECT_OK(&f, memdb__wal_recover(f.directory, &f.options, 0, 0, past, see, &seen, &f.recovery,
+                                     &f.error));
+    note_writes(false);
+    assert_true(again_from <= from && again_to >= to);
+    assert_int_equal(seen.count, 6);
+    fixture_destroy(&f);
+}
+
 #define WORKERS 3
 #define WORKER_FRAMES 150
 
@@ -368,6 +478,9 @@ static void test_wal_random_kills_lose_nothing_acknowledged(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wal_what_the_dead_may_have_lost_is_written_again),
+        cmocka_unit_test(test_wal_what_the_dead_lost_fails_the_database),
+        cmocka_unit_test(test_wal_a_recovery_writes_again_what_the_dead_may_have_lost),
         cmocka_unit_test(test_wal_killed_owner_is_repaired_by_the_next),
         cmocka_unit_test(test_wal_death_during_repair_is_repaired),
         cmocka_unit_test(test_wal_late_write_of_the_dead_owns_nothing),

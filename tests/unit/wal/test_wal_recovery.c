@@ -174,8 +174,8 @@ static void test_wal_damage_before_acknowledged_blocks_is_corrupt(void **state) 
                     assert_int_equal(seen.count, n);
                     seen = (seen_t){0};
                     EXPECT(&f, MEMDB_CORRUPT,
-                           memdb__wal_recover(f.directory, &f.options, 0, 0, false, see, &seen,
-                                              &f.recovery, &f.error));
+                           memdb__wal_recover(f.directory, &f.options, 0, 0, past(false), see,
+                                              &seen, &f.recovery, &f.error));
                 }
             }
         }
@@ -247,8 +247,8 @@ static void test_wal_missing_or_bad_segment_is_corrupt(void **state) {
             EXPECT(&f, MEMDB_CORRUPT, scan(&f, 0, &seen, &scanned));
             seen = (seen_t){0};
             EXPECT(&f, MEMDB_CORRUPT,
-                   memdb__wal_recover(f.directory, &f.options, 0, 0, false, see, &seen, &f.recovery,
-                                      &f.error));
+                   memdb__wal_recover(f.directory, &f.options, 0, 0, past(false), see, &seen,
+                                      &f.recovery, &f.error));
             if (mode != 0 || which < 4) {
                 assert_non_null(strstr(f.error.message, name));
             }
@@ -318,7 +318,7 @@ static void test_wal_leftovers_are_deleted_and_empty_segments_replaced(void **st
     }
     // An epoch floor above all files is respected.
     seen_t seen = {0};
-    EXPECT_OK(&f, memdb__wal_recover(f.directory, &f.options, 0, 1000, false, see, &seen,
+    EXPECT_OK(&f, memdb__wal_recover(f.directory, &f.options, 0, 1000, past(false), see, &seen,
                                      &f.recovery, &f.error));
     assert_int_equal(f.recovery.segment_epoch, 1000);
     assert_int_equal(f.recovery.next_epoch, 1001);
@@ -399,7 +399,7 @@ static void test_wal_large_frames_get_segments_of_their_own(void **state) {
     fixture_close(&f);
     for (int rewrite = 0; rewrite < 2; rewrite++) {
         count = 0;
-        EXPECT_OK(&f, memdb__wal_recover(f.directory, &f.options, 0, 0, rewrite, check_large,
+        EXPECT_OK(&f, memdb__wal_recover(f.directory, &f.options, 0, 0, past(rewrite), check_large,
                                          &count, &f.recovery, &f.error));
         assert_int_equal(count, 8);
         assert_int_equal(f.recovery.end, end);

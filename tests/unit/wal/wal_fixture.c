@@ -38,7 +38,7 @@ static memdb_status_t ignore(void *context, const memdb__frame_t *frame, memdb_e
 }
 
 void fixture_open(fixture_t *f, uint64_t from, bool rewrite) {
-    EXPECT_OK(f, memdb__wal_recover(f->directory, &f->options, from, 0, rewrite, ignore, NULL,
+    EXPECT_OK(f, memdb__wal_recover(f->directory, &f->options, from, 0, past(rewrite), ignore, NULL,
                                     &f->recovery, &f->error));
     memdb__control_start_t start = {
         .end_lsn = f->recovery.end,

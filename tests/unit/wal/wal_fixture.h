@@ -34,6 +34,10 @@ void expect_status(fixture_t *f, memdb_status_t got, memdb_status_t wanted, cons
 void fixture_create(fixture_t *f, uint64_t segment_bytes);
 /// Recover from `from`, new control, open.
 void fixture_open(fixture_t *f, uint64_t from, bool rewrite);
+/// What a recovery is told of the past: that a sync failed, or that nothing is in doubt.
+static inline memdb__control_past_t past(bool failed) {
+    return (memdb__control_past_t){.failed = failed, .unsure = UINT64_MAX};
+}
 void fixture_close(fixture_t *f); // the handle; files stay
 void fixture_destroy(fixture_t *f);
 /// Another handle on the open database, as another process has it.
