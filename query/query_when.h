@@ -11,6 +11,7 @@
 //   when_point.c       one point of the calendar: a date, a month, a year
 //   when_relative.c    one that is told by where it stands beside now: last Friday, this month
 //   when_distance.c    one that is told by a distance: 3 days ago, the Monday before May 8th
+//   when_part.c        a part of another one: early May, the last week of May
 //   when.c             spans of points, open sides, sessions; whether anything else is asked
 #ifndef MEMDB_QUERY_WHEN_H
 #define MEMDB_QUERY_WHEN_H
@@ -105,6 +106,7 @@ typedef enum memdb__word_class {
     MEMDB__WORD_TIME,
     MEMDB__WORD_DECADE, // 1990s; value: its first year
     MEMDB__WORD_TONIGHT,
+    MEMDB__WORD_HALF,
 } memdb__word_class_t;
 
 typedef enum memdb__grain {
@@ -173,6 +175,8 @@ size_t memdb__when_point(const memdb__question_t *question, size_t at, bool led,
 /// first one at or after it. False: the calendar has none.
 bool memdb__when_fix(memdb__point_t *point, int64_t anchor, bool forward);
 
+/// Fix it inside a unit that is known; false: the unit has none.
+bool memdb__when_fix_in(memdb__point_t *point, const memdb__point_t *unit);
 /// A year that stands behind a date, for one that has none: how many tokens it takes.
 size_t memdb__when_read_year(const memdb__question_t *question, size_t at, memdb__point_t *point);
 int64_t memdb__when_day(int64_t time); // days since 1970
@@ -202,6 +206,15 @@ size_t memdb__when_read_weekday(const memdb__question_t *question, size_t at, bo
 size_t memdb__when_read_unit(const memdb__question_t *question, size_t at, bool led,
                              memdb__point_t *point);
 size_t memdb__when_read_weekend(const memdb__question_t *question, size_t at, bool led,
+                                memdb__point_t *point);
+
+// ------------------------------------------------------------------------------ when_part.c
+
+size_t memdb__when_read_third(const memdb__question_t *question, size_t at, bool led,
+                              memdb__point_t *point);
+size_t memdb__when_read_within(const memdb__question_t *question, size_t at, bool led,
+                               memdb__point_t *point);
+size_t memdb__when_read_part_of(const memdb__question_t *question, size_t at, bool led,
                                 memdb__point_t *point);
 
 // ------------------------------------------------------------------------------ when_distance.c

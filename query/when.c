@@ -225,6 +225,7 @@ static bool asks(memdb__word_class_t class) {
     case MEMDB__WORD_SHORT:
     case MEMDB__WORD_UNIT:
     case MEMDB__WORD_DECADE:
+    case MEMDB__WORD_HALF:
     case MEMDB__WORD_EVERY:
         return true;
     default:

@@ -91,6 +91,10 @@ bool memdb__when_fix(point_t *point, int64_t anchor, bool forward) {
     return false;
 }
 
+bool memdb__when_fix_in(point_t *point, const point_t *unit) {
+    return memdb__when_fix(point, unit->to - 1, false) && point->from >= unit->from;
+}
+
 // ------------------------------------------------------------------------------ dates
 
 /// A month (and day) with its year, or for now without.
@@ -272,55 +276,42 @@ size_t memdb__when_read_year(const question_t *q, size_t at, point_t *point) {
     return taken;
 }
 
-/// Early May, mid-2022, the end of last month: a third of a month or a year.
-static size_t read_third(const question_t *q, size_t at, bool led, point_t *point) {
-    size_t taken = CLASS(at) == MEMDB__WORD_THE;
-    (void)led;
-    if (CLASS(at + taken) != MEMDB__WORD_THIRD) {
+/// The 8th of last month.
+static size_t read_day_of_unit(const question_t *q, size_t at, point_t *point) {
+    point_t unit = {0};
+    size_t taken = CLASS(at) == MEMDB__WORD_OF ? memdb__when_read_unit(q, at + 1, true, &unit) : 0;
+    if (!taken || unit.grain != MEMDB__GRAIN_MONTH) {
         return 0;
     }
-    int32_t third = value_at(q, at + taken++) + 1;
-    taken += CLASS(at + taken) == MEMDB__WORD_OF;
-    point_t inner = {0};
-    size_t the = CLASS(at + taken) == MEMDB__WORD_THE;
-    if (CLASS(at + taken + the) == MEMDB__WORD_THIRD) {
-        return 0; // one third only, so that this rule does not call itself again and again
-    }
-    size_t rest = memdb__when_point(q, at + taken, true, &inner);
-    if (!rest || (inner.grain != MEMDB__GRAIN_MONTH && inner.grain != MEMDB__GRAIN_YEAR)) {
-        return 0;
-    }
-    *point = inner;
-    point->third = third;
-    if (inner.recurs == MEMDB__RECURS_NOT) {
-        memdb__when_set_days(point, inner.grain, memdb__when_day(inner.from),
-                             memdb__when_day(inner.to));
-    }
-    return taken + rest;
+    point->recurs = MEMDB__RECURS_MONTHLY;
+    return memdb__when_fix_in(point, &unit) ? taken + 1 : 0;
 }
 
 /// On the 8th: a day of the month alone, where nothing follows that it could count.
 static size_t read_day(const question_t *q, size_t at, bool led, point_t *point) {
-    size_t the = CLASS(at) == MEMDB__WORD_THE, taken;
-    int32_t day;
-    if (!memdb__when_led(q, at, led) || (!the && !led)) {
+    size_t the = CLASS(at) == MEMDB__WORD_THE, number = at + the;
+    // In digits: "on the first" goes on more often than not ("point", "try").
+    bool ordinal = CLASS(number) == MEMDB__WORD_ORDINAL && q->tokens[number].digits;
+    if (!ordinal && !(led && is_digits(q, number, 1, 2))) {
         return 0;
     }
-    taken = memdb__when_ordinal(q, at + the, &day);
-    if (!taken && led && is_digits(q, at + the, 1, 2)) {
-        day = value_at(q, at + the);
-        taken = 1;
-    }
-    memdb__word_class_t next = CLASS(at + the + taken);
-    bool ends = at + the + taken >= q->count || next == MEMDB__WORD_ASK || next == MEMDB__WORD_TO ||
-                next == MEMDB__WORD_AND || is_digits(q, at + the + taken, 4, 4);
-    if (!taken || day < 1 || day > 31 || !ends) {
+    point->day = value_at(q, number);
+    if (point->day < 1 || point->day > 31) {
         return 0;
     }
-    point->day = day;
+    size_t of = read_day_of_unit(q, number + 1, point);
+    if (of) {
+        return the + 1 + of;
+    }
+    memdb__word_class_t next = CLASS(number + 1);
+    bool ends = number + 1 >= q->count || next == MEMDB__WORD_ASK || next == MEMDB__WORD_TO ||
+                next == MEMDB__WORD_AND || is_digits(q, number + 1, 4, 4);
+    if (!memdb__when_led(q, at, led) || (!the && !led) || !ends) {
+        return 0;
+    }
     point->grain = MEMDB__GRAIN_DAY;
     point->recurs = MEMDB__RECURS_MONTHLY;
-    return the + taken;
+    return the + 1;
 }
 
 // ------------------------------------------------------------------------------ the table
@@ -334,7 +325,9 @@ size_t memdb__when_point(const question_t *q, size_t at, bool led, point_t *poin
         memdb__when_read_rolling,
         read_day_month,
         read_month_day,
-        read_third,
+        memdb__when_read_third,
+        memdb__when_read_within,
+        memdb__when_read_part_of,
         read_month,
         read_year,
         memdb__when_read_today,

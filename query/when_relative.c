@@ -139,12 +139,41 @@ static size_t read_which_month(const question_t *q, size_t at, point_t *point) {
     return 2;
 }
 
+/// What is told inside a week, month or year that is known: last year in May, last week on Friday.
+static size_t read_inside(const question_t *q, size_t at, point_t *unit) {
+    point_t inner = {0};
+    size_t lead = CLASS(at) == MEMDB__WORD_LEAD;
+    size_t taken = lead || CLASS(at) == MEMDB__WORD_WEEKDAY
+                       ? memdb__when_point(q, at + lead, true, &inner)
+                       : 0;
+    bool fits = (inner.recurs == MEMDB__RECURS_WEEKLY && unit->grain == MEMDB__GRAIN_WEEK) ||
+                (inner.recurs == MEMDB__RECURS_MONTHLY && unit->grain == MEMDB__GRAIN_MONTH) ||
+                (inner.recurs == MEMDB__RECURS_YEARLY && unit->grain == MEMDB__GRAIN_YEAR);
+    if (!taken || !fits || !memdb__when_fix_in(&inner, unit)) {
+        return 0;
+    }
+    *unit = inner;
+    return lead + taken;
+}
+
+/// The week before last.
+static size_t read_before_last(const question_t *q, size_t at, point_t *point) {
+    size_t the = CLASS(at) == MEMDB__WORD_THE, noun = at + the;
+    if (CLASS(noun) != MEMDB__WORD_UNIT || CLASS(noun + 1) != MEMDB__WORD_BEFORE ||
+        CLASS(noun + 2) != MEMDB__WORD_LAST || value_at(q, noun + 2) != 0 ||
+        !memdb__when_set_unit(q, (memdb__grain_t)value_at(q, noun), -2, point)) {
+        return 0;
+    }
+    return the + 3;
+}
+
 /// Last week, this month, next year; the past week, the last month (which end today); last May.
 size_t memdb__when_read_unit(const question_t *q, size_t at, bool led, point_t *point) {
-    size_t month = read_which_month(q, at, point);
+    size_t other = read_which_month(q, at, point);
+    other = other ? other : read_before_last(q, at, point);
     (void)led;
-    if (month) {
-        return month;
+    if (other) {
+        return other;
     }
     memdb__word_class_t second = memdb__when_which(q, at + 1);
     bool before = CLASS(at) == MEMDB__WORD_THE || // "the last week", "this past week"
@@ -162,7 +191,7 @@ size_t memdb__when_read_unit(const question_t *q, size_t at, bool led, point_t *
     memdb__grain_t grain = (memdb__grain_t)value_at(q, noun);
     bool known = rolls ? memdb__when_set_rolling(q, grain, 1, false, point)
                        : memdb__when_set_unit(q, grain, away, point);
-    return known ? before + 2u : 0;
+    return known ? before + 2u + (rolls ? 0 : read_inside(q, noun + 1, point)) : 0;
 }
 
 /// The weekend, the weekend before: "over the weekend" is the last one that has begun.

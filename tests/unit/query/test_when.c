@@ -101,6 +101,10 @@ static void test_when_dates(void **state) {
         {"on the 8th", "2023-10-08, 2023-10-09", NULL},
         {"on the 31st", "2023-08-31, 2023-09-01", NULL},
         {"on the 8th floor", "+", NULL},
+        {"on the first point", "+", NULL},
+        {"the 8th of last month", "2023-09-08, 2023-09-09", NULL},
+        {"the 31st of last month", "2023-09-01, 2023-10-01 +", NULL}, // it has none
+        {"on the morning of May 8th", "2023-05-08, 2023-05-08 12:00", NULL},
         {"8 people and 3 dogs", "+", NULL},
     };
     CHECK(rows);
@@ -127,6 +131,14 @@ static void test_when_months_and_years(void **state) {
         {"in late February 2024", "2024-02-21, 2024-03-01", NULL},
         {"at the end of 2021", "2021-09-01, 2022-01-01", NULL},
         {"at the beginning of last month", "2023-09-01, 2023-09-11", NULL},
+        {"the first week of June 2022", "2022-06-01, 2022-06-08", NULL},
+        {"in the last week of May", "2023-05-25, 2023-06-01", NULL},
+        {"the last weekend of May 2023", "2023-05-27, 2023-05-29", NULL},
+        {"on the last day of February 2024", "2024-02-29, 2024-03-01", NULL},
+        {"the third month of 2022", "2022-03-01, 2022-04-01", NULL},
+        {"the first half of September 2022", "2022-09-01, 2022-09-16", NULL},
+        {"the second half of last year", "2022-07-01, 2023-01-01", NULL},
+        {"the fifth week of February 2023", "2023-02-01, 2023-03-01 +", NULL}, // it has none
         {"May I ask what we said", "+", NULL}, // no month without a word before it
         {"we march on", "+", NULL},
         {"2022 people", "+", NULL},
@@ -170,12 +182,18 @@ static void test_when_beside_now(void **state) {
         {"last weekend", "2023-10-14, 2023-10-16", NULL},
         {"over the weekend", "2023-10-21, 2023-10-23", NULL},
         {"over the weekend", "2023-10-14, 2023-10-16", "2023-10-17"},
+        {"the week before last", "2023-10-02, 2023-10-09", NULL},
+        {"last week on Friday", "2023-10-13, 2023-10-14", NULL},
+        {"last month on the 8th", "2023-09-08, 2023-09-09", NULL},
+        {"last year in May", "2022-05-01, 2022-06-01", NULL},
+        {"last year on May 8th", "2022-05-08, 2022-05-09", NULL},
         {"this month", "2023-10-01, 2023-11-01", NULL},
         {"last month", "2023-09-01, 2023-10-01", NULL},
         {"in the last month", "2023-09-22, 2023-10-23", NULL},
         {"in the last month", "2023-02-28, 2023-04-01", "2023-03-31"},
         {"last year", "2022-01-01, 2023-01-01", NULL},
         {"the last week of the show", "+", NULL},
+        {"half of the cake in the last half hour", "+", NULL},
     };
     CHECK(rows);
 }
@@ -370,17 +388,17 @@ static uint32_t draw(uint64_t *seed, uint32_t below) {
 
 static void test_when_any_question_makes_whole_windows(void **state) {
     static const char *const parts[] = {
-        "last",     "past",      "next",     "this",       "the",       "our",      "a",
-        "few",      "couple",    "of",       "in",         "on",        "since",    "until",
-        "before",   "after",     "between",  "and",        "from",      "to",       "ago",
-        "day",      "days",      "weeks",    "month",      "months",    "year",     "years",
-        "hour",     "minutes",   "weekend",  "Friday",     "sun",       "May",      "Feb",
-        "February", "29",        "30",       "31st",       "8th",       "0",        "1",
-        "2022",     "9999",      "0001",     "1990s",      "first",     "third",    "twenty",
-        "-",        "session",   "sessions", "chat",       "morning",   "night",    "tonight",
-        "today",    "yesterday", "tomorrow", "early",      "late",      "end",      "now",
-        "time",     "we",        "talked",   "2023-05-08", "13/5/2023", "8.5.2023", "fortnight",
-        "cats"};
+        "last",      "past",      "next",     "this",   "the",        "our",       "a",
+        "few",       "couple",    "of",       "in",     "on",         "since",     "until",
+        "before",    "after",     "between",  "and",    "from",       "to",        "ago",
+        "day",       "days",      "weeks",    "month",  "months",     "year",      "years",
+        "hour",      "minutes",   "weekend",  "Friday", "sun",        "May",       "Feb",
+        "February",  "29",        "30",       "31st",   "8th",        "0",         "1",
+        "2022",      "9999",      "0001",     "1990s",  "first",      "third",     "twenty",
+        "-",         "session",   "sessions", "chat",   "morning",    "night",     "tonight",
+        "today",     "yesterday", "tomorrow", "early",  "late",       "end",       "now",
+        "half",      "time",      "we",       "talked", "2023-05-08", "13/5/2023", "8.5.2023",
+        "fortnight", "cats"};
     uint64_t seed = 7;
     (void)state;
     print_message("seed=%llu\n", (unsigned long long)seed);
