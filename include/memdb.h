@@ -929,7 +929,8 @@ typedef struct memdb_query {
     bool phrase_required; ///< a quoted phrase must occur as such, and every prefix must match
     const memdb_filter_t *filter; ///< only memories that pass are hits
     bool explain;                 ///< keep what was done, for memdb_result_plan
-    int64_t now; ///< the moment of the question, for "last week" in it; 0: the snapshot's time
+    int64_t now; ///< the moment of the question, for "last week" in it; 0: the snapshot's time,
+                 ///< of a transaction the present
     bool has_window;
     int64_t window_from, window_to; ///< used when has_window: only memories whose time lies in
                                     ///< [from, to); MEMDB_TIME_NONE: open on that side

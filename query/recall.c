@@ -4,6 +4,7 @@
 // a vector is to others. What is merged are scores in deviations from the mean of a space's own
 // candidates, which are comparable enough. In the modes of one signal alone they are BM25 scores or
 // the metric's, which are comparable where the spaces are alike.
+#include "base/io.h"
 #include "query/query_recall.h"
 
 #include <math.h>
@@ -291,7 +292,9 @@ static void set_weights(memdb__recall_t *recall) {
 /// The windows that the question names, and whether it asks for anything else.
 static void read_times(memdb__recall_t *recall) {
     const memdb_query_t *query = recall->query;
-    recall->now = query->now ? query->now : recall->snapshot->time;
+    recall->now = query->now              ? query->now
+                  : recall->snapshot->txn ? memdb__now_us() // what it wrote itself is past, too
+                                          : recall->snapshot->time;
     if (query->mode == MEMDB_RECALL_AUTO && recall->weights[MEMDB_SIGNAL_TIME] > 0) {
         memdb__when_read(query->text.data, query->text.size, recall->now, &recall->when);
     }

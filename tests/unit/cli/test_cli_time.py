@@ -100,6 +100,13 @@ class Validity(shell_case.ShellCase):
         self.assertNotIn("valid_to", then[0]["memory"])
         self.assertIn("valid_to", then[1]["memory"])
 
+    def test_a_transaction_finds_the_fact_that_it_put_in_the_place_of_another(self):
+        where = {"op": "recall", "text": "where does Ann live"}
+        answers = self.ask({"op": "put", "key": "a", "text": "Ann lives in Paris"}, {"op": "begin"}, {"op": "put", "key": "b", "text": "Ann lives in Rome", "supersedes": "a"},
+                           where, {"op": "commit"}, where)
+        for answer in (answers[3], answers[5]):
+            self.assertEqual([hit["key"] for hit in answer["hits"]], ["b"])
+
     def test_a_link_of_the_type_supersedes_does_the_same(self):
         answers = self.ask(put("a", "one", "2023-01-01"), put("b", "two", "2023-02-01"), put("c", "three", "2023-03-01"),
                            {"op": "link", "from": "b", "to": "a", "type": "supersedes", "valid_from": "2023-01-15"}, {"op": "get", "key": "a"}, {"op": "get", "key": "b"},
