@@ -897,7 +897,7 @@ MEMDB_API void memdb_blob_reader_close(memdb_blob_reader_t *reader);
 
 typedef enum memdb_recall_mode {
     MEMDB_RECALL_AUTO = 0,  ///< all signals that the query has
-    MEMDB_RECALL_WORDS = 1, ///< words alone: BM25 and coverage; no trace, no vector
+    MEMDB_RECALL_WORDS = 1, ///< words alone: BM25 and coverage; nothing else
     MEMDB_RECALL_VECTOR = 2 ///< vectors alone: exact order by the space's metric
 } memdb_recall_mode_t;
 
@@ -909,7 +909,8 @@ typedef enum memdb_signal {
     MEMDB_SIGNAL_TIME = 3,    ///< its time, or session, is one that the question names
     MEMDB_SIGNAL_RECENCY = 4, ///< how young it is at `now`; weight 0 unless the query has weights
     MEMDB_SIGNAL_IMPORTANCE = 5, ///< its importance; the same
-    MEMDB_SIGNAL_COUNT = 6
+    MEMDB_SIGNAL_FEEDBACK = 6,   ///< words that the best memories of a first look have in common
+    MEMDB_SIGNAL_COUNT = 7
 } memdb_signal_t;
 
 MEMDB_API const char *memdb_signal_name(memdb_signal_t signal);

@@ -161,7 +161,7 @@ static bool in_set(void *context, uint64_t id) {
     return memdb__plan_set_has(gate->set, id);
 }
 
-static memdb__words_search_t words_search_of(memdb__recall_t *recall) {
+memdb__words_search_t memdb__recall_words_search(memdb__recall_t *recall) {
     static const memdb__words_parameters_t parameters = {
         .k1 = MEMDB__RECALL_K1, .b = MEMDB__RECALL_B, .rare = MEMDB__RECALL_RARE};
     return (memdb__words_search_t){
@@ -179,14 +179,14 @@ static memdb__words_search_t words_search_of(memdb__recall_t *recall) {
 
 memdb_status_t memdb__recall_score_words(memdb__recall_t *recall, memdb__words_hit_t *hits,
                                          size_t count, memdb_error_t *error) {
-    memdb__words_search_t search = words_search_of(recall);
+    memdb__words_search_t search = memdb__recall_words_search(recall);
     return memdb__words_score(recall->words, &search, hits, count, error);
 }
 
 static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
                                    memdb__words_hit_t **hits_out, size_t *count_out,
                                    memdb_error_t *error) {
-    memdb__words_search_t search = words_search_of(recall);
+    memdb__words_search_t search = memdb__recall_words_search(recall);
     memdb__words_hit_t *hits = memdb__arena_allocate(&recall->arena, capacity * sizeof *hits);
     if (!hits) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);

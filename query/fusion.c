@@ -22,18 +22,26 @@ static double mean_of(const sum_t *sum) {
     return sum->count ? sum->total / sum->count : 0;
 }
 
+/// What a candidate has of words, those of the question and those of the best hits.
+static double all_words(const memdb__recall_t *recall, const memdb__candidate_t *candidate) {
+    return candidate->words + recall->weights[MEMDB_SIGNAL_FEEDBACK] * candidate->feedback;
+}
+
 /// Two passes: the squares of differences from the mean do not cancel as differences of squares
 /// would.
-static memdb__spread_t spread_of_words(const memdb__candidates_t *candidates) {
-    sum_t sum = {0}, squares = {0};
+static memdb__spread_t spread_of_words(const memdb__recall_t *recall, double *feedback_out) {
+    const memdb__candidates_t *candidates = &recall->candidates;
+    sum_t sum = {0}, squares = {0}, feedback = {0};
     for (uint32_t i = 0; i < candidates->count; i++) {
-        add(&sum, candidates->items[i].words);
+        add(&sum, all_words(recall, &candidates->items[i]));
+        add(&feedback, candidates->items[i].feedback);
     }
     double mean = mean_of(&sum);
     for (uint32_t i = 0; i < candidates->count; i++) {
-        double difference = candidates->items[i].words - mean;
+        double difference = all_words(recall, &candidates->items[i]) - mean;
         add(&squares, difference * difference);
     }
+    *feedback_out = mean_of(&feedback);
     return (memdb__spread_t){mean, sqrt(mean_of(&squares))};
 }
 
@@ -65,10 +73,14 @@ static double z_score(const memdb__spread_t *spread, double value) {
 
 void memdb__recall_rate(const memdb__recall_t *recall, const memdb__fusion_t *fusion,
                         memdb__candidate_t *candidate) {
-    candidate->shares[MEMDB_SIGNAL_WORDS] =
-        recall->use_words
-            ? recall->weights[MEMDB_SIGNAL_WORDS] * z_score(&fusion->words, candidate->words)
-            : 0;
+    double weight = recall->use_words ? recall->weights[MEMDB_SIGNAL_WORDS] : 0;
+    double words = z_score(&fusion->words, all_words(recall, candidate)), feedback = 0;
+    if (fusion->words.deviation > MEMDB__RECALL_FLAT) { // the part of the sum that is feedback's
+        feedback = recall->weights[MEMDB_SIGNAL_FEEDBACK] *
+                   (candidate->feedback - fusion->feedback) / fusion->words.deviation;
+    }
+    candidate->shares[MEMDB_SIGNAL_WORDS] = weight * (words - feedback);
+    candidate->shares[MEMDB_SIGNAL_FEEDBACK] = weight * feedback;
     candidate->shares[MEMDB_SIGNAL_VECTOR] =
         recall->vector && candidate->has_vector
             ? recall->weights[MEMDB_SIGNAL_VECTOR] * z_score(&fusion->vector, candidate->vector)
@@ -77,10 +89,16 @@ void memdb__recall_rate(const memdb__recall_t *recall, const memdb__fusion_t *fu
 
 void memdb__recall_fuse(memdb__recall_t *recall, memdb__fusion_t *fusion_out) {
     memdb__candidates_t *candidates = &recall->candidates;
-    *fusion_out = (memdb__fusion_t){spread_of_words(candidates), spread_of_vectors(candidates)};
+    fusion_out->words = spread_of_words(recall, &fusion_out->feedback);
+    fusion_out->vector = spread_of_vectors(candidates);
     for (uint32_t i = 0; i < candidates->count; i++) {
         memdb__recall_rate(recall, fusion_out, &candidates->items[i]);
     }
+}
+
+double memdb__candidate_fused(const memdb__candidate_t *candidate) {
+    return candidate->shares[MEMDB_SIGNAL_WORDS] + candidate->shares[MEMDB_SIGNAL_FEEDBACK] +
+           candidate->shares[MEMDB_SIGNAL_VECTOR];
 }
 
 double memdb__candidate_score(const memdb__candidate_t *candidate) {

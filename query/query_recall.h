@@ -24,6 +24,8 @@
 #define MEMDB__RECALL_COVER 0.25       // power on hit.coverage
 #define MEMDB__RECALL_WEIGHT_WORDS 0.5 // of the z-scores
 #define MEMDB__RECALL_WEIGHT_VECTOR 0.5
+#define MEMDB__RECALL_FEEDBACK 10u // hits whose words are looked for, too
+#define MEMDB__RECALL_FEEDBACK_WORDS 20u
 #define MEMDB__RECALL_NEXT 0.4  // share of a hit's score for the memory after it
 #define MEMDB__RECALL_NEAR 0.2  // for the one before it, and those two away
 #define MEMDB__RECALL_REACH 2u  // neighbours on each side
@@ -42,9 +44,10 @@ typedef enum memdb__candidate_state {
 /// A memory that may become a hit.
 typedef struct memdb__candidate {
     uint64_t id;
-    uint64_t row;  // version of its vector; 0: none, or not known before has_record
-    double words;  // words(d); 0 unless it is among the best by words
-    double vector; // score by the space's metric, when has_vector
+    uint64_t row;    // version of its vector; 0: none, or not known before has_record
+    double words;    // words(d); 0 unless it is among the best by words
+    double feedback; // what it has of the words of the best hits
+    double vector;   // score by the space's metric, when has_vector
     double shares[MEMDB_SIGNAL_COUNT];
     memdb__candidate_state_t state;
     bool has_record, has_vector;
@@ -147,6 +150,8 @@ memdb_status_t memdb__recall_collect_members(memdb__recall_t *recall, memdb_erro
 
 /// Fill recall->candidates from words and vectors.
 memdb_status_t memdb__recall_collect(memdb__recall_t *recall, memdb_error_t *error);
+/// How the words of the space in hand are searched.
+memdb__words_search_t memdb__recall_words_search(memdb__recall_t *recall);
 /// Room for `more` candidates.
 bool memdb__candidates_reserve(memdb__candidates_t *candidates, uint32_t more);
 /// The candidate with this id, added when it is new. There is room.
@@ -203,15 +208,25 @@ typedef struct memdb__spread {
 } memdb__spread_t;
 
 typedef struct memdb__fusion {
-    memdb__spread_t words, vector;
+    memdb__spread_t words, vector; // words: those of the question and of feedback, summed
+    double feedback;               // mean
 } memdb__fusion_t;
 
-/// Give every candidate its shares of words and vector; `fusion_out` rates later ones alike.
+/// Give every candidate its shares of words, feedback and vector; `fusion_out` rates later ones
+/// alike.
 void memdb__recall_fuse(memdb__recall_t *recall, memdb__fusion_t *fusion_out);
 /// The same for one candidate.
 void memdb__recall_rate(const memdb__recall_t *recall, const memdb__fusion_t *fusion,
                         memdb__candidate_t *candidate);
+/// The sum of the shares that the fusion gave.
+double memdb__candidate_fused(const memdb__candidate_t *candidate);
 double memdb__candidate_score(const memdb__candidate_t *candidate);
+
+// ------------------------------------------------------------------------------ feedback.c
+
+/// Tell of each candidate what it has of the words of the best ones. The shares are those of the
+/// first fusion; fuse again.
+memdb_status_t memdb__recall_feedback(memdb__recall_t *recall, memdb_error_t *error);
 
 // ------------------------------------------------------------------------------ trace.c
 

@@ -171,7 +171,11 @@ static memdb_status_t rank(memdb__recall_t *recall, memdb_error_t *error) {
     memdb__fusion_t fusion;
     if (recall->query->mode == MEMDB_RECALL_AUTO) {
         memdb__recall_fuse(recall, &fusion);
-        memdb_status_t status = memdb__recall_trace(recall, &fusion, error);
+        memdb_status_t status = memdb__recall_feedback(recall, error);
+        if (!status) {
+            memdb__recall_fuse(recall, &fusion);
+            status = memdb__recall_trace(recall, &fusion, error);
+        }
         status = status ? status : memdb__recall_time(recall, error);
         return status ? status : memdb__recall_prior(recall, error);
     }
@@ -283,6 +287,7 @@ static void set_weights(memdb__recall_t *recall) {
     recall->weights[MEMDB_SIGNAL_WORDS] = MEMDB__RECALL_WEIGHT_WORDS;
     recall->weights[MEMDB_SIGNAL_VECTOR] = MEMDB__RECALL_WEIGHT_VECTOR;
     recall->weights[MEMDB_SIGNAL_TRACE] = 1;
+    recall->weights[MEMDB_SIGNAL_FEEDBACK] = 1;
     recall->weights[MEMDB_SIGNAL_TIME] = MEMDB__RECALL_WEIGHT_TIME;
     if (query->has_weights && query->mode == MEMDB_RECALL_AUTO) {
         memcpy(recall->weights, query->weights, sizeof recall->weights);

@@ -128,7 +128,7 @@ void memdb_result_free(memdb_result_t *result) {
 }
 
 const char *memdb_signal_name(memdb_signal_t signal) {
-    static const char *const names[MEMDB_SIGNAL_COUNT] = {"words", "vector",  "trace",
-                                                          "time",  "recency", "importance"};
+    static const char *const names[MEMDB_SIGNAL_COUNT] = {
+        "words", "vector", "trace", "time", "recency", "importance", "feedback"};
     return (unsigned)signal < MEMDB_SIGNAL_COUNT ? names[signal] : "unknown";
 }

@@ -25,7 +25,7 @@ static void lend(memdb__recall_t *recall, double score, const uint64_t *ids, uin
 
 static memdb_status_t lend_from(memdb__recall_t *recall, uint32_t number, memdb_error_t *error) {
     memdb__candidate_t *from = &recall->candidates.items[number];
-    double score = from->shares[MEMDB_SIGNAL_WORDS] + from->shares[MEMDB_SIGNAL_VECTOR];
+    double score = memdb__candidate_fused(from);
     uint64_t before[MEMDB__RECALL_REACH], after[MEMDB__RECALL_REACH];
     uint32_t before_count, after_count;
     if (score <= 0) {

@@ -162,6 +162,23 @@ memdb_status_t memdb__words_search(memdb__words_query_t *query, const memdb__wor
 memdb_status_t memdb__words_score(memdb__words_query_t *query, const memdb__words_search_t *search,
                                   memdb__words_hit_t *hits, size_t count, memdb_error_t *error);
 
+#define MEMDB__WORDS_FEEDBACK_BYTES 16384u // of a text that counts in feedback
+
+/// A document that is taken for a good answer, and its share of the trust; the shares sum to 1.
+typedef struct memdb__words_example {
+    memdb_bytes_t text, actor;
+    double share;
+} memdb__words_example_t;
+
+/// Make a query of the `most` words that the documents have most in common and that `question` does
+/// not ask for, weighted (lexical_feedback.c). It may be empty. Release with
+/// memdb__words_query_destroy.
+memdb_status_t memdb__words_feedback(memdb__words_query_t *question,
+                                     const memdb__words_search_t *search,
+                                     const memdb__words_example_t *documents, size_t document_count,
+                                     size_t most, memdb__words_query_t **query_out,
+                                     memdb_error_t *error);
+
 /// Whether one of the search's sources holds document (id, version); `live` and `accept` are not
 /// asked.
 memdb_status_t memdb__words_has(const memdb__words_search_t *search, uint64_t id, uint64_t version,

@@ -39,7 +39,8 @@ static bool take_token(void *context, const memdb__token_t *token) {
     memdb__words_query_t *query = parser->query;
     memdb__query_word_t word = {.term = keep(query, token->term, token->size),
                                 .stop = !token->dense &&
-                                        memdb__is_stop_word(token->word, token->word_size)};
+                                        memdb__is_stop_word(token->word, token->word_size),
+                                .weight = 1};
     memdb__buffer_append(&query->words, &word, sizeof word);
     if (!token->pair && !query->bytes.failed) {
         parser->has_last = true;

@@ -179,7 +179,8 @@ memdb_status_t memdb__search_resolve(memdb__search_t *search, memdb_error_t *err
     }
     for (size_t i = 0; i < count; i++) {
         search->terms[i] = (memdb__search_term_t){.bytes = query->bytes.data + words[i].term.offset,
-                                                  .size = words[i].term.size};
+                                                  .size = words[i].term.size,
+                                                  .weight = words[i].weight};
     }
     search->term_count = (uint32_t)count;
     if (query->prefixes.size) {
@@ -194,7 +195,8 @@ memdb_status_t memdb__search_resolve(memdb__search_t *search, memdb_error_t *err
     memdb__bm25_init(&search->bm25, search->asked->parameters, search->net_documents,
                      search->net_tokens);
     for (uint32_t i = 0; i < search->term_count; i++) {
-        search->terms[i].idf = memdb__bm25_idf(&search->bm25, search->terms[i].df);
+        search->terms[i].idf =
+            search->terms[i].weight * memdb__bm25_idf(&search->bm25, search->terms[i].df);
         search->whole += search->terms[i].idf;
     }
     return MEMDB_OK;

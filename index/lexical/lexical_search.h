@@ -17,7 +17,8 @@ typedef struct memdb__search_term {
     uint64_t hash;
     int64_t df;        // net, over all sources
     uint64_t postings; // over all sources; 0: the term plays no part
-    double idf;
+    double weight;
+    double idf; // times the weight
 } memdb__search_term_t;
 
 /// A term in a source.

@@ -31,7 +31,7 @@ typedef struct memory {
     // of one question
     bool in_words, found, entered;
     float bm25;
-    double coverage, words, vector_score, shares[MEMDB_SIGNAL_COUNT], total;
+    double coverage, words, feedback, vector_score, shares[MEMDB_SIGNAL_COUNT], total;
 } memory_t;
 
 typedef struct question {
@@ -48,6 +48,8 @@ typedef struct model {
     uint64_t seed;
     size_t count;
     memory_t memories[MOST];
+    // of one question
+    double idf[WORDS], whole, average_length; // whole: of the question's words
 } model_t;
 
 static uint32_t draw(model_t *model, uint32_t below) {
@@ -126,31 +128,33 @@ static bool shows(const memory_t *memory, const question_t *question) {
 }
 
 static void score_words(model_t *model, const question_t *question) {
-    double documents = 0, tokens = 0, idf[WORDS], whole = 0;
+    double documents = 0, tokens = 0;
     for (size_t i = 0; i < model->count; i++)
         if (model->memories[i].live) {
             documents++;
             tokens += model->memories[i].length;
         }
+    model->average_length = documents ? fmax(tokens / documents, 1) : 1;
+    model->whole = 0;
     for (int w = 0; w < WORDS; w++) {
         double df = 0;
         for (size_t i = 0; i < model->count; i++)
             df += model->memories[i].live && model->memories[i].counts[w];
-        idf[w] =
-            pow(log(1 + (documents - df + 0.5) / (df + 0.5)), 1.25) * (question->counts[w] > 0);
-        whole += idf[w];
+        model->idf[w] = pow(log(1 + (documents - df + 0.5) / (df + 0.5)), 1.25);
+        model->whole += question->counts[w] ? model->idf[w] : 0;
     }
     for (size_t i = 0; i < model->count; i++) {
         memory_t *memory = &model->memories[i];
         double sum = 0, held = 0;
-        double norm = 1.2 * (1 - 0.4 + 0.4 * memory->length / fmax(tokens / documents, 1));
+        double norm = 1.2 * (1 - 0.4 + 0.4 * memory->length / model->average_length);
         for (int w = 0; w < WORDS; w++) {
-            double tf = memory->counts[w];
-            sum += tf ? idf[w] * tf * 2.2 / (tf + norm) : 0;
-            held += tf ? idf[w] : 0;
+            double tf = question->counts[w] ? memory->counts[w] : 0;
+            sum += tf ? model->idf[w] * tf * 2.2 / (tf + norm) : 0;
+            held += tf ? model->idf[w] : 0;
         }
         memory->bm25 = (float)sum;
-        memory->coverage = whole > 0 ? held / whole : 0;
+        memory->coverage = model->whole > 0 ? held / model->whole : 0;
+        memory->feedback = 0;
     }
 }
 
@@ -195,15 +199,26 @@ static bool find(model_t *model, const question_t *question) {
     qsort(order, count, sizeof *order, by_vector);
     for (size_t i = 0; question->has_vector && i < count && i < cut; i++)
         order[i]->found = true;
-    return clear;
-}
-
-static void rate(model_t *model, const question_t *question, bool vector) {
-    double sum = 0, squares = 0, count = 0;
     for (size_t i = 0; i < model->count; i++) {
         memory_t *memory = &model->memories[i];
         memory->words = memory->in_words ? memory->bm25 * pow(memory->coverage, 0.25) : 0;
-        double value = vector ? memory->vector_score : memory->words;
+    }
+    return clear;
+}
+
+typedef struct spread {
+    double mean, deviation, count;
+} spread_t;
+
+static double words_of(const memory_t *memory, const question_t *question) {
+    return memory->words + question->weights[MEMDB_SIGNAL_FEEDBACK] * memory->feedback;
+}
+
+static spread_t spread_of(model_t *model, const question_t *question, bool vector) {
+    double sum = 0, squares = 0, count = 0;
+    for (size_t i = 0; i < model->count; i++) {
+        memory_t *memory = &model->memories[i];
+        double value = vector ? memory->vector_score : words_of(memory, question);
         if (memory->found && (!vector || memory->has_vector)) {
             sum += value;
             squares += value * value;
@@ -211,17 +226,118 @@ static void rate(model_t *model, const question_t *question, bool vector) {
         }
     }
     double mean = count ? sum / count : 0;
-    double deviation = count ? sqrt(fmax(squares / count - mean * mean, 0)) : 0;
-    bool asked = vector ? question->has_vector : question->has_text;
+    return (spread_t){mean, count ? sqrt(fmax(squares / count - mean * mean, 0)) : 0, count};
+}
+
+static double z_of(const spread_t *spread, double value) {
+    return spread->deviation > 1e-6 ? (value - spread->mean) / spread->deviation : value > 0;
+}
+
+static void rate(model_t *model, const question_t *question) {
+    spread_t words = spread_of(model, question, false), vector = spread_of(model, question, true);
+    double feedback = 0;
+    for (size_t i = 0; i < model->count; i++)
+        feedback += model->memories[i].found ? model->memories[i].feedback / words.count : 0;
     for (size_t i = 0; i < model->count; i++) {
         memory_t *memory = &model->memories[i];
-        double value = vector ? memory->vector_score : memory->words;
-        double z = 0;
-        if (!vector || memory->has_vector) {
-            z = deviation > 1e-6 ? (value - mean) / deviation : value > 0;
-        }
-        memory->shares[vector] = asked ? question->weights[vector] * z : 0;
+        double all = z_of(&words, words_of(memory, question)), part = 0;
+        if (words.deviation > 1e-6)
+            part = question->weights[MEMDB_SIGNAL_FEEDBACK] * (memory->feedback - feedback) /
+                   words.deviation;
+        double weight = question->has_text ? question->weights[MEMDB_SIGNAL_WORDS] : 0;
+        memory->shares[MEMDB_SIGNAL_WORDS] = weight * (all - part);
+        memory->shares[MEMDB_SIGNAL_FEEDBACK] = weight * part;
+        memory->shares[MEMDB_SIGNAL_VECTOR] =
+            question->has_vector && memory->has_vector
+                ? question->weights[MEMDB_SIGNAL_VECTOR] * z_of(&vector, memory->vector_score)
+                : 0;
     }
+}
+
+static double fused(const memory_t *memory) {
+    return memory->shares[MEMDB_SIGNAL_WORDS] + memory->shares[MEMDB_SIGNAL_FEEDBACK] +
+           memory->shares[MEMDB_SIGNAL_VECTOR];
+}
+
+static int by_fused(const void *a, const void *b) {
+    const memory_t *left = *(memory_t *const *)a, *right = *(memory_t *const *)b;
+    if (fused(left) != fused(right))
+        return fused(left) > fused(right) ? -1 : 1;
+    return (left->id > right->id) - (left->id < right->id);
+}
+
+/// The ten best of the first look; -1: the cut falls between scores that are nearly equal.
+static int best_of(model_t *model, memory_t **best) {
+    static memory_t *order[MOST];
+    int count = 0;
+    for (size_t i = 0; i < model->count; i++)
+        if (model->memories[i].found && fused(&model->memories[i]) > 1e-9)
+            order[count++] = &model->memories[i];
+    qsort(order, (size_t)count, sizeof *order, by_fused);
+    if (count > 10 && fused(order[9]) - fused(order[10]) < 1e-4)
+        return -1;
+    count = count < 10 ? count : 10;
+    memcpy(best, order, (size_t)count * sizeof *best);
+    return count;
+}
+
+typedef struct worth {
+    double weight, worth;
+    int word;
+} worth_t;
+
+static int by_worth(const void *a, const void *b) {
+    const worth_t *left = a, *right = b;
+    return (left->worth < right->worth) - (left->worth > right->worth);
+}
+
+/// The twenty words that the best hits have most in common. False: the cut is not clear.
+static bool common_words(const model_t *model, const question_t *question, memory_t **best,
+                         int count, worth_t *words, int *word_count) {
+    double squares = 0, whole = 0;
+    *word_count = 0;
+    for (int i = 0; i < count; i++)
+        squares += fused(best[i]) * fused(best[i]);
+    for (int w = 0; w < WORDS; w++) {
+        worth_t word = {.word = w};
+        for (int i = 0; i < count; i++) {
+            double tf = best[i]->counts[w], share = fused(best[i]) * fused(best[i]) / squares;
+            double norm = 1.2 * (1 - 0.4 + 0.4 * best[i]->length / model->average_length);
+            word.weight += share * tf / (tf + norm);
+        }
+        word.worth = word.weight * model->idf[w];
+        if (word.weight > 0 && !question->counts[w])
+            words[(*word_count)++] = word;
+    }
+    qsort(words, (size_t)*word_count, sizeof *words, by_worth);
+    if (*word_count > 20 && words[19].worth - words[20].worth < 1e-4)
+        return false;
+    *word_count = *word_count < 20 ? *word_count : 20;
+    for (int i = 0; i < *word_count; i++)
+        whole += words[i].worth;
+    for (int i = 0; i < *word_count && whole > model->whole; i++)
+        words[i].weight *= model->whole / whole;
+    return true;
+}
+
+/// What the found memories have of the words of the best of them.
+static bool feed_back(model_t *model, const question_t *question) {
+    memory_t *best[10];
+    worth_t words[WORDS];
+    int word_count, count = best_of(model, best);
+    if (count < 0 || !common_words(model, question, best, count, words, &word_count))
+        return false;
+    for (size_t i = 0; i < model->count; i++) {
+        memory_t *memory = &model->memories[i];
+        double norm = 1.2 * (1 - 0.4 + 0.4 * memory->length / model->average_length);
+        for (int w = 0; memory->found && w < word_count; w++) {
+            double tf = memory->counts[words[w].word];
+            memory->feedback +=
+                words[w].weight * model->idf[words[w].word] * tf * 2.2 / (tf + norm);
+        }
+    }
+    rate(model, question);
+    return true;
 }
 
 static int by_place(const void *a, const void *b) {
@@ -244,7 +360,7 @@ static void lend(model_t *model, const question_t *question) {
                 order[count++] = &model->memories[i];
         qsort(order, (size_t)count, sizeof *order, by_place);
         for (int i = 0; i < count; i++) {
-            double score = order[i]->shares[0] + order[i]->shares[1];
+            double score = fused(order[i]);
             for (int n = 0; order[i]->found && score > 0 && n < 4; n++) {
                 int to = i + near[n].offset;
                 if (to < 0 || to >= count)
@@ -268,7 +384,9 @@ static void compare(model_t *model, const question_t *question, const memdb_resu
     size_t count = 0;
     for (size_t i = 0; i < model->count; i++) {
         memory_t *memory = &model->memories[i];
-        memory->total = memory->shares[0] + memory->shares[1] + memory->shares[2];
+        memory->total = 0;
+        for (int signal = 0; signal < MEMDB_SIGNAL_COUNT; signal++)
+            memory->total += memory->shares[signal];
         memory->found = (memory->found || memory->entered) && shows(memory, question);
         if (memory->found)
             totals[count++] = memory->total;
@@ -299,8 +417,10 @@ static void compare(model_t *model, const question_t *question, const memdb_resu
 
 static bool ask(model_t *model, fixture_t *fixture, memdb_snapshot_t *snapshot,
                 memdb_space_t space) {
-    question_t question = {.weights = {0.5, 0.5, 1}};
+    question_t question = {.weights = {0.5, 0.5, 1, [MEMDB_SIGNAL_FEEDBACK] = 1}};
     char words[256], session[16];
+    static const memdb_signal_t weighted[] = {MEMDB_SIGNAL_WORDS, MEMDB_SIGNAL_VECTOR,
+                                              MEMDB_SIGNAL_TRACE, MEMDB_SIGNAL_FEEDBACK};
     static const uint32_t ks[] = {1, 10, 10, 50, 300}, shares[] = {500, 100, 10, 1};
     draw_text(model, question.counts, 6, words);
     question.has_text = draw(model, 4) != 0;
@@ -310,8 +430,8 @@ static bool ask(model_t *model, fixture_t *fixture, memdb_snapshot_t *snapshot,
     question.k = ks[draw(model, 5)];
     question.has_weights = question.has_text && draw(model, 4) == 0;
     draw_vector(model, question.vector);
-    for (int i = 0; question.has_weights && i < MEMDB_SIGNAL_COUNT; i++)
-        question.weights[i] = (1 + draw(model, 20)) / 10.0;
+    for (int i = 0; question.has_weights && i < 4; i++)
+        question.weights[weighted[i]] = (1 + draw(model, 20)) / 10.0;
     if (question.has_weights && draw(model, 3) == 0)
         question.weights[MEMDB_SIGNAL_TRACE] = 0;
     snprintf(session, sizeof session, "s%d", question.session);
@@ -333,8 +453,10 @@ static bool ask(model_t *model, fixture_t *fixture, memdb_snapshot_t *snapshot,
     score_words(model, &question);
     if (!find(model, &question))
         return false;
-    rate(model, &question, false);
-    rate(model, &question, true);
+    rate(model, &question);
+    if (question.has_text && question.weights[MEMDB_SIGNAL_FEEDBACK] > 0 &&
+        !feed_back(model, &question))
+        return false;
     lend(model, &question);
     memdb_result_t *result;
     memdb_filter_t *filter = NULL;
