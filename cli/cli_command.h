@@ -136,6 +136,6 @@ void cli_print_verify(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_done(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_forgotten(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 
-extern const cli_op_t cli_import_op, cli_export_op, cli_restore_op;
+extern const cli_op_t cli_import_op, cli_export_op, cli_dump_op, cli_restore_op;
 
 #endif

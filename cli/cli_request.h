@@ -118,6 +118,8 @@ bool cli_shows(const cli_json_t *request, const memdb_snapshot_t *snapshot,
 /// A memory as JSON; NULL and `error` when its attributes cannot be read.
 cli_json_t *cli_memory_json(const memdb_memory_t *memory, memdb_bytes_t space_name,
                             memdb_error_t *error);
+/// A link as JSON, with the ids of its ends.
+cli_json_t *cli_link_json(const memdb_link_t *link);
 cli_json_t *cli_time_json(int64_t time);         // null for MEMDB_TIME_NONE
 cli_json_t *cli_bytes_json(memdb_bytes_t bytes); // lent text of the library
 void cli_set_unsigned(cli_json_t *object, const char *name, uint64_t number);

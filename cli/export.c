@@ -1,11 +1,10 @@
 // export: every memory of one space, or of all, as one snapshot sees them, in the format that
 // import reads.
 //
-// A file appears under its name only when it is whole: it is written beside it and renamed. Links
-// and blobs are not exported; a backup has everything.
+// Links and blobs are not exported: a dump has the links, a backup has everything.
 #include "cli/cli_command.h"
 #include "cli/cli_import.h"
-#include "cli/cli_lines.h"
+#include "cli/cli_output.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,8 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FLUSH_BYTES ((size_t)1 << 20)
-
 static const cli_field_t export_fields[] = {
     {"file", CLI_FIELD_NAME, false, 1, 4000, NULL},
     {"space", CLI_FIELD_NAME, false, 1, MEMDB_MAX_NAME_BYTES, NULL},
@@ -23,70 +20,15 @@ static const cli_field_t export_fields[] = {
     {"force", CLI_FIELD_BOOL, false, 0, 0, NULL},
     {NULL, CLI_FIELD_TEXT, false, 0, 0, NULL}};
 
-// A file in the making: "NAME.partial" until it is complete. fd -1: there is none.
-typedef struct output {
-    const char *name;
-    char *partial;
-    int fd;
-    bool gone; // its reader went away
-    cli_buffer_t buffer;
-} output_t;
-
 typedef struct export {
     cli_session_t *session;
     memdb_snapshot_t *snapshot;
-    output_t lines, vectors;
+    cli_output_t lines, vectors;
     float *vector;
     uint32_t dimension; // of the first vector
     uint64_t exported;
 }
 export_t;
-
-static memdb_status_t output_open(output_t *output, const cli_json_t *name, bool force,
-                                  memdb_error_t *error) {
-    output->name = cli_json_bytes(name).data;
-    if (!force && access(output->name, F_OK) == 0)
-        return cli_fail(error, MEMDB_EXISTS, "file: %.200s exists already; --force replaces it",
-                        output->name);
-    size_t size = strlen(output->name);
-    output->partial = cli_allocate(size + sizeof ".partial");
-    memcpy(output->partial, output->name, size);
-    memcpy(output->partial + size, ".partial", sizeof ".partial");
-    output->fd = open(output->partial, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (output->fd < 0)
-        return cli_fail(error, MEMDB_IO, "file: %.200s: %s", output->partial, strerror(errno));
-    return MEMDB_OK;
-}
-
-static memdb_status_t output_flush(output_t *output, size_t above, memdb_error_t *error) {
-    if (output->buffer.size <= above)
-        return MEMDB_OK;
-    if (!cli_write_all(output->fd, output->buffer.data, output->buffer.size)) {
-        output->gone = errno == EPIPE;
-        return cli_fail(error, errno == ENOSPC ? MEMDB_FULL : MEMDB_IO, "file: %.200s: %s",
-                        output->name ? output->name : "standard output", strerror(errno));
-    }
-    cli_buffer_clear(&output->buffer);
-    return MEMDB_OK;
-}
-
-// Give the file its name, or remove it when the export failed.
-static memdb_status_t output_close(output_t *output, memdb_status_t status, memdb_error_t *error) {
-    if (status == MEMDB_OK && output->fd >= 0)
-        status = output_flush(output, 0, error);
-    if (output->partial && output->fd >= 0) {
-        if (close(output->fd) && status == MEMDB_OK)
-            status =
-                cli_fail(error, MEMDB_IO, "file: %.200s: %s", output->partial, strerror(errno));
-        if (status == MEMDB_OK && rename(output->partial, output->name))
-            status = cli_fail(error, MEMDB_IO, "file: %.200s: %s", output->name, strerror(errno));
-        if (status != MEMDB_OK)
-            unlink(output->partial);
-    }
-    free(output->partial);
-    cli_buffer_free(&output->buffer);
-    return status;
-}
 
 static memdb_status_t export_vector(export_t *export, memdb_space_t space,
                                     const memdb_memory_t *memory, memdb_error_t *error) {
@@ -118,11 +60,11 @@ static memdb_status_t export_memory(export_t *export, memdb_space_t space, memdb
     if (status != MEMDB_OK)
         return status;
     cli_buffer_char(&export->lines.buffer, '\n');
-    status = output_flush(&export->lines, FLUSH_BYTES, error);
+    status = cli_output_flush(&export->lines, CLI_OUTPUT_BYTES, error);
     if (status == MEMDB_OK && export->vectors.fd >= 0)
         status = export_vector(export, space, memory, error);
     if (status == MEMDB_OK && export->vectors.fd >= 0)
-        status = output_flush(&export->vectors, FLUSH_BYTES, error);
+        status = cli_output_flush(&export->vectors, CLI_OUTPUT_BYTES, error);
     export->exported += status == MEMDB_OK;
     return status;
 }
@@ -189,15 +131,15 @@ static memdb_status_t run_export(cli_session_t *session, const cli_json_t *reque
     if (status == MEMDB_OK)
         status = cli_read_begin(session, &export.snapshot, error);
     if (status == MEMDB_OK && !to_screen)
-        status = output_open(&export.lines, file, force, error);
+        status = cli_output_open(&export.lines, file, force, error);
     if (status == MEMDB_OK && vectors)
-        status = output_open(&export.vectors, vectors, force, error);
+        status = cli_output_open(&export.vectors, vectors, force, error);
     if (status == MEMDB_OK && space)
         status = export_space(&export, cli_json_bytes(space), (memdb_bytes_t){0}, error);
     else if (status == MEMDB_OK)
         status = export_all(&export, error);
-    status = output_close(&export.vectors, status, error);
-    status = output_close(&export.lines, status, error);
+    status = cli_output_close(&export.vectors, status, error);
+    status = cli_output_close(&export.lines, status, error);
     if (own)
         cli_session_abort(session);
     free(export.vector);

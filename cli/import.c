@@ -8,6 +8,7 @@
 #include "cli/cli_import.h"
 #include "cli/cli_interrupt.h"
 #include "cli/cli_lines.h"
+#include "cli/cli_load.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -47,6 +48,7 @@ typedef struct import {
     size_t count, capacity, bytes;
     uint64_t line, row; // lines read; vectors read
     uint64_t imported, changed, skipped;
+    cli_load_t *load; // the file is a dump
     bool progress;
     double started, shown;
 } import_t;
@@ -264,6 +266,20 @@ static memdb_status_t take_line(import_t *import, const char *line, size_t size,
     return MEMDB_OK;
 }
 
+static memdb_status_t load_line(import_t *import, const char *line, size_t size,
+                                memdb_error_t *error) {
+    memdb_error_t inner = {0};
+    memdb_status_t status = MEMDB_OK;
+    if (import->space || import->rows)
+        return cli_fail(error, MEMDB_INVALID, "%s: a dump names its own",
+                        import->space ? "space" : "vectors");
+    status = cli_load_line(import->load, line, size, &inner);
+    import->imported += status == MEMDB_OK;
+    return status == MEMDB_OK ? status
+                              : cli_fail(error, status, "line %llu: %.480s",
+                                         (unsigned long long)import->line, inner.message);
+}
+
 static memdb_status_t read_lines(import_t *import, int fd, memdb_error_t *error) {
     cli_lines_t lines;
     const char *line;
@@ -274,6 +290,8 @@ static memdb_status_t read_lines(import_t *import, int fd, memdb_error_t *error)
     lines.interruptible = true;
     while (status == MEMDB_OK && (kind = cli_lines_next(&lines, &line, &size)) != CLI_LINE_END) {
         import->line++;
+        if (import->line == 1 && kind == CLI_LINE && cli_is_dump(line, size))
+            import->load = cli_load_begin(import->session, import->durability);
         if (cli_interrupted())
             status = cli_fail(error, MEMDB_INTERRUPTED, "at line %llu",
                               (unsigned long long)import->line);
@@ -284,7 +302,8 @@ static memdb_status_t read_lines(import_t *import, int fd, memdb_error_t *error)
             status = cli_fail(error, MEMDB_IO, "line %llu: %s", (unsigned long long)import->line,
                               strerror(errno));
         else if (!cli_is_blank(line, size))
-            status = take_line(import, line, size, error);
+            status = import->load ? load_line(import, line, size, error)
+                                  : take_line(import, line, size, error);
         if (status == MEMDB_OK &&
             (import->count == import->capacity || import->bytes > BATCH_BYTES))
             status = write_batch(import, error);
@@ -359,6 +378,8 @@ static memdb_status_t run_import(cli_session_t *session, const cli_json_t *reque
     free(import.puts);
     free(import.numbers);
     free(import.rows);
+    if (import.load)
+        return cli_load_end(import.load, status, answer, error);
     if (status != MEMDB_OK)
         return status;
     cli_set_unsigned(answer, "imported", import.imported);

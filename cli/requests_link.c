@@ -62,7 +62,7 @@ memdb_status_t cli_run_unlink(cli_session_t *session, const cli_json_t *request,
     return change(session, request, answer, true, error);
 }
 
-static cli_json_t *via_json(const memdb_link_t *link) {
+cli_json_t *cli_link_json(const memdb_link_t *link) {
     cli_json_t *via = cli_json_new_object();
     cli_set_unsigned(via, "from", link->from);
     cli_set_unsigned(via, "to", link->to);
@@ -124,7 +124,7 @@ static memdb_status_t add_link(walk_t *walk, const memdb_link_t *link, memdb_err
         cli_json_set(node, "via", cli_json_new_array());
         cli_json_append(walk->nodes, node);
     }
-    cli_json_append(cli_json_get(node, "via"), via_json(link));
+    cli_json_append(cli_json_get(node, "via"), cli_link_json(link));
     return MEMDB_OK;
 }
 

@@ -58,6 +58,10 @@ memdb_status_t memdb__supersede(memdb_txn_t *txn, memdb_link_t *link, memdb_erro
                            "link: memory %llu ceases to hold before it supersedes another",
                            (unsigned long long)link->from);
     }
+    if (is_set(link->valid_to) && link->valid_to < begin) {
+        return memdb__fail(error, MEMDB_INVALID,
+                           "link: valid_to is before the moment at which it supersedes");
+    }
     int64_t end = is_set(to.valid_from) && to.valid_from > begin ? to.valid_from : begin;
     bool opens = !is_set(from.valid_from), closes = !is_set(to.valid_to) || to.valid_to > end;
     link->valid_from = begin;

@@ -137,6 +137,18 @@ static void test_superseding_refuses_what_makes_no_sense(void **state) {
     assert_int_equal(supersede_now(db, space, new, 77777, 0), MEMDB_NOT_FOUND);
     expect_validity(db, space, old, NONE, NONE);
     expect_validity(db, space, new, NONE, 40);
+    memdb_link_t link = {.size = sizeof link, // over before it begins, at the time of `from`
+                         .space = space,
+                         .from = put_one(db, space, 50, NONE, NONE),
+                         .to = old,
+                         .type = text(MEMDB_LINK_SUPERSEDES),
+                         .weight = 1,
+                         .valid_from = NONE,
+                         .valid_to = 30};
+    memdb_txn_t *txn;
+    must(db, memdb_txn_begin(db, &txn));
+    assert_int_equal(memdb_put_link(txn, &link), MEMDB_INVALID);
+    memdb_txn_abort(txn);
 }
 
 static void test_superseding_conflicts_with_other_changes_of_both(void **state) {
