@@ -63,6 +63,21 @@ bool memdb__bitmap_add(memdb__bitmap_t *bitmap, uint64_t id) {
     return words != NULL;
 }
 
+bool memdb__bitmap_add_all(memdb__bitmap_t *bitmap, const uint64_t *ids, size_t count) {
+    uint64_t chunk = UINT64_MAX, *words = NULL; // of the id before
+    for (size_t i = 0; i < count; i++) {
+        uint64_t id = ids[i];
+        if (id / MEMDB__BITMAP_CHUNK_IDS != chunk) {
+            chunk = id / MEMDB__BITMAP_CHUNK_IDS;
+            words = take_chunk(bitmap, chunk);
+            if (!words)
+                return false;
+        }
+        words[id % MEMDB__BITMAP_CHUNK_IDS / 64] |= UINT64_C(1) << (id % 64);
+    }
+    return true;
+}
+
 void memdb__bitmap_remove(memdb__bitmap_t *bitmap, uint64_t id) {
     size_t place = place_of(bitmap, id / MEMDB__BITMAP_CHUNK_IDS);
     if (place < bitmap->count && bitmap->chunks[place].number == id / MEMDB__BITMAP_CHUNK_IDS)

@@ -27,6 +27,8 @@ typedef struct memdb__bitmap {
 void memdb__bitmap_deinit(memdb__bitmap_t *bitmap);
 /// False: out of memory, and nothing changed.
 bool memdb__bitmap_add(memdb__bitmap_t *bitmap, uint64_t id);
+/// The same for many; where it fails, some of them are added.
+bool memdb__bitmap_add_all(memdb__bitmap_t *bitmap, const uint64_t *ids, size_t count);
 void memdb__bitmap_remove(memdb__bitmap_t *bitmap, uint64_t id);
 /// The chunk with this number, or NULL.
 const uint64_t *memdb__bitmap_find(const memdb__bitmap_t *bitmap, uint64_t number);

@@ -100,8 +100,15 @@ memdb_status_t memdb__sorted_seek_before(memdb__sorted_t *sorted, const void *ke
                                          memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_next(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
 memdb_status_t memdb__sorted_previous(memdb__sorted_iterator_t *iterator, memdb_error_t *error);
+/// Call `visit` for each entry with a key from `from` on and below `to`, in order, all versions,
+/// until it fails. Faster than steps of an iterator: blocks are gone through whole, and no key is
+/// compared but at the two ends.
+typedef memdb_status_t (*memdb__sorted_visit_fn)(void *context, const memdb__entry_t *entry);
+memdb_status_t memdb__sorted_each(memdb__sorted_t *sorted, const void *from, size_t from_size,
+                                  const void *to, size_t to_size, memdb__sorted_visit_fn visit,
+                                  void *context, memdb_error_t *error);
 /// About how many entries have keys from `from` on and below `to`: exactly when both lie in one
-/// block; else as if the blocks between were filled as those at the two ends are.
+/// block; else as if the blocks between were filled as some of them are.
 memdb_status_t memdb__sorted_between(memdb__sorted_t *sorted, const void *from, size_t from_size,
                                      const void *to, size_t to_size, uint64_t *count_out,
                                      memdb_error_t *error);

@@ -104,10 +104,19 @@ memdb_status_t memdb__sorted_previous(memdb__sorted_iterator_t *iterator, memdb_
     return stand_on(sorted, &block, iterator->block, iterator->slot - 1, iterator, error);
 }
 
-/// The place of a key: its block, the entries in front of it there, and all of the block's.
+// ------------------------------------------------------------------------------------------------
+// ranges
+
+#define SAMPLES 8 // blocks whose entries are counted for an estimate
+
+/// The place of a key as a block, the entries in front of it there, and all of the block's.
+typedef struct rank {
+    uint64_t block;
+    uint32_t before, all;
+} rank_t;
+
 static memdb_status_t find_rank(memdb__sorted_t *sorted, const void *key, size_t key_size,
-                                uint64_t *number, uint64_t *before, uint64_t *all,
-                                memdb_error_t *error) {
+                                rank_t *rank, memdb_error_t *error) {
     memdb__sorted_place_t place;
     memdb_status_t status =
         memdb__sorted_find_place(sorted, key, key_size, UINT64_MAX, &place, error);
@@ -116,29 +125,74 @@ static memdb_status_t find_rank(memdb__sorted_t *sorted, const void *key, size_t
     bool inside = place.number != UINT64_MAX;
     if (!inside && sorted->block_count) // in front of all
         status = memdb__sorted_load_block(sorted, 0, &place.block, error);
-    *number = inside ? place.number : 0;
-    *before = inside ? place.slot : 0;
-    *all = sorted->block_count ? place.block.count : 0;
+    *rank = (rank_t){.block = inside ? place.number : 0,
+                     .before = inside ? place.slot : 0,
+                     .all = sorted->block_count && !status ? place.block.count : 0};
     return status;
+}
+
+static memdb_status_t find_ranks(memdb__sorted_t *sorted, const void *from, size_t from_size,
+                                 const void *to, size_t to_size, rank_t *first, rank_t *last,
+                                 memdb_error_t *error) {
+    memdb_status_t status = find_rank(sorted, from, from_size, first, error);
+    return status ? status : find_rank(sorted, to, to_size, last, error);
+}
+
+memdb_status_t memdb__sorted_each(memdb__sorted_t *sorted, const void *from, size_t from_size,
+                                  const void *to, size_t to_size, memdb__sorted_visit_fn visit,
+                                  void *context, memdb_error_t *error) {
+    rank_t first, last;
+    memdb_status_t status = find_ranks(sorted, from, from_size, to, to_size, &first, &last, error);
+    for (uint64_t number = first.block; !status && number <= last.block; number++) {
+        memdb__sorted_block_t block;
+        if (number >= sorted->block_count)
+            break;
+        status = memdb__sorted_load_block(sorted, number, &block, error);
+        uint32_t slot = number == first.block ? first.before : 0;
+        uint32_t end = status ? 0 : number == last.block ? last.before : block.count;
+        for (; !status && slot < end; slot++) {
+            memdb__entry_t entry;
+            status = memdb__sorted_load_entry(sorted, &block, slot, &entry, error);
+            status = status ? status : visit(context, &entry);
+        }
+    }
+    return status;
+}
+
+/// The mean number of entries in some of the blocks between two others.
+static memdb_status_t sample_blocks(memdb__sorted_t *sorted, uint64_t first, uint64_t count,
+                                    double *mean_out, memdb_error_t *error) {
+    uint64_t samples = count < SAMPLES ? count : SAMPLES, entries = 0;
+    for (uint64_t i = 0; i < samples; i++) {
+        memdb__sorted_block_t block;
+        memdb_status_t status =
+            memdb__sorted_load_block(sorted, first + i * count / samples, &block, error);
+        if (status)
+            return status;
+        entries += block.count;
+    }
+    *mean_out = samples ? (double)entries / (double)samples : 0;
+    return MEMDB_OK;
 }
 
 memdb_status_t memdb__sorted_between(memdb__sorted_t *sorted, const void *from, size_t from_size,
                                      const void *to, size_t to_size, uint64_t *count_out,
                                      memdb_error_t *error) {
-    uint64_t first, first_before, first_all, last, last_before, last_all;
-    memdb_status_t status =
-        find_rank(sorted, from, from_size, &first, &first_before, &first_all, error);
-    status =
-        status ? status : find_rank(sorted, to, to_size, &last, &last_before, &last_all, error);
+    rank_t first, last;
+    double mean = 0;
+    memdb_status_t status = find_ranks(sorted, from, from_size, to, to_size, &first, &last, error);
     if (status)
         return status;
-    if (first >= last) {
-        *count_out = first == last && last_before > first_before ? last_before - first_before : 0;
+    if (first.block >= last.block) {
+        bool some = first.block == last.block && last.before > first.before;
+        *count_out = some ? last.before - first.before : 0;
         return MEMDB_OK;
     }
-    uint64_t mean = (first_all + last_all) / 2;
-    *count_out = first_all - first_before + (last - first - 1) * mean + last_before;
-    return MEMDB_OK;
+    uint64_t between = last.block - first.block - 1;
+    status = sample_blocks(sorted, first.block + 1, between, &mean, error);
+    if (!status)
+        *count_out = first.all - first.before + (uint64_t)((double)between * mean) + last.before;
+    return status;
 }
 
 // ------------------------------------------------------------------------------------------------

@@ -34,13 +34,10 @@ typedef struct walk {
     bool buries;             // some source does
     memdb__buffer_t changes; // u64 ids: of each source what it buries, then what it puts
     memdb__buffer_t put;     // by the source in hand
+    bool versions;           // a tier: it holds several of some key
+    memdb__entry_t taken;    // its last one that counted
     memdb_error_t *error;
 } walk_t;
-
-static bool is_past(const walk_t *walk, const memdb__entry_t *entry) {
-    return memdb__compare(entry->key, entry->key_size, walk->range->to.bytes,
-                          walk->range->to.size) >= 0;
-}
 
 static memdb_status_t no_memory(walk_t *walk) {
     return memdb__fail(walk->error, MEMDB_NOMEM, "ids of an index: out of memory");
@@ -65,20 +62,22 @@ static bool same_key(const memdb__entry_t *a, const memdb__entry_t *b) {
     return a->key && memdb__compare(a->key, a->key_size, b->key, b->key_size) == 0;
 }
 
-static memdb_status_t walk_tier(walk_t *walk, memdb__sorted_t *sorted) {
-    memdb__sorted_iterator_t at;
-    memdb__entry_t taken = {0};
-    bool versions = memdb__sorted_has_versions(sorted);
-    memdb_status_t status = memdb__sorted_seek(sorted, walk->range->from.bytes,
-                                               walk->range->from.size, &at, walk->error);
-    while (!status && at.valid && !is_past(walk, &at.entry)) {
-        if (at.entry.version <= walk->visible && !(versions && same_key(&taken, &at.entry))) {
-            taken = at.entry;
-            status = take(walk, &at.entry);
-        }
-        status = status ? status : memdb__sorted_next(&at, walk->error);
+/// Of each key the newest visible version counts; it comes first.
+static memdb_status_t take_visible(void *context, const memdb__entry_t *entry) {
+    walk_t *walk = context;
+    if (entry->version > walk->visible || (walk->versions && same_key(&walk->taken, entry))) {
+        return MEMDB_OK;
     }
-    return status;
+    walk->taken = *entry;
+    return take(walk, entry);
+}
+
+static memdb_status_t walk_tier(walk_t *walk, memdb__sorted_t *sorted) {
+    const memdb__key_range_t *range = walk->range;
+    walk->versions = memdb__sorted_has_versions(sorted);
+    walk->taken = (memdb__entry_t){0};
+    return memdb__sorted_each(sorted, range->from.bytes, range->from.size, range->to.bytes,
+                              range->to.size, take_visible, walk, walk->error);
 }
 
 static memdb_status_t walk_run(walk_t *walk, const memdb__run_t *run, uint64_t visible) {
@@ -88,7 +87,8 @@ static memdb_status_t walk_run(walk_t *walk, const memdb__run_t *run, uint64_t v
         memdb__run_seek(run, walk->range->from.bytes, walk->range->from.size, visible);
     for (; !status && node; node = memdb__run_next(node, visible)) {
         memdb__node_entry(node, &entry);
-        if (is_past(walk, &entry)) {
+        if (memdb__compare(entry.key, entry.key_size, walk->range->to.bytes,
+                           walk->range->to.size) >= 0) {
             break;
         }
         status = take(walk, &entry);
@@ -118,16 +118,19 @@ static memdb_status_t walk_sources(walk_t *walk, const memdb__sight_t *sight) {
 
 static memdb_status_t make_changes(walk_t *walk, memdb__bitmap_t *ids) {
     const uint64_t *changes = (const uint64_t *)walk->changes.data;
-    size_t count = walk->changes.size / sizeof *changes;
-    bool fine = true;
-    for (size_t i = 0; fine && i < count; i++) {
-        if (changes[i] & BURIED) {
+    size_t count = walk->changes.size / sizeof *changes, i = 0;
+    while (i < count) {
+        size_t first = i;
+        for (; i < count && !(changes[i] & BURIED); i++) {
+        }
+        if (!memdb__bitmap_add_all(ids, changes + first, i - first)) {
+            return no_memory(walk);
+        }
+        for (; i < count && (changes[i] & BURIED); i++) {
             memdb__bitmap_remove(ids, changes[i] & ~BURIED);
-        } else {
-            fine = memdb__bitmap_add(ids, changes[i]);
         }
     }
-    return fine ? MEMDB_OK : no_memory(walk);
+    return MEMDB_OK;
 }
 
 memdb_status_t memdb__range_ids(const memdb__sight_t *sight, const memdb__key_range_t *range,

@@ -7,37 +7,44 @@
 static const char *const names[] = {"", "scan of the members", "search within the members",
                                     "search, then filter"};
 
-/// What scanning all rows of vectors costs, as far as vectors are asked for.
-static double scan_cost(const memdb__recall_t *recall, double rows, double each) {
+/// What going through rows of vectors costs, as far as vectors are asked for.
+static double rows_cost(const memdb__recall_t *recall, double rows, double each) {
     return recall->vector ? rows * each * recall->space.dimension / 256 : 0;
+}
+
+static double words_cost(const memdb__recall_t *recall, double documents, double each) {
+    return recall->use_words ? documents * each : 0;
 }
 
 /// Read and score each member.
 static double members_cost(const memdb__recall_t *recall, double rows) {
-    return rows * (MEMDB__COST_LOOK + (recall->vector ? MEMDB__COST_JUMP : 0) +
-                   (recall->use_words ? MEMDB__COST_WORDS : 0));
+    double finds = recall->vector ? rows * MEMDB__COST_FIND_ROW : 0;
+    return rows * MEMDB__COST_LOOK + finds + rows_cost(recall, rows, MEMDB__COST_JUMP) +
+           words_cost(recall, rows, MEMDB__COST_WORDS);
 }
 
-/// Look at what is found until there are enough that pass.
-static double looks_cost(const memdb__recall_t *recall, double share) {
+/// Look at what is found, of `rows`, until there are enough of which a share passes.
+static double looks_cost(const memdb__recall_t *recall, double rows, double share) {
     double signals = (recall->vector != NULL) + (recall->use_words ? 1 : 0);
-    return signals * recall->capacity / (share > 1e-6 ? share : 1e-6) * MEMDB__COST_LOOK;
+    double looks = share > 0 ? recall->capacity / share : rows;
+    return signals * (looks < rows ? looks : rows) * MEMDB__COST_LOOK;
 }
 
 static double within_cost(const memdb__recall_t *recall, double memories, double rows,
                           double rest) {
-    double alone = scan_cost(recall, rows, MEMDB__COST_JUMP);
-    double all = scan_cost(recall, memories, MEMDB__COST_ROW);
+    double alone = rows_cost(recall, rows, MEMDB__COST_JUMP);
+    double all = rows_cost(recall, memories, MEMDB__COST_ROW);
     double tests = recall->vector ? memories * MEMDB__COST_TEST : 0;
-    return tests + (alone < all ? alone : all) + looks_cost(recall, rest);
+    return tests + (alone < all ? alone : all) + words_cost(recall, memories, MEMDB__COST_SEARCH) +
+           looks_cost(recall, rows, rest);
 }
 
 static double after_cost(const memdb__recall_t *recall, const memdb__planner_t *planner) {
     const memdb__plan_estimate_t *whole = &planner->whole;
-    double share = planner->memories > 0 ? whole->rows / planner->memories * whole->rest : 1;
-    double looks = looks_cost(recall, share);
-    double most = planner->memories * MEMDB__COST_LOOK;
-    return scan_cost(recall, planner->memories, MEMDB__COST_ROW) + (looks < most ? looks : most);
+    double memories = planner->memories;
+    double share = memories > 0 ? whole->rows / memories * whole->rest : 1;
+    return rows_cost(recall, memories, MEMDB__COST_ROW) +
+           words_cost(recall, memories, MEMDB__COST_SEARCH) + looks_cost(recall, memories, share);
 }
 
 /// Members or within: decided by what the set turned out to hold.

@@ -62,13 +62,16 @@ typedef struct memdb__planner {
     memdb_error_t *error;
 } memdb__planner_t;
 
-// Costs in nanoseconds, as measured (docs/planner.md). Only their ratios matter, and only to speed.
-#define MEMDB__COST_WALK 20.0   // an entry of an index
-#define MEMDB__COST_LOOK 900.0  // a record: found, read, and asked for a filter
-#define MEMDB__COST_ROW 12.0    // a row that is scored in its turn, with 256 dimensions
-#define MEMDB__COST_JUMP 90.0   // a row that is scored alone
-#define MEMDB__COST_TEST 1.0    // whether a row is in a set
-#define MEMDB__COST_WORDS 500.0 // the words of a document that is scored alone
+// Costs in nanoseconds, as measured by bench/recall --explain (docs/planner.md). Only their ratios
+// matter, and only to speed.
+#define MEMDB__COST_WALK 14.0      // an entry of an index
+#define MEMDB__COST_LOOK 250.0     // a record: found, read, and asked for a filter
+#define MEMDB__COST_ROW 11.0       // a row that is scored in its turn, with 256 dimensions
+#define MEMDB__COST_JUMP 20.0      // one that is scored between others that are passed over
+#define MEMDB__COST_TEST 1.0       // whether a row is in a set
+#define MEMDB__COST_FIND_ROW 100.0 // a row that is found by its id
+#define MEMDB__COST_WORDS 250.0    // the words of a document that is found and scored alone
+#define MEMDB__COST_SEARCH 1.8     // a search of words, for each memory of the space
 
 // ------------------------------------------------------------------------------ plan_leaf.c
 
