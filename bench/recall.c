@@ -4,10 +4,11 @@
 // durability `os`, checkpointed, and read again by a handle that was just opened, as an agent would
 // find them. Printed: memories put a second, the time to open and the private memory after it, and
 // for 500 questions the time of one recall, in the middle and at the 99th percentile: all signals,
-// words alone, vectors alone, and each through filters that a half of the memories pass, one in a
-// hundred, and one in a thousand. One thread.
+// words alone, vectors alone; and each through filters that a half to a thousandth of the memories
+// pass, without an index and with one, whether what passes is near the question, far from it, or
+// neither. One thread.
 //
-// usage: recall [--quick] [--memories N] [--questions N] [--data FOLDER] [--at FOLDER]
+// usage: recall [--quick] [--explain] [--memories N] [--questions N] [--data FOLDER] [--at FOLDER]
 // FOLDER of --data (or the environment variable MEMDB_SHARED, with /data) may hold bench_minilm384;
 // else sentences are generated from a vocabulary with the frequencies of a natural one, and vectors
 // around centres. --at: where the database is made; default TMPDIR, or /tmp.
@@ -25,6 +26,8 @@
 #define BATCH 1000
 #define VOCABULARY 30000
 #define CENTRES 500
+#define PLACES 100          // of which each memory is in one
+#define PLACE_DIMENSIONS 64 // that decide which is near
 
 typedef struct data {
     size_t memories, questions;
@@ -33,6 +36,7 @@ typedef struct data {
     uint16_t *halves;             // of the memories, when real
     float *question_vectors;
     uint64_t state; // of the generator
+    float places[PLACES][PLACE_DIMENSIONS];
 } data_t;
 
 typedef struct bench {
@@ -40,6 +44,7 @@ typedef struct bench {
     char path[512];
     memdb_t *db;
     memdb_space_t space;
+    bool explain; // print the plan of the last question of each kind
 } bench_t;
 
 static double seconds(void) {
@@ -161,6 +166,28 @@ static memdb_bytes_t next_line(char **at) {
 
 // ------------------------------------------------------------------------------ writing
 
+/// The place that is nearest to a vector, or the one that is farthest from it.
+static uint32_t place_of(const data_t *data, const float *vector, bool farthest) {
+    uint32_t best = 0;
+    float most = 0;
+    for (uint32_t place = 0; place < PLACES; place++) {
+        float sum = 0;
+        for (uint32_t d = 0; d < PLACE_DIMENSIONS; d++)
+            sum += data->places[place][d] * vector[d];
+        sum = farthest ? -sum : sum;
+        if (place == 0 || sum > most) {
+            most = sum;
+            best = place;
+        }
+    }
+    return best;
+}
+
+/// Below 1000, each as often as the others, whatever the memory says.
+static uint32_t share_of(size_t number) {
+    return (uint32_t)(number * 2654435761u) / 4294968u;
+}
+
 static void put_all(bench_t *bench) {
     data_t *data = &bench->data;
     char *lines = data->texts;
@@ -176,12 +203,17 @@ static void put_all(bench_t *bench) {
             vector[d] = half_to_float(data->halves[i * DIMENSION + d]);
         if (!data->real)
             generate_vector(data, vector);
-        char session[32];
+        if (i < PLACES)
+            memcpy(data->places[i], vector, sizeof data->places[i]);
+        char session[32], attrs[64];
+        int attrs_size = snprintf(attrs, sizeof attrs, "{\"share\": %u, \"place\": %u}",
+                                  share_of(i), place_of(data, vector, false));
         memdb_memory_t memory = {.size = sizeof memory,
                                  .fields = MEMDB_FIELD_TEXT | MEMDB_FIELD_SESSION |
                                            MEMDB_FIELD_TIME | MEMDB_FIELD_VECTOR |
-                                           MEMDB_FIELD_TOKENS,
-                                 .tokens = (uint32_t)(i * 2654435761u) / 4294968u, // below 1000
+                                           MEMDB_FIELD_TOKENS | MEMDB_FIELD_ATTRS,
+                                 .tokens = share_of(i),
+                                 .attrs = {attrs, (size_t)attrs_size},
                                  .text = next_line(&lines),
                                  .time = (int64_t)i * 1000000,
                                  .vector = vector,
@@ -248,14 +280,55 @@ static int compare_doubles(const void *a, const void *b) {
     return (left > right) - (left < right);
 }
 
+/// What a question asks through: a filter, which may have the place nearest to the question, or the
+/// one farthest from it, as its parameter.
+typedef struct asked {
+    const char *filter; // NULL: none
+    enum { NO_PLACE, NEAREST, FARTHEST } place;
+    const char *note;
+} asked_t;
+
+static memdb_filter_t *parse_filter(const bench_t *bench, const asked_t *asked, size_t question) {
+    memdb_filter_t *filter = NULL;
+    memdb_value_t place = {.kind = MEMDB_VALUE_INTEGER};
+    memdb_error_t error = {0};
+    if (!asked->filter)
+        return NULL;
+    if (asked->place)
+        place.integer = place_of(&bench->data, bench->data.question_vectors + question * DIMENSION,
+                                 asked->place == FARTHEST);
+    if (memdb_filter_parse((memdb_bytes_t){asked->filter, strlen(asked->filter)}, &place,
+                           asked->place != NO_PLACE, &filter, &error))
+        stop("filter", error.message);
+    return filter;
+}
+
+/// One question; the time that it took, and the hits.
+static double ask(bench_t *bench, memdb_query_t *query, size_t *hits, bool print) {
+    memdb_snapshot_t *snapshot;
+    memdb_result_t *result;
+    double start = seconds();
+    check(bench->db, "snapshot", memdb_snapshot_begin(bench->db, NULL, &snapshot));
+    check(bench->db, "recall", memdb_recall(snapshot, query, &result));
+    memdb_snapshot_end(snapshot);
+    double time = seconds() - start;
+    const memdb_plan_t *plan = memdb_result_plan(result);
+    for (size_t i = 0; print && plan && i < plan->step_count; i++)
+        printf("    %*s%-40s about %.0f, %llu rows, %.3f ms\n", 2 * (int)plan->steps[i].depth, "",
+               plan->steps[i].what, plan->steps[i].estimated,
+               (unsigned long long)plan->steps[i].rows, plan->steps[i].us / 1000);
+    *hits += memdb_result_count(result);
+    memdb_result_free(result);
+    return time;
+}
+
 static void ask_all(bench_t *bench, const char *what, memdb_recall_mode_t mode,
-                    const memdb_filter_t *filter, double *times) {
+                    const asked_t *asked, double *times) {
     data_t *data = &bench->data;
     char *lines = data->question_texts;
-    size_t hits = 0;
+    size_t hits = 0, enough = 0;
     for (size_t i = 0; i < data->questions; i++) {
-        memdb_snapshot_t *snapshot;
-        memdb_result_t *result;
+        memdb_filter_t *filter = parse_filter(bench, asked, i);
         memdb_query_t query = {.size = sizeof query,
                                .spaces = &bench->space,
                                .space_count = 1,
@@ -267,33 +340,54 @@ static void ask_all(bench_t *bench, const char *what, memdb_recall_mode_t mode,
             query.vector = data->question_vectors + i * DIMENSION;
             query.dimension = DIMENSION;
         }
-        double start = seconds();
-        check(bench->db, "snapshot", memdb_snapshot_begin(bench->db, NULL, &snapshot));
-        check(bench->db, "recall", memdb_recall(snapshot, &query, &result));
-        memdb_snapshot_end(snapshot);
-        times[i] = seconds() - start;
-        hits += memdb_result_count(result);
-        memdb_result_free(result);
+        size_t found = 0;
+        times[i] = ask(bench, &query, &found, false);
+        hits += found;
+        enough += found == query.k;
+        if (bench->explain && i + 1 == data->questions) {
+            query.explain = true;
+            ask(bench, &query, &found, true);
+        }
+        memdb_filter_free(filter);
     }
     double first = times[0];
     qsort(times, data->questions, sizeof *times, compare_doubles);
-    printf("%-11s p50 %.3f ms, p99 %.3f ms, first %.3f ms, %.1f hits\n", what,
+    printf("  %-11s p50 %.3f ms, p99 %.3f ms, first %.3f ms; %.1f hits, k for %.1f %%\n", what,
            1e3 * times[data->questions / 2], 1e3 * times[data->questions * 99 / 100], 1e3 * first,
-           (double)hits / (double)data->questions);
+           (double)hits / (double)data->questions, 100 * (double)enough / (double)data->questions);
 }
 
-/// Each mode, through a filter on a field or (NULL) none.
-static void ask_modes(bench_t *bench, const char *text, double *times) {
+static void ask_modes(bench_t *bench, const asked_t *asked, double *times) {
     static const char *const names[] = {"all signals", "words", "vectors"};
-    memdb_filter_t *filter = NULL;
-    if (text) {
-        printf("%s\n", text);
-        check(NULL, text,
-              memdb_filter_parse((memdb_bytes_t){text, strlen(text)}, NULL, 0, &filter, NULL));
-    }
+    printf("%s%s\n", asked->filter ? asked->filter : "no filter", asked->note ? asked->note : "");
     for (int mode = MEMDB_RECALL_AUTO; mode <= MEMDB_RECALL_VECTOR; mode++)
-        ask_all(bench, names[mode], (memdb_recall_mode_t)mode, filter, times);
-    memdb_filter_free(filter);
+        ask_all(bench, names[mode], (memdb_recall_mode_t)mode, asked, times);
+}
+
+/// Through filters on the attributes, before and after there are indexes on them.
+static void ask_filtered(bench_t *bench, double *times) {
+    static const asked_t all[] = {{"attr.share < 500", NO_PLACE, ""},
+                                  {"attr.share < 100", NO_PLACE, ""},
+                                  {"attr.share < 10", NO_PLACE, ""},
+                                  {"attr.share < 1", NO_PLACE, ""},
+                                  {"attr.place = ?", NEAREST, "  (the nearest to the question)"},
+                                  {"attr.place = ?", FARTHEST, "  (the farthest)"},
+                                  {"attr.share < 500 and attr.place = ?", NEAREST, ""}};
+    static const char *const on[] = {"attr.share", "attr.place"};
+    asked_t field = {"tokens < 500", NO_PLACE, "  (no index)"};
+    ask_modes(bench, &field, times);
+    field.filter = "tokens < 10";
+    ask_modes(bench, &field, times);
+    for (size_t i = 0; i < sizeof on / sizeof *on; i++) {
+        double start = seconds();
+        check(bench->db, "index",
+              memdb_index_create(bench->db, bench->space, (memdb_bytes_t){on[i], strlen(on[i])},
+                                 MEMDB_DURABILITY_OS));
+        printf("index on %s made in %.2f s\n", on[i], seconds() - start);
+    }
+    check(bench->db, "checkpoint", memdb_checkpoint(bench->db));
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        ask_modes(bench, &all[i], times);
 }
 
 /// The database's files; it holds one level of folders.
@@ -310,6 +404,10 @@ static void parse(int count, char **arguments, bench_t *bench, const char **fold
     bench->data.questions = 500;
     for (int i = 1; i < count; i++) {
         const char *value = i + 1 < count ? arguments[i + 1] : "";
+        if (strcmp(arguments[i], "--explain") == 0) {
+            bench->explain = true;
+            continue;
+        }
         if (strcmp(arguments[i], "--quick") == 0) {
             bench->data.memories = 5000;
             bench->data.questions = 100;
@@ -351,10 +449,8 @@ int main(int count, char **arguments) {
     double *times = allocate(bench.data.questions * sizeof *times);
     long before_kib = private_kib();
     reopen(&bench, before_kib);
-    ask_modes(&bench, NULL, times);
-    ask_modes(&bench, "tokens < 500", times);
-    ask_modes(&bench, "tokens < 10", times);
-    ask_modes(&bench, "tokens < 1", times);
+    ask_modes(&bench, &(asked_t){0}, times);
+    ask_filtered(&bench, times);
     printf("afterwards  private memory %.1f MiB more\n",
            (double)(private_kib() - before_kib) / 1024);
     check(NULL, "close", memdb_close(bench.db));

@@ -1,6 +1,7 @@
 // Recall under failed allocations and damaged files: the right answer or an error, never another
 // answer, never a leak.
 #include "base/memory.h"
+#include "query/query_recall.h"
 #include "tests/lib/database.h"
 
 #include <dirent.h>
@@ -46,7 +47,7 @@ static memdb_space_t fill(memdb_t *db) {
 #define WORDS "word3 \"word4 word5\" word6"
 
 static memdb_status_t ask_for(memdb_snapshot_t *snapshot, memdb_space_t space, const char *words,
-                              memdb_result_t **result) {
+                              memdb__plan_kind_t plan, memdb_result_t **result) {
     static const float vector[DIMENSION] = {1, -2, 3, 4, -5, 6, 7, 8};
     memdb_query_t query = {.size = sizeof query,
                            .spaces = &space,
@@ -61,21 +62,24 @@ static memdb_status_t ask_for(memdb_snapshot_t *snapshot, memdb_space_t space, c
     if (status)
         return status;
     query.filter = filter;
-    status = memdb_recall(snapshot, &query, result);
+    query.explain = true;
+    status = memdb__recall_with_plan(snapshot, &query, plan, result);
     memdb_filter_free(filter);
     return status;
 }
 
 static memdb_status_t ask(memdb_snapshot_t *snapshot, memdb_space_t space,
                           memdb_result_t **result) {
-    return ask_for(snapshot, space, WORDS, result);
+    return ask_for(snapshot, space, WORDS, MEMDB__PLAN_CHOOSE, result);
 }
 
-static void fail_each_allocation(memdb_t *db, memdb_space_t space, const char *words) {
+static void fail_each_allocation(memdb_t *db, memdb_space_t space, const char *words,
+                                 memdb__plan_kind_t plan) {
     memdb_snapshot_t *snapshot;
     memdb_result_t *result;
     must(db, memdb_snapshot_begin(db, NULL, &snapshot));
-    must(db, ask_for(snapshot, space, words, &result)); // builds the delta's lists, which stay
+    must(db,
+         ask_for(snapshot, space, words, plan, &result)); // builds the delta's lists, which stay
     memdb_result_free(result);
     memdb_snapshot_end(snapshot);
     uint64_t live = memdb__memory_live();
@@ -83,7 +87,7 @@ static void fail_each_allocation(memdb_t *db, memdb_space_t space, const char *w
     for (memdb_status_t status = MEMDB_NOMEM; status;) {
         must(db, memdb_snapshot_begin(db, NULL, &snapshot));
         memdb__memory_fail_after(failures);
-        status = ask_for(snapshot, space, words, &result);
+        status = ask_for(snapshot, space, words, plan, &result);
         memdb__memory_fail_after(UINT64_MAX);
         if (status == MEMDB_OK)
             memdb_result_free(result);
@@ -99,10 +103,14 @@ static void fail_each_allocation(memdb_t *db, memdb_space_t space, const char *w
 static void test_every_failed_allocation_is_an_error_and_no_leak(void **state) {
     memdb_t *db = ((fixture_t *)*state)->db;
     memdb_space_t space = fill(db);
-    fail_each_allocation(db, space, WORDS);
-    fail_each_allocation(db, space, "word3 in our first session");
-    fail_each_allocation(db, space,
-                         "What did we discuss on 1970-01-01 and in the last 3 sessions?");
+    fail_each_allocation(db, space, WORDS, MEMDB__PLAN_CHOOSE);
+    fail_each_allocation(db, space, "word3 in our first session", MEMDB__PLAN_CHOOSE);
+    fail_each_allocation(db, space, "What did we discuss on 1970-01-01 and in the last 3 sessions?",
+                         MEMDB__PLAN_CHOOSE);
+    must(db, memdb_index_create(db, space, text("attr.n"), MEMDB_DURABILITY_NONE));
+    for (int plan = MEMDB__PLAN_MEMBERS; plan <= MEMDB__PLAN_AFTER; plan++) {
+        fail_each_allocation(db, space, "word3 in our first session", (memdb__plan_kind_t)plan);
+    }
 }
 
 // ------------------------------------------------------------------------------ damage
