@@ -131,11 +131,12 @@ void cli_print_neighbours(cli_screen_t *, const cli_json_t *, const cli_json_t *
 void cli_print_spaces(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_indexes(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_space(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_graph(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_figures(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_verify(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_done(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_forgotten(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 
-extern const cli_op_t cli_import_op, cli_export_op, cli_dump_op, cli_restore_op;
+extern const cli_op_t cli_import_op, cli_export_op, cli_dump_op, cli_graph_op, cli_restore_op;
 
 #endif

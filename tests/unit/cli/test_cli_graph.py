@@ -1,0 +1,89 @@
+"""The neighbourhood of a memory: which memories and links are in it, and how it is drawn."""
+import json
+import random
+import xml.etree.ElementTree
+import shell_case
+
+
+class Graph(shell_case.ShellCase):
+    def small(self):
+        requests = [{"op": "put", "key": key, "text": text} for key, text in
+                    (("ann", "Ann moved"), ("bob", "Bob plays " + "chess " * 30), ("carol", "Carol"), ("dan", "<Dan> \"&\" \\"), ("eve", "東京"))]
+        requests += [{"op": "link", "from": from_, "to": to, **more} for from_, to, more in
+                     (("ann", "bob", {"type": "knows"}), ("carol", "ann", {"type": "likes"}), ("bob", "dan", {"type": "works with", "weight": 0.5}),
+                      ("dan", "carol", {}), ("eve", "eve", {"type": "self"}), ("dan", "eve", {"type": "knows"}))]
+        for answer in self.ask(*requests):
+            self.assertTrue(answer["ok"], answer)
+
+    def graph(self, *words):
+        return json.loads(self.command("graph", *words, "--json"))
+
+    def test_the_tree_hangs_each_memory_once(self):
+        self.small()
+        self.assertEqual(self.command("graph", "ann", "--hops", "3"),
+                         "#1 ann  Ann moved\n"
+                         "├─knows─► #2 bob  Bob plays chess chess chess chess chess chess chess chess che…\n"
+                         "│  └─works with 0.5─► #4 dan  <Dan> \"&\" \\\n"
+                         "│     ├──► = #3\n"
+                         "│     └─knows─► #5 eve  東京\n"
+                         "└◄─likes─ #3 carol  Carol\n")
+        self.assertEqual(self.command("graph", "ann", "--direction", "in", "--hops", "1"), "#1 ann  Ann moved\n└◄─likes─ #3 carol  Carol\n")
+        self.assertEqual(self.command("graph", "eve", "--direction", "out"), "#5 eve  東京\n└─self─► = #5\n")
+        self.command("remember", "--key", "alone", "nobody near")
+        self.assertEqual(self.command("graph", "alone"), "#6 alone  nobody near\nno links\n")
+        self.assertIn("there are more", self.command("graph", "ann", "--limit", "2"))
+        self.assertEqual(self.command("graph", "ann", "--type", "likes"), "#1 ann  Ann moved\n└◄─likes─ #3 carol  Carol\n")
+        self.command("graph", "nobody", code=1)
+        self.command("graph", "ann", "--format", "png", code=1)
+
+    def test_no_line_is_wider_than_the_screen(self):
+        self.small()
+        for width in ("40", "80"):
+            for line in self.command("graph", "ann", "--hops", "9", environment={"COLUMNS": width}).splitlines():
+                self.assertLessEqual(len(line) + sum("\u2e80" < c for c in line), int(width))
+
+    def test_dot_and_svg_are_well_formed(self):
+        self.small()
+        dot = self.command("graph", "ann", "--hops", "3", "--format", "dot")
+        for line in ("digraph memdb {", "  1 [label=\"ann\", penwidth=2];", "  2 -> 4 [label=\"works with\"];", "  4 -> 3 [label=\"\"];"):
+            self.assertIn(line + "\n", dot)
+        self.command("remember", "a <b> \"c\" & \\ d")
+        self.command("link", "6", "ann", "\"<&>\"")
+        self.assertIn("label=\"a <b> \\\"c\\\" & \\\\ d\"", self.command("graph", "6", "--format", "dot"))
+        svg = xml.etree.ElementTree.fromstring(self.command("graph", "6", "--format", "svg", "--hops", "5"))
+        space = "{http://www.w3.org/2000/svg}"
+        self.assertEqual((len(svg.findall(f"{space}circle")), len(svg.findall(f"{space}line"))), (6, 7))
+        self.assertIn("a <b> \"c\" & \\ d", [text.text for text in svg.iter(f"{space}text")])
+
+    def test_random_graphs_have_what_a_plain_walk_finds(self):
+        seed = random.randrange(1 << 30)
+        print(f"seed={seed}")
+        chance = random.Random(seed)
+        count = 60
+        self.ask(*({"op": "put", "text": str(i)} for i in range(count)))
+        links = {(chance.randint(1, count), chance.randint(1, count), chance.choice("ab")) for _ in range(90)}
+        self.ask(*({"op": "link", "from": a, "to": b, "type": type_} for a, b, type_ in sorted(links)))
+        for _ in range(12):
+            start, hops, type_ = chance.randint(1, count), chance.randint(1, 4), chance.choice(["", "a"])
+            direction = chance.choice(["in", "out", "both"])
+            walked = [link for link in links if not type_ or link[2] == type_]
+            away = {start: 0}
+            for step in range(1, hops + 1):
+                for a, b, _ in sorted(walked):
+                    for near, far in ((a, b), (b, a)):
+                        if direction == "both" or (near, far) == ((a, b) if direction == "out" else (b, a)):
+                            if away.get(near) == step - 1:
+                                away.setdefault(far, step)
+            reached = {(a, b, type_) for a, b, type_ in walked for near, far in ((a, b), (b, a)) if away.get(near, hops) < hops
+                       and (direction == "both" or (near, far) == ((a, b) if direction == "out" else (b, a)))}
+            words = [f"#{start}", "--hops", str(hops), "--direction", direction, "--limit", "1000", *(["--type", type_] if type_ else [])]
+            answer = self.graph(*words)
+            self.assertEqual({node["id"]: node["hops"] for node in answer["nodes"]}, away, words)
+            self.assertEqual(sorted((link["from"], link["to"], link["type"]) for link in answer["links"]), sorted(reached), words)
+            self.assertFalse(answer["cut"])
+            tree = self.command("graph", *words).splitlines()
+            self.assertEqual(sum(" = #" not in line and "no links" not in line for line in tree), len(away), tree)
+
+
+if __name__ == "__main__":
+    shell_case.main()
