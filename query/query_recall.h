@@ -181,12 +181,17 @@ void memdb__recall_take_words(memdb__recall_t *recall, const memdb__words_hit_t 
 memdb_status_t memdb__recall_score_vectors(memdb__recall_t *recall, uint32_t first,
                                            memdb_error_t *error);
 
-// ------------------------------------------------------------------------------ scope.c
+// ------------------------------------------------------------------------------ windows.c
 
 /// Bring the windows of the question into the space in hand: recall->spans.
 memdb_status_t memdb__recall_scope(memdb__recall_t *recall, memdb_error_t *error);
 /// Widen the windows by their slack; false: none has any.
 bool memdb__recall_widen(memdb__recall_t *recall);
+
+// ------------------------------------------------------------------------------ scope.c
+
+/// Names of sessions (memdb_bytes_t), for qsort.
+int memdb__compare_sessions(const void *a, const void *b);
 /// Whether the gate asks more of a record than memdb__live_t does.
 bool memdb__recall_bounded(const memdb__recall_gate_t *gate);
 bool memdb__recall_within(const memdb__recall_gate_t *gate, const memdb__record_t *record);

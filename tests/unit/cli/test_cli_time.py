@@ -37,6 +37,15 @@ class Times(shell_case.ShellCase):
         hit = self.ask(recall("which dog on May 8th?", weights={"words": 1, "time": 0.5}))[0]["hits"]
         self.assertEqual({h["key"]: h["signals"]["time"] for h in hit}, {"a": 0.5, "b": 0.0})
 
+    def test_explain_tells_how_the_question_was_read(self):
+        self.ask(put("a", "a dog", "2023-05-08", session="s"), put("b", "a cat", "2023-05-09", session="t"))
+        for text, what, windows in (("which dog on May 8th?", "raise the time of the question: 2023-05-08T00:00:00Z to 2023-05-09T00:00:00Z", 1),
+                                    ("what did we say before May 9 and in our last session?",
+                                     "keep to the time of the question: open to 2023-05-09T00:00:00Z; sessions -1 to -1", 2)):
+            steps = self.ask(recall(text, explain=True))[0]["plan"]["steps"]
+            self.assertEqual([step["rows"] for step in steps if step["what"] == what], [windows], steps)
+        self.assertFalse([step for step in self.ask(recall("dog", explain=True))[0]["plan"]["steps"] if "time" in step["what"]])
+
     def test_a_window_is_hard_and_may_be_open(self):
         self.ask(put("a", "dog", "2023-05-08"), put("b", "dog", "2023-05-09"), put("c", "dog", "2023-05-10"))
         for window, found in ((["2023-05-08", "2023-05-09"], ["a"]), (["2023-05-09", None], ["b", "c"]), ([None, "2023-05-09T00:00:01Z"], ["a", "b"]),
