@@ -171,7 +171,8 @@ static memdb_status_t rank(memdb__recall_t *recall, memdb_error_t *error) {
     memdb__fusion_t fusion;
     if (recall->query->mode == MEMDB_RECALL_AUTO) {
         memdb__recall_fuse(recall, &fusion);
-        memdb_status_t status = memdb__recall_feedback(recall, error);
+        memdb_status_t status = memdb__recall_time(recall, error);
+        status = status ? status : memdb__recall_feedback(recall, error);
         if (!status) {
             memdb__recall_fuse(recall, &fusion);
             status = memdb__recall_trace(recall, &fusion, error);

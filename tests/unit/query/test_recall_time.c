@@ -102,6 +102,27 @@ static void test_a_time_beside_other_words_raises_what_lies_in_it(void **state) 
     expect(db, &query, (uint64_t[]){other, inside, after, 0}, NULL);
 }
 
+static void test_feedback_learns_words_from_what_lies_in_the_time(void **state) {
+    memdb_t *db = ((fixture_t *)*state)->db;
+    memdb_space_t space = space_of(db, "main");
+    put(db, space, "dog dog collar", "a", MAY_2023 - 90 * DAY_US); // the best by words
+    put(db, space, "dog leash", "b", MAY_2023 + DAY_US);
+    uint64_t collar = put(db, space, "some dog of whom we saw the collar", "c", MAY_2023);
+    uint64_t leash = put(db, space, "some dog of whom we saw the leash", "d", MAY_2023);
+    put(db, space, "granite", "e", MAY_2023);
+    double shares[2] = {0};
+    memdb_query_t query = ask(&space, "which dog on May 2nd?");
+    memdb_result_t *result = recall(db, &query);
+    for (size_t i = 0; i < memdb_result_count(result); i++) {
+        const memdb_hit_t *hit = memdb_result_hit(result, i);
+        for (int which = 0; which < 2; which++)
+            if (hit->id == (which ? leash : collar))
+                shares[which] = hit->signals[MEMDB_SIGNAL_FEEDBACK];
+    }
+    memdb_result_free(result);
+    assert_true(shares[1] > shares[0]);
+}
+
 static void test_a_window_of_the_query_hides_what_lies_outside(void **state) {
     memdb_t *db = ((fixture_t *)*state)->db;
     memdb_space_t space = space_of(db, "main");
@@ -329,6 +350,8 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_question_for_a_time_alone_finds_what_lies_in_it,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_time_beside_other_words_raises_what_lies_in_it,
+                                        fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_feedback_learns_words_from_what_lies_in_the_time,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_window_of_the_query_hides_what_lies_outside,
                                         fixture_setup, fixture_teardown),
