@@ -16,11 +16,10 @@
 #define ARENA_FIRST_CHUNK_BYTES 4096
 #define HUGE_PAGE_BYTES (2u << 20)
 #define ARENA_LARGEST_CHUNK_BYTES HUGE_PAGE_BYTES
-#define KEPT_CHUNKS 16 // 32 MiB
 #ifdef __SANITIZE_ADDRESS__
-#define KEPT_LIMIT 0 // whoever reads what was given back must be caught
+#define KEPT_BYTES 0 // whoever reads what was given back must be caught
 #else
-#define KEPT_LIMIT KEPT_CHUNKS
+#define KEPT_BYTES (64u << 20)
 #endif
 
 typedef struct stripe {
@@ -147,34 +146,45 @@ void memdb__arena_init(memdb__arena_t *arena) {
     atomic_init(&arena->bytes, 0);
 }
 
-// Huge chunks that were given back, for the next arena: a page that the process has is touched in a
-// nanosecond, one that the kernel has to find and to clear costs a thousand times that.
+// Huge blocks that were given back, for the next arenas: memory that the process has costs nothing,
+// while the kernel has to find and to clear what it gives.
 static pthread_mutex_t kept_mutex = PTHREAD_MUTEX_INITIALIZER;
-static void *kept[KEPT_CHUNKS];
-static unsigned kept_count;
+static memdb__arena_chunk_t *kept; // by falling age
+static size_t kept_bytes;
 
 static bool keep_chunk(memdb__arena_chunk_t *chunk) {
     // Never waited for: in the child of a fork the mutex may be held for ever.
-    if (chunk->bytes != HUGE_PAGE_BYTES || pthread_mutex_trylock(&kept_mutex))
+    if (chunk->bytes < HUGE_PAGE_BYTES || pthread_mutex_trylock(&kept_mutex))
         return false;
-    bool keeps = kept_count < KEPT_LIMIT;
-    if (keeps)
-        kept[kept_count++] = chunk;
+    bool keeps = kept_bytes + chunk->bytes <= KEPT_BYTES;
+    if (keeps) {
+        chunk->next = kept;
+        kept = chunk;
+        kept_bytes += chunk->bytes;
+    }
     pthread_mutex_unlock(&kept_mutex);
     return keeps;
 }
 
-static void *take_kept(size_t bytes) {
-    if (bytes != HUGE_PAGE_BYTES || pthread_mutex_trylock(&kept_mutex))
+/// A block of that size, or, for 0, of any; NULL: there is none.
+static memdb__arena_chunk_t *take_kept(size_t bytes) {
+    if (pthread_mutex_trylock(&kept_mutex))
         return NULL;
-    void *chunk = kept_count ? kept[--kept_count] : NULL;
+    memdb__arena_chunk_t **at = &kept;
+    while (*at && bytes && (*at)->bytes != bytes)
+        at = &(*at)->next;
+    memdb__arena_chunk_t *chunk = *at;
+    if (chunk) {
+        *at = chunk->next;
+        kept_bytes -= chunk->bytes;
+    }
     pthread_mutex_unlock(&kept_mutex);
     return chunk;
 }
 
 void memdb__memory_trim(void) {
     void *chunk;
-    while ((chunk = take_kept(HUGE_PAGE_BYTES)))
+    while ((chunk = take_kept(0)))
         free(chunk);
 }
 
