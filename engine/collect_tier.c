@@ -142,6 +142,11 @@ static memdb_status_t count_superseded(memdb__fold_t *fold, const memdb__entry_t
     if (kind != MEMDB__KEY_RECORD && kind != MEMDB__KEY_LINK) {
         return MEMDB_OK;
     }
+    uint64_t id;
+    if (kind == MEMDB__KEY_RECORD && memdb__key_parse_id(entry->key, entry->key_size, &id) &&
+        id > fold->older_id) {
+        return MEMDB_OK;
+    }
     for (size_t i = fold->first_tier; i-- > 0;) {
         memdb__entry_t older;
         memdb_status_t status = memdb__sorted_get(fold->snapshot.sight.view->tiers[i]->sorted,

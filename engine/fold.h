@@ -14,6 +14,8 @@ typedef struct memdb__fold {
     bool is_merge;
     memdb_snapshot_t snapshot; // at the seal; of a merge: its sight alone, at the base's end
     size_t first_tier;         // of those merged: all from here on
+    const memdb__run_t *alone; // the only run that is folded, if it rewrites no record
+    uint64_t older_id;         // no tier before the first has the record of a larger one
     memdb__moment_t horizon;   // its `end` is the oldest position that the new base can be read at
     memdb__sight_t at_horizon;
     memdb__live_t live;      // at the horizon
@@ -70,6 +72,8 @@ memdb_status_t memdb__space_end(memdb_t *db, memdb__space_work_t *work, memdb_er
 
 // fold_keep.c: what the new tier keeps.
 
+/// Look at what spares the fold looking things up for each entry.
+memdb_status_t memdb__fold_survey(memdb__fold_t *fold, memdb_error_t *error);
 /// Choose the horizon, by the settings that the fold's snapshot sees (of a merge: the one that its
 /// base has), and fill what depends on it.
 memdb_status_t memdb__fold_choose_horizon(memdb__fold_t *fold, memdb_error_t *error);

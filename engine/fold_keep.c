@@ -79,6 +79,39 @@ bool memdb__fold_is_cancelled(memdb__fold_t *fold) {
     return fold->is_merge && fold->live.error.status == MEMDB_BUSY;
 }
 
+/// The largest id whose record the tiers have that are not merged.
+static memdb_status_t find_older_id(memdb__fold_t *fold, memdb_error_t *error) {
+    static const uint8_t behind = MEMDB__KEY_RECORD + 1;
+    memdb_status_t status = MEMDB_OK;
+    for (size_t i = 0; !status && i < fold->first_tier; i++) {
+        memdb__sorted_iterator_t last;
+        uint64_t id;
+        status = memdb__sorted_seek_before(fold->snapshot.sight.view->tiers[i]->sorted, &behind, 1,
+                                           &last, error);
+        if (!status && last.valid && last.entry.key[0] == MEMDB__KEY_RECORD &&
+            memdb__key_parse_id(last.entry.key, last.entry.key_size, &id) && id > fold->older_id) {
+            fold->older_id = id;
+        }
+    }
+    return status;
+}
+
+memdb_status_t memdb__fold_survey(memdb__fold_t *fold, memdb_error_t *error) {
+    const memdb__view_t *view = fold->snapshot.sight.view;
+    size_t folded = 0;
+    for (size_t i = 0; !fold->is_merge && i < view->run_count; i++) {
+        uint64_t sealed = memdb__run_sealed_lsn(view->runs[i]);
+        if (sealed && sealed <= fold->tier.last_lsn) {
+            fold->alone = view->runs[i];
+            folded++;
+        }
+    }
+    if (folded != 1 || memdb__run_rewrites(fold->alone)) {
+        fold->alone = NULL;
+    }
+    return find_older_id(fold, error);
+}
+
 // ------------------------------------------------------------------------------ spaces, documents,
 // rows
 
@@ -133,6 +166,9 @@ static memdb_status_t is_stale(memdb__fold_t *fold, const memdb__entry_t *entry,
     if (entry->tombstone ||
         (kind != MEMDB__KEY_KEY && kind != MEMDB__KEY_TIME && kind != MEMDB__KEY_SESSION)) {
         return MEMDB_OK;
+    }
+    if (fold->alone && entry->version > memdb__run_first_lsn(fold->alone)) {
+        return MEMDB_OK; // nothing that is folded is newer than the put that wrote it
     }
     if (kind == MEMDB__KEY_KEY) {
         id = entry->value_size == 8 ? memdb__get_u64(entry->value) : 0;

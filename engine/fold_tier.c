@@ -61,7 +61,8 @@ static memdb_status_t write_sorted(memdb__fold_t *fold, memdb_error_t *error) {
         return status;
     }
     memdb__sorted_leave_unhashed(writer, MEMDB__KEYS_WALKED);
-    status = copy_entries(fold, writer, error);
+    status = memdb__fold_survey(fold, error);
+    status = status ? status : copy_entries(fold, writer, error);
     if (status) {
         memdb__sorted_abandon(writer);
         return status;

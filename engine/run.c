@@ -262,6 +262,11 @@ bool memdb__run_has_spaces(const memdb__run_t *run) {
     return atomic_load_explicit(&((memdb__run_t *)run)->has_spaces, memory_order_relaxed);
 }
 
+bool memdb__run_rewrites(const memdb__run_t *run) {
+    // Relaxed: set before the run was sealed, which the caller has seen.
+    return atomic_load_explicit(&((memdb__run_t *)run)->rewrites, memory_order_relaxed);
+}
+
 bool memdb__run_get_hashed(const memdb__run_t *run, const void *key, size_t size, uint64_t hash,
                            uint64_t visible, memdb__entry_t *entry_out) {
     const memdb__node_t *node;

@@ -66,6 +66,10 @@ bool memdb__run_hash_holds(const void *key, size_t size);
 /// read before.
 bool memdb__run_has_spaces(const memdb__run_t *run);
 
+/// Whether some record was written more than once: if not, each entry of an index that the run has
+/// was written by the same put as the only version of its record. Exact for a sealed run.
+bool memdb__run_rewrites(const memdb__run_t *run);
+
 /// Walking the keys in order; each with its newest visible version. NULL: the end.
 const memdb__node_t *memdb__run_seek(const memdb__run_t *run, const void *key, size_t size,
                                      uint64_t visible);

@@ -129,6 +129,9 @@ void memdb__run_hash_add(memdb__run_t *run, memdb__node_t *node, uint64_t hash) 
         uint32_t tag = tag_of(hash);
         uint32_t slot = slot_of(table, tag, key, node->key_size, &there);
         table->used += there == NULL;
+        if (there && key[0] == MEMDB__KEY_RECORD) {
+            atomic_store_explicit(&run->rewrites, true, memory_order_relaxed); // see rewrites
+        }
         store(table, slot, tag, node);
     }
 }

@@ -159,6 +159,21 @@ static void test_run_matches_a_sorted_array_at_every_version(void **state) {
     memdb__run_release(run);
 }
 
+static void test_run_knows_whether_it_writes_a_record_twice(void **state) {
+    (void)state;
+    memdb__run_t *run = memdb__run_create(0);
+    memdb__operation_t operation = {.kind = MEMDB__OPERATION_FORGET};
+    for (uint64_t id = 1; id < 500; id++) { // over several sizes of the table
+        operation.id = id;
+        apply(run, &operation, 1, id);
+    }
+    assert_false(memdb__run_rewrites(run));
+    operation.id = 250;
+    apply(run, &operation, 1, 500);
+    assert_true(memdb__run_rewrites(run));
+    memdb__run_release(run);
+}
+
 static void test_run_counts_and_seals(void **state) {
     (void)state;
     memdb__run_t *run = memdb__run_create(77);
@@ -285,6 +300,7 @@ int main(void) {
     printf("seed=%llu\n", (unsigned long long)random_state);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_matches_a_sorted_array_at_every_version),
+        cmocka_unit_test(test_run_knows_whether_it_writes_a_record_twice),
         cmocka_unit_test(test_run_counts_and_seals),
         cmocka_unit_test(test_run_readers_see_frames_whole_beside_the_writer),
     };
