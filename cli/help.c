@@ -10,44 +10,62 @@ static const char usage[] =
     "\n"
     "usage: memdb [options] DB [command [words] [--option value]]\n"
     "\n"
-    "  memdb DB                  a prompt: ask in plain words, remember with \"+ text\"\n"
-    "  memdb DB COMMAND ...      one command\n"
-    "  memdb --json DB           JSON lines on standard input and output, for programs\n"
-    "  memdb salvage FROM TO     a new database TO from what is whole of a damaged one\n"
+    "  memdb DB                   a prompt: ask in plain words, \"+ text\" remembers\n"
+    "  memdb DB COMMAND ...       one command\n"
+    "  memdb --json DB            JSON lines on standard input and output, for\n"
+    "                             programs\n"
+    "  memdb salvage FROM TO      a new database TO from what is whole of a damaged\n"
+    "                             one\n"
     "\n"
-    "DB is a directory. remember, import, the prompt and --json create it; commands that read do "
-    "not.\n"
+    "DB is a directory. remember, import, the prompt and --json create it; commands\n"
+    "that read do not.\n"
     "\n";
 static const char options[] =
     "\n"
     "options\n"
-    "  --json                    answers as JSON lines; without a command: requests too\n"
-    "  --mode MODE               how answers look: text, table, box, line, csv, markdown, json\n"
-    "  --no-rc                   the prompt does not begin with the lines of ~/.memdbrc\n"
-    "  --durability LEVEL        none, os (survives kill -9) or full (survives power loss)\n"
-    "                            of this session, and of a database that it creates\n"
-    "  --read-only               never write, not even to recover\n"
-    "  --help [COMMAND]          this page, or a command with its options\n"
-    "  --version                 the version\n"
+    "  --json                     answers as JSON lines; without a command: requests\n"
+    "                             too\n"
+    "  --mode MODE                how answers look: text, table, box, line, csv,\n"
+    "                             markdown, json\n"
+    "  --no-rc                    the prompt does not begin with the lines of\n"
+    "                             ~/.memdbrc\n"
+    "  --durability LEVEL         none, os (survives kill -9) or full (survives power\n"
+    "                             loss) of this session, and of a database that it\n"
+    "                             creates\n"
+    "  --read-only                never write, not even to recover\n"
+    "  --help [COMMAND]           this page, or a command with its options\n"
+    "  --version                  the version\n"
     "\n"
-    "An ID is a number (12 or #12), anything else is a key; --key names a key that is a number.\n"
+    "An ID is a number (12 or #12), anything else is a key; --key names a key that\n"
+    "is a number.\n"
     "\n"
     "examples\n"
-    "  memdb notes remember \"Ann keeps the spare key under the blue pot\" --actor Ann --session "
-    "may\n"
+    "  memdb notes remember \"Ann keeps the key under the pot\" --actor Ann\n"
     "  memdb notes recall \"where is the spare key?\"\n"
     "  memdb notes import talk.jsonl --vectors talk.f32 --dimension 384\n"
     "  memdb notes trace 12 --before 2 --after 5\n"
     "\n"
-    "exit codes: 0 done, 1 a request failed (salvage: something is lost), 2 wrong usage. NO_COLOR "
-    "turns colour off.\n";
+    "exit codes: 0 done, 1 a request failed (salvage: something is lost), 2 wrong\n"
+    "usage. NO_COLOR turns colour off.\n";
 static const char prompt[] =
-    "Plain text asks. A line that begins with \"+ \" is remembered, one with \"# \" is a remark.\n"
+    "Plain text asks. A line that begins with \"+ \" is remembered; one that begins\n"
+    "with \"# \" is a remark.\n"
     "In a question, quotes mark a phrase and pre* a prefix.\n"
     "Options of a command come before its text:\n"
     "  .remember --session may --actor Ann the key is under the pot\n"
     "Ctrl-C drops the line, or interrupts the command; Ctrl-D ends; Tab completes.\n"
     "\n";
+
+#define NOTE_COLUMN 29 // where the notes of a list begin
+
+// A line of a list, its note wrapped beside it.
+static void show_entry(cli_screen_t *screen, const char *entry, memdb_bytes_t note) {
+    cli_buffer_printf(&screen->out, "  %-*s", note.size ? NOTE_COLUMN - 2 : 0, entry);
+    if (note.size)
+        cli_show_hanging(screen, note, NOTE_COLUMN, (memdb_bytes_t){"", 0});
+    else
+        cli_buffer_char(&screen->out, '\n');
+}
 
 static void list_commands(cli_screen_t *screen, const char *dot) {
     for (const cli_command_t *command = cli_commands; command->name; command++) {
@@ -55,7 +73,7 @@ static void list_commands(cli_screen_t *screen, const char *dot) {
         if (command->act && !*dot)
             continue;
         snprintf(line, sizeof line, "%s%s %s", dot, command->name, command->usage);
-        cli_buffer_printf(&screen->out, "  %-26s%s\n", line, command->summary);
+        show_entry(screen, line, (memdb_bytes_t){command->summary, strlen(command->summary)});
     }
 }
 
@@ -128,9 +146,9 @@ static const struct {
     {"threads", "INTEGER", "so many read at once; one a processor, at most 4, when left out"},
 };
 
-static void show_choices(cli_screen_t *screen, const cli_field_t *field) {
+static void print_choices(const cli_field_t *field, cli_buffer_t *out) {
     for (size_t i = 0; field->choices[i]; i++)
-        cli_buffer_printf(&screen->out, "%s%s", i ? ", " : "", field->choices[i]);
+        cli_buffer_printf(out, "%s%s", i ? ", " : "", field->choices[i]);
 }
 
 static void show_option(cli_screen_t *screen, const cli_command_t *command,
@@ -150,21 +168,25 @@ static void show_option(cli_screen_t *screen, const cli_command_t *command,
         wants = position ? "TEXT" : "INTEGER";
         note = position ? "what the last list gave as next" : "memories after it; 3 when left out";
     }
-    snprintf(left, sizeof left, "--%s %s", field->name,
-             field->kind == CLI_FIELD_CHOICE ? "WORD" : wants);
+    wants = field->kind == CLI_FIELD_CHOICE ? "WORD" : wants;
+    snprintf(left, sizeof left, "--%s%s%s", field->name, *wants ? " " : "", wants);
     for (char *c = left; *c && *c != ' '; c++)
         *c = *c == '_' ? '-' : *c;
-    cli_buffer_printf(&screen->out, note || field->choices ? "  %-24s" : "  %s", left);
+    cli_buffer_t text = {0};
     if (field->kind == CLI_FIELD_CHOICE)
-        show_choices(screen, field);
+        print_choices(field, &text);
     else if (note)
-        cli_buffer_text(&screen->out, note);
-    cli_buffer_char(&screen->out, '\n');
+        cli_buffer_text(&text, note);
+    show_entry(screen, left, (memdb_bytes_t){text.data, text.size});
+    cli_buffer_free(&text);
 }
 
 void cli_help_command(cli_screen_t *screen, const cli_command_t *command) {
-    cli_buffer_printf(&screen->out, "%s%s %s: %s\n", command->act ? "." : "", command->name,
-                      command->usage, command->summary);
+    cli_buffer_t head = {0};
+    cli_buffer_printf(&head, "%s%s%s%s: %s", command->act ? "." : "", command->name,
+                      command->usage[0] ? " " : "", command->usage, command->summary);
+    cli_show_wrapped(screen, (memdb_bytes_t){head.data, head.size}, 0, (memdb_bytes_t){"", 0});
+    cli_buffer_free(&head);
     if (command->act)
         return;
     for (const cli_field_t *field = cli_command_op(command)->fields; field->name; field++) {

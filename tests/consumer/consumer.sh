@@ -11,6 +11,7 @@ trap 'rm -rf "$work"' EXIT
 DESTDIR=$work/stage "$cmake" --install "$build" --prefix /opt/memdb >"$work/install.log"
 prefix=$work/moved
 mv "$work/stage/opt/memdb" "$prefix"
+test -s "$prefix/share/man/man1/memdb.1"
 if grep -rlF "$source" "$prefix" --include='*.cmake' --include='*.pc' --include='*.h'; then
     echo "the files above name the source folder" >&2
     exit 1
