@@ -23,4 +23,23 @@ bool memdb__bag_open(memdb__bag_t *bag, const uint8_t *data, size_t size);
 /// follows.
 bool memdb__bag_next(memdb__bag_t *bag);
 
+/// The first 8 bytes of a term as a big-endian number, filled with zeros: it decides most
+/// comparisons, and terms of up to 8 bytes with the same number are the same, since none holds a
+/// zero. `size` is 1 or more.
+static inline uint64_t memdb__term_key(const uint8_t *term, size_t size) {
+    if (size >= 8) {
+        return memdb__get_be64(term);
+    }
+    uint8_t head[8] = {0};
+    if (size >= 4) {
+        memcpy(head, term, 4);
+        memcpy(head + size - 4, term + size - 4, 4);
+    } else {
+        head[0] = term[0];
+        head[size / 2] = term[size / 2];
+        head[size - 1] = term[size - 1];
+    }
+    return memdb__get_be64(head);
+}
+
 #endif

@@ -1,4 +1,5 @@
 // A source of a merge: a delta list or a segment, walked space by space and term by term.
+#include "index/lexical/lexical_bag.h"
 #include "index/lexical/lexical_code.h"
 #include "index/lexical/lexical_merge.h"
 
@@ -23,9 +24,7 @@ static memdb_status_t sort_list_terms(memdb__merge_source_t *source, memdb_error
     memdb__buffer_clear(&source->terms);
     for (const memdb__list_term_t *term = memdb__list_terms(source->view.space); term;
          term = term->next_in_space) {
-        uint8_t head[8] = {0};
-        memcpy(head, term->bytes, term->size < 8 ? term->size : 8);
-        sorted_term_t entry = {memdb__get_be64(head), term};
+        sorted_term_t entry = {memdb__term_key(term->bytes, term->size), term};
         memdb__buffer_append(&source->terms, &entry, sizeof entry);
     }
     if (source->terms.failed) {

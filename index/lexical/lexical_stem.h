@@ -10,8 +10,9 @@
 typedef struct memdb__stemmer memdb__stemmer_t;
 memdb__stemmer_t *memdb__stemmer_acquire(void);
 
-/// Stem `word` (lower case ASCII, at most 64 bytes) in place. Returns the new size; 0: out of
-/// memory.
-size_t memdb__stem(memdb__stemmer_t *stemmer, uint8_t *word, size_t size);
+/// The stem of `word` (lower case ASCII, at most 64 bytes; 16 bytes from its start on may be read),
+/// lent until the thread's next call, or `word` itself. NULL: out of memory.
+const uint8_t *memdb__stem(memdb__stemmer_t *stemmer, const uint8_t *word, size_t size,
+                           size_t *stem_size_out);
 
 #endif

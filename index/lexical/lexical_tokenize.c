@@ -30,8 +30,9 @@ typedef struct tokenizer {
     bool stopped, failed;
 } tokenizer_t;
 
-// 'a' to 'z' and digits for letters and digits of ASCII, 1 for an apostrophe, 0 for what separates.
-static const uint8_t ascii_fold[128] = {
+// 'a' to 'z' and digits for letters and digits of ASCII, 1 for an apostrophe, 0 for what
+// separates or is no ASCII.
+static const uint8_t ascii_fold[256] = {
     ['\''] = 1,  ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5',
     ['6'] = '6', ['7'] = '7', ['8'] = '8', ['9'] = '9', ['A'] = 'a', ['B'] = 'b', ['C'] = 'c',
     ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i', ['J'] = 'j',
@@ -57,12 +58,10 @@ static void flush_word(tokenizer_t *t) {
     if (size > 2 && t->word[size - 2] == '\'' && t->word[size - 1] == 's') {
         size -= 2;
     }
-    uint8_t term[MEMDB__MAX_TERM_BYTES];
-    memcpy(term, t->word, size);
-    memdb__token_t token = {term, size, t->word, size, t->position++, false, false};
+    memdb__token_t token = {t->word, size, t->word, size, t->position++, false, false};
     if (t->kind == MEMDB_TOKENIZER_ENGLISH && t->ascii) {
-        token.size = memdb__stem(t->stemmer, term, size);
-        t->failed = t->failed || token.size == 0;
+        token.term = memdb__stem(t->stemmer, t->word, size, &token.size);
+        t->failed = t->failed || !token.term;
     }
     emit(t, &token);
     t->word_size = 0;
@@ -172,6 +171,19 @@ static size_t take_unicode(tokenizer_t *t, const uint8_t *text, size_t size) {
     return length;
 }
 
+// The letters and digits of ASCII that follow, as far as the word has room; the first that has none
+// goes through append_to_word. Returns how many bytes were taken.
+static size_t take_ascii(tokenizer_t *t, const uint8_t *text, size_t size) {
+    size_t room = sizeof t->word - t->word_size, taken = 0;
+    uint8_t *word = t->word + t->word_size, folded;
+    room = room < size ? room : size;
+    while (taken < room && (folded = ascii_fold[text[taken]]) > 1) {
+        word[taken++] = folded;
+    }
+    t->word_size += taken;
+    return taken;
+}
+
 bool memdb__tokenize_each(memdb_tokenizer_kind_t kind, const uint8_t *text, size_t size,
                           memdb__token_visit_fn visit, void *context) {
     tokenizer_t t = {.kind = kind, .visit = visit, .context = context, .ascii = true};
@@ -192,6 +204,7 @@ bool memdb__tokenize_each(memdb_tokenizer_kind_t kind, const uint8_t *text, size
                 flush_dense(&t);
             }
             append_to_word(&t, &folded, 1);
+            i += t.full ? 0 : take_ascii(&t, text + i, size - i);
         } else if (folded == 1) {
             take_apostrophe(&t);
         } else {
