@@ -162,8 +162,12 @@ static bool in_set(void *context, uint64_t id) {
 }
 
 memdb__words_search_t memdb__recall_words_search(memdb__recall_t *recall) {
-    static const memdb__words_parameters_t parameters = {
+    static const memdb__words_parameters_t candidates = {
         .k1 = MEMDB__RECALL_K1, .b = MEMDB__RECALL_B, .rare = MEMDB__RECALL_RARE};
+    static const memdb__words_parameters_t hits = {.k1 = MEMDB__RECALL_K1,
+                                                   .b = MEMDB__RECALL_B,
+                                                   .rare = MEMDB__RECALL_RARE,
+                                                   .cover = MEMDB__RECALL_COVER};
     return (memdb__words_search_t){
         .space = recall->space.space,
         .visible = memdb__snapshot_visible(recall->snapshot),
@@ -173,7 +177,7 @@ memdb__words_search_t memdb__recall_words_search(memdb__recall_t *recall) {
         .accept = recall->gate.set ? in_set : NULL,
         .context = &recall->gate,
         .stop = recall->snapshot->stop,
-        .parameters = &parameters,
+        .parameters = recall->query->mode == MEMDB_RECALL_WORDS ? &hits : &candidates,
     };
 }
 
@@ -183,28 +187,62 @@ memdb_status_t memdb__recall_score_words(memdb__recall_t *recall, memdb__words_h
     return memdb__words_score(recall->words, &search, hits, count, error);
 }
 
+static bool any_version(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
+    (void)context, (void)space, (void)id, (void)version;
+    return true;
+}
+
+/// Keep those that pass, `capacity` of them at most, in their order.
+static size_t keep_passing(memdb__recall_t *recall, memdb__words_hit_t *hits, size_t count,
+                           size_t capacity) {
+    size_t kept = 0;
+    for (size_t i = 0; i < count && kept < capacity; i++) {
+        if (document_passes(&recall->gate, recall->space.space, hits[i].id, hits[i].version)) {
+            hits[kept++] = hits[i];
+        }
+    }
+    return kept;
+}
+
+/// The best documents that pass. As with vectors, some more than are wanted are fetched unasked
+/// where nearly all pass, and looked up in their order; only where too many of them did not, the
+/// search asks as it goes.
 static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
                                    memdb__words_hit_t **hits_out, size_t *count_out,
                                    memdb_error_t *error) {
     memdb__words_search_t search = memdb__recall_words_search(recall);
-    memdb__words_hit_t *hits = memdb__arena_allocate(&recall->arena, capacity * sizeof *hits);
+    size_t count = 0, kept = 0, fetched = capacity + capacity / 4 + 8;
+    bool asks = recall->gate.matcher || memdb__recall_asks(recall);
+    memdb__words_hit_t *hits = memdb__arena_allocate(&recall->arena, fetched * sizeof *hits);
     if (!hits) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);
+        return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", fetched);
     }
-    memdb_status_t status =
-        memdb__words_search(recall->words, &search, hits, capacity, count_out, error);
+    memdb_status_t status = MEMDB_OK;
+    if (!asks) {
+        search.live = any_version;
+        status = memdb__words_search(recall->words, &search, hits, fetched, &count, error);
+        kept = status ? 0 : keep_passing(recall, hits, count, capacity);
+        asks = kept < capacity && count == fetched;
+        search.live = document_passes;
+    }
+    if (asks && !status) {
+        status = memdb__words_search(recall->words, &search, hits, capacity, &kept, error);
+    }
     if (!status && recall->gate.live.error.status) {
         *error = recall->gate.live.error;
         return error->status;
     }
     *hits_out = hits;
+    *count_out = kept;
     return status;
 }
 
 void memdb__recall_take_words(memdb__recall_t *recall, const memdb__words_hit_t *hit) {
     bool is_new;
     memdb__candidate_t *candidate = memdb__candidates_take(&recall->candidates, hit->id, &is_new);
-    candidate->words = hit->score * pow(hit->coverage, MEMDB__RECALL_COVER);
+    candidate->words = recall->query->mode == MEMDB_RECALL_WORDS
+                           ? (double)hit->score // the search has counted it
+                           : hit->score * pow(hit->coverage, MEMDB__RECALL_COVER);
 }
 
 static void take_words(memdb__recall_t *recall, const memdb__words_hit_t *hits, size_t count) {
@@ -278,11 +316,6 @@ static memdb_status_t take_vectors(memdb__recall_t *recall, const memdb__vector_
     return MEMDB_OK;
 }
 
-static bool any_row(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
-    (void)context, (void)space, (void)id, (void)version;
-    return true;
-}
-
 /// While a search goes on, many more rows are promising than are kept in the end, and asking for
 /// each one's record costs as much as the scan. Few rows are dead as a rule, and the plan knows
 /// about how many pass: so some more are fetched unasked, and the best of them looked up. Only
@@ -297,7 +330,7 @@ static memdb_status_t search_vectors(memdb__recall_t *recall, size_t *taken_out,
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", capacity);
     }
     if (!memdb__recall_asks(recall)) {
-        search.live = any_row;
+        search.live = any_version;
         status = memdb__vector_search(recall->vector, &search, hits, capacity, &count, error);
         status = status ? status : take_vectors(recall, hits, count, &taken, error);
         if (status || taken == recall->capacity || count < capacity) {

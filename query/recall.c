@@ -335,8 +335,8 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
     }
     recall->k = query->k ? query->k : MEMDB__RECALL_DEFAULT_K;
     recall->capacity = recall->k;
-    if (query->mode != MEMDB_RECALL_VECTOR && recall->k < MEMDB__RECALL_CANDIDATES) {
-        recall->capacity = MEMDB__RECALL_CANDIDATES; // coverage, fusion and trace reorder them
+    if (query->mode == MEMDB_RECALL_AUTO && recall->k < MEMDB__RECALL_CANDIDATES) {
+        recall->capacity = MEMDB__RECALL_CANDIDATES; // fusion and trace reorder them
     }
     set_weights(recall);
     read_times(recall);

@@ -132,12 +132,14 @@ typedef struct memdb__words_hit {
         coverage; // the idf of the question's terms that the document has, over that of all of them
 } memdb__words_hit_t;
 
-/// What BM25 leaves open. `rare` is an exponent of idf: above 1, rare terms count for more.
+/// What BM25 leaves open. `rare` is an exponent of idf: above 1, rare terms count for more. `cover`
+/// is one of a hit's coverage, which its score is multiplied by: above 0, documents with more of
+/// the question rank higher.
 typedef struct memdb__words_parameters {
-    double k1, b, rare;
+    double k1, b, rare, cover;
 } memdb__words_parameters_t;
 
-/// k1 = 1.2, b = 0.75, rare = 1.
+/// k1 = 1.2, b = 0.75, rare = 1, cover = 0.
 extern const memdb__words_parameters_t memdb__words_plain;
 
 typedef struct memdb__words_search {

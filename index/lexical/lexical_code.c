@@ -63,7 +63,7 @@ uint32_t memdb__code_tf(uint8_t code) {
     return class + 1;
 }
 
-const memdb__words_parameters_t memdb__words_plain = {1.2, 0.75, 1};
+const memdb__words_parameters_t memdb__words_plain = {1.2, 0.75, 1, 0};
 
 void memdb__bm25_init(memdb__bm25_t *bm25, const memdb__words_parameters_t *parameters,
                       int64_t documents, int64_t tokens) {
@@ -74,6 +74,7 @@ void memdb__bm25_init(memdb__bm25_t *bm25, const memdb__words_parameters_t *para
     bm25->b = parameters->k1 * parameters->b / bm25->average_length;
     bm25->gain = parameters->k1 + 1;
     bm25->rare = parameters->rare;
+    bm25->cover = parameters->cover;
 }
 
 double memdb__bm25_idf(const memdb__bm25_t *bm25, int64_t document_frequency) {

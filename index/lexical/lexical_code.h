@@ -39,7 +39,7 @@ typedef struct memdb__bm25 {
     double documents, average_length;
     double a, b;
     double gain; // k1 + 1
-    double rare;
+    double rare, cover;
 } memdb__bm25_t;
 
 /// Counts may be out of step at an old snapshot; they are brought into range here.

@@ -84,7 +84,8 @@ static void add_term(memdb__search_t *search, const uint8_t *bytes, uint32_t siz
             return; // asked for already: a term counts once
         }
     }
-    search->terms[search->term_count++] = (memdb__search_term_t){.bytes = bytes, .size = size, .weight = 1};
+    search->terms[search->term_count++] =
+        (memdb__search_term_t){.bytes = bytes, .size = size, .weight = 1};
 }
 
 static memdb_status_t expand_prefix(memdb__search_t *search, const memdb__query_prefix_t *prefix,

@@ -1,7 +1,8 @@
 // Search: what a scan needs before its first chunk: the unit of the accumulators, the first
 // threshold, and the tables.
 //
-// A table gives, for each code, its bound in units, rounded up. The unit only decides how fine the
+// A table gives, for each code, its bound in units, rounded up (of what is added, see
+// memdb__search_key). The unit only decides how fine the
 // bounds are: sums saturate, and a saturated sum is always a candidate.
 #include "index/lexical/lexical_search.h"
 
@@ -35,8 +36,9 @@ static void estimate(memdb__search_t *search, const memdb__search_source_t *sour
         uint32_t rank = rank_for(search->capacity);
         weight = bounds[view->record.best[0]];
         if (rank < MEMDB__WORDS_RANKS && view->count >= memdb__words_ranks[rank]) {
-            double least =
-                search->terms[term].idf * memdb__bm25_least(&search->bm25, view->record.best[rank]);
+            double idf = search->terms[term].idf;
+            double least = memdb__search_covered(
+                search, idf * memdb__bm25_least(&search->bm25, view->record.best[rank]), idf);
             search->guess = least > search->guess ? least : search->guess;
         }
     }
@@ -61,11 +63,23 @@ static void fill_table(memdb__search_t *search, uint32_t term, const float *boun
     }
 }
 
+// Bounds of what one unit of idf adds to an accumulator, by code.
+static void make_bounds(const memdb__search_t *search, float bounds[MEMDB__CODE_COUNT]) {
+    memdb__bm25_bounds(&search->bm25, bounds);
+    if (search->bm25.cover == 0) {
+        return;
+    }
+    double p = 1 / (1 + search->bm25.cover), scale = pow(search->whole, p - 1);
+    for (uint32_t i = 0; i < MEMDB__CODE_COUNT; i++) {
+        bounds[i] = (float)((p * bounds[i] + (1 - p)) * scale);
+    }
+}
+
 memdb_status_t memdb__search_prepare(memdb__search_t *search, memdb_error_t *error) {
     float bounds[MEMDB__CODE_COUNT];
     double sum = 0;
     uint32_t used = 0, most_documents = 0;
-    memdb__bm25_bounds(&search->bm25, bounds);
+    make_bounds(search, bounds);
     for (uint32_t i = 0; i < search->term_count; i++) {
         float greatest = 0;
         for (uint32_t s = 0; s < search->source_count; s++) {

@@ -199,6 +199,9 @@ memdb_status_t memdb__search_resolve(memdb__search_t *search, memdb_error_t *err
             search->terms[i].weight * memdb__bm25_idf(&search->bm25, search->terms[i].df);
         search->whole += search->terms[i].idf;
     }
+    if (search->whole <= 0) {
+        search->bm25.cover = 0; // nothing to cover
+    }
     return MEMDB_OK;
 }
 

@@ -73,7 +73,8 @@ static double threshold(const memdb__search_t *search) {
 
 // The least accumulator value of a document that can reach the threshold.
 static uint32_t least_value(const memdb__search_t *search) {
-    double value = ceil(threshold(search) / search->unit * (1 - MEMDB__SEARCH_SLACK));
+    double value = ceil(memdb__search_key(search, threshold(search)) / search->unit *
+                        (1 - MEMDB__SEARCH_SLACK));
     uint32_t limit = memdb__search_limit(search);
     return value < 1 ? 1 : value > limit ? limit : (uint32_t)value;
 }
@@ -130,7 +131,7 @@ static memdb_status_t take_candidates(memdb__search_t *search, memdb__search_sou
     for (uint32_t i = 0; i < found && !status; i++) {
         uint32_t value = limit - (search->keys[i] >> 16);
         if (value < limit && memdb__search_full(search) &&
-            search->best[0].score > value * search->unit * (1 + MEMDB__SEARCH_SLACK)) {
+            search->bar > value * search->unit * (1 + MEMDB__SEARCH_SLACK)) {
             break;
         }
         status = score(search, source, first + (search->keys[i] & 0xFFFF), error);
@@ -237,6 +238,7 @@ memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error)
     for (uint32_t pass = 0; !status; pass++) {
         search->most_guess = 0;
         search->best_count = 0;
+        search->bar = 0;
         search->examined = search->refused = 0;
         for (uint32_t s = 0; s < search->source_count && !status; s++) {
             memdb__search_source_t *source = &search->sources[s];

@@ -47,7 +47,8 @@ static float coverage_of(const memdb__search_t *search, double held) {
 void memdb__search_offer(memdb__search_t *search, double score, double held, uint64_t id,
                          uint64_t version) {
     const memdb__words_search_t *asked = search->asked;
-    memdb__search_best_t offered = {(float)score, coverage_of(search, held), id, version};
+    memdb__search_best_t offered = {(float)memdb__search_covered(search, score, held),
+                                    coverage_of(search, held), id, version};
     bool full = memdb__search_full(search);
     if (full && !is_worse(&search->best[0], &offered)) {
         return;
@@ -64,6 +65,9 @@ void memdb__search_offer(memdb__search_t *search, double score, double held, uin
     } else {
         search->best[search->best_count] = offered;
         sift_up(search->best, search->best_count++);
+    }
+    if (memdb__search_full(search)) {
+        search->bar = memdb__search_key(search, search->best[0].score);
     }
 }
 
@@ -203,6 +207,7 @@ memdb_status_t memdb__words_score(memdb__words_query_t *query, const memdb__word
                 status = memdb__search_score(&search, source, number, &score, &held, error);
             }
         }
+        score = memdb__search_covered(&search, score, held);
         hits[i].score = status ? hits[i].score : (float)score;
         hits[i].coverage = status ? hits[i].coverage : coverage_of(&search, held);
     }

@@ -11,6 +11,8 @@
 #include "index/lexical/lexical_query.h"
 #include "index/lexical/lexical_segment.h"
 
+#include <math.h>
+
 typedef struct memdb__search_term {
     const uint8_t *bytes;
     uint32_t size;
@@ -74,6 +76,7 @@ typedef struct memdb__search {
     const memdb__words_kernels_t *kernels;
     bool wide;    // u16 accumulators
     double unit;  // of an accumulator
+    double bar;   // what a document's accumulator must reach to beat the worst of a full heap
     void *tables; // a table of 256 accumulator values for each term
     void *values; // the accumulators
     memdb__chunk_term_t *chunk_terms;
@@ -137,6 +140,26 @@ void memdb__search_offer(memdb__search_t *search, double score, double held, uin
                          uint64_t version);
 static inline bool memdb__search_full(const memdb__search_t *search) {
     return search->best_count == search->capacity;
+}
+
+/// What the accumulator of a document with this score must at least hold, but for roundings.
+///
+/// With S the sum of idf * weight, C the coverage and c its exponent, a score is S * C^c. Its power
+/// of p = 1 / (1 + c) is S^p * C^(1 - p), which is concave and of degree 1, so it lies below its
+/// tangent p * S / t^(1 - p) + (1 - p) * C * t^p for every t: a sum over the terms again. Tight
+/// where S / C = t; as a weight is about 1 in a document of average length, t is the idf of the
+/// whole question. Without coverage this is the score itself.
+static inline double memdb__search_key(const memdb__search_t *search, double score) {
+    return search->bm25.cover == 0 ? score : pow(score, 1 / (1 + search->bm25.cover));
+}
+
+/// A score with the part of the question that the document covers; never above `score`.
+static inline double memdb__search_covered(const memdb__search_t *search, double score,
+                                           double held) {
+    if (search->bm25.cover == 0) {
+        return score;
+    }
+    return score * pow(held < search->whole ? held / search->whole : 1, search->bm25.cover);
 }
 
 /// The share of one term in an exact score; `norm` is a + b * length.

@@ -127,6 +127,7 @@ static inline size_t model_ask(const model_t *model, memdb_space_t space, uint64
             }
         }
         if (score > 0) {
+            score *= pow(held / whole, parameters->cover);
             scores_out[found++] =
                 (model_score_t){document->id, document->version, score, held / whole};
         }
