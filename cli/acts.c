@@ -110,6 +110,25 @@ cli_outcome_t cli_act_read(cli_shell_t *shell, const char *rest) {
     return outcome;
 }
 
+cli_outcome_t cli_act_explain(cli_shell_t *shell, const char *rest) {
+    bool on = !strcmp(rest, "on"), before = shell->explain;
+    cli_outcome_t outcome = CLI_DONE;
+    if (!*rest)
+        return misused("explain", "wants on, off or a question");
+    shell->explain = true;
+    if (!on && strcmp(rest, "off") != 0) {
+        cli_words_list_t words = {0};
+        const cli_command_t *recall = cli_command_find("recall");
+        cli_words_split(recall, rest, &words);
+        outcome = cli_command_run(shell, recall, words.count, words.items);
+        cli_words_free(&words);
+        shell->explain = before;
+    } else {
+        shell->explain = on;
+    }
+    return outcome;
+}
+
 cli_outcome_t cli_act_timer(cli_shell_t *shell, const char *rest) {
     bool on = !strcmp(rest, "on");
     if (!on && strcmp(rest, "off") != 0)

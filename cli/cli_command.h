@@ -59,6 +59,7 @@ struct cli_shell {
     cli_screen_t screen;
     bool interactive;
     bool no_rc;   // leave ~/.memdbrc alone
+    bool explain; // recalls say what was done for them
     bool timer;   // say how long each command took
     bool once;    // the screen's file is for one answer
     bool ended;   // by .exit
@@ -106,6 +107,7 @@ cli_outcome_t cli_act_width(cli_shell_t *, const char *);
 cli_outcome_t cli_act_output(cli_shell_t *, const char *);
 cli_outcome_t cli_act_once(cli_shell_t *, const char *);
 cli_outcome_t cli_act_read(cli_shell_t *, const char *);
+cli_outcome_t cli_act_explain(cli_shell_t *, const char *);
 cli_outcome_t cli_act_timer(cli_shell_t *, const char *);
 cli_outcome_t cli_act_prompt(cli_shell_t *, const char *);
 cli_outcome_t cli_act_help(cli_shell_t *, const char *);
@@ -118,6 +120,8 @@ void cli_help_command(cli_screen_t *screen, const cli_command_t *command);
 /// An answer as a table in the screen's mode (rows.c).
 void cli_rows_show(cli_screen_t *screen, const cli_command_t *command, const cli_json_t *request,
                    const cli_json_t *answer);
+/// What was done for an answer, where it was asked to say so (`explain`).
+void cli_print_plan(cli_screen_t *screen, const cli_json_t *answer);
 /// "words 61 %, trace 39 %": each signal's share, largest first as the answer orders them.
 void cli_print_shares(const cli_json_t *signals, cli_buffer_t *out);
 

@@ -154,7 +154,7 @@ static void offer_words(completion_t *completion) {
         offer_names(completion, cli_modes);
     else if (command->act == cli_act_help)
         offer_commands(completion, "");
-    else if (command->act == cli_act_timer)
+    else if (command->act == cli_act_timer || command->act == cli_act_explain)
         offer_names(completion, switches);
     else if (command->words == CLI_WORDS_REFERENCE || command->words == CLI_WORDS_ENDS)
         offer_keys(completion);

@@ -128,7 +128,10 @@ static void show_score(cli_screen_t *screen, const cli_json_t *hit, bool names_s
 }
 
 // "  plan: search within the members    about 120, 118 rows, 0.21 ms", parts below their whole.
-static void show_plan(cli_screen_t *screen, const cli_json_t *plan) {
+void cli_print_plan(cli_screen_t *screen, const cli_json_t *answer) {
+    const cli_json_t *plan = member(answer, "plan");
+    if (!plan)
+        return;
     const cli_json_t *steps = cli_json_get(plan, "steps"), *weights = cli_json_get(plan, "weights");
     for (size_t i = 0; i < cli_json_count(steps); i++) {
         const cli_json_t *step = cli_json_at(steps, i), *estimated = member(step, "estimated");
@@ -141,17 +144,16 @@ static void show_plan(cli_screen_t *screen, const cli_json_t *plan) {
             cli_buffer_printf(&line, "about %lld, ", (long long)integer_of(step, "estimated"));
         cli_buffer_printf(&line, "%lld rows, %.3f ms", (long long)integer_of(step, "rows"),
                           cli_json_number(cli_json_get(step, "us")) / 1000);
-        cli_show(screen, CLI_DIM, (memdb_bytes_t){line.data, line.size});
+        cli_show_cut(screen, CLI_DIM, (memdb_bytes_t){line.data, line.size}, screen->width);
         cli_buffer_char(&screen->out, '\n');
         cli_buffer_free(&line);
     }
     cli_buffer_t line = {0};
-    cli_buffer_text(&line, "  weights:");
+    cli_buffer_text(&line, "weights:");
     for (void *at = cli_json_first(weights); at; at = cli_json_next(weights, at))
         cli_buffer_printf(&line, " %s %g", cli_json_name_at(at),
                           cli_json_number(cli_json_value_at(at)));
-    cli_show(screen, CLI_DIM, (memdb_bytes_t){line.data, line.size});
-    cli_buffer_char(&screen->out, '\n');
+    cli_show_wrapped(screen, (memdb_bytes_t){line.data, line.size}, 2, (memdb_bytes_t){"", 0});
     cli_buffer_free(&line);
 }
 
@@ -166,13 +168,15 @@ void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli
         show_score(screen, hit, member(request, "spaces") != NULL);
     }
     if (fewer) {
-        cli_show_text(screen, CLI_DIM,
-                      cli_json_count(hits) ? "    fewer than asked for: " : "nothing found: ");
-        cli_show(screen, CLI_DIM, cli_json_bytes(fewer));
-        cli_buffer_char(&screen->out, '\n');
+        bool any = cli_json_count(hits) > 0;
+        cli_buffer_t line = {0};
+        cli_buffer_text(&line, any ? "fewer than asked for: " : "nothing found: ");
+        cli_buffer_append(&line, cli_json_bytes(fewer).data, cli_json_bytes(fewer).size);
+        cli_show_wrapped(screen, (memdb_bytes_t){line.data, line.size}, any ? 4 : 0,
+                         (memdb_bytes_t){"", 0});
+        cli_buffer_free(&line);
     }
-    if (member(answer, "plan"))
-        show_plan(screen, cli_json_get(answer, "plan"));
+    cli_print_plan(screen, answer);
 }
 
 static void show_value(cli_screen_t *screen, const cli_json_t *value, size_t indent) {

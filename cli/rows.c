@@ -144,5 +144,7 @@ void cli_rows_show(cli_screen_t *screen, const cli_command_t *command, const cli
             add_cell(table, single ? rows : cli_json_at(rows, i), name, for_people);
         }
     cli_table_show(table, screen);
+    if (for_people)
+        cli_print_plan(screen, answer);
     cli_table_destroy(table);
 }

@@ -13,6 +13,7 @@ static const char *advice(const char *code) {
         {"MEMDB_CONFLICT", "somebody else changed the same thing first: try again"},
         {"MEMDB_BUSY", "the log is at its limit: try again, or run checkpoint"},
         {"MEMDB_CORRUPT", "run verify to see all of the damage; restore a backup, or salvage"},
+        {"MEMDB_NOT_FOUND", "list and spaces show what is there"},
         {"MEMDB_FAILED", "end this program and open the database again"},
         {"MEMDB_FULL", "make room on the file system, then try again"},
         {"MEMDB_INTERRUPTED", "what was committed before stays; an import can be run again"},
@@ -32,7 +33,7 @@ void cli_complain(const cli_shell_t *shell, const char *code, const char *messag
     cli_clean((memdb_bytes_t){message, strlen(message)}, &clean);
     fprintf(stderr, "%s%s: %s\n", shell->interactive ? "" : "memdb: ", code,
             clean.data ? clean.data : "");
-    if (advice(code))
+    if (advice(code) && (shell->session.db || strcmp(code, "MEMDB_NOT_FOUND") != 0))
         fprintf(stderr, "  %s\n", advice(code));
     cli_buffer_free(&clean);
 }
@@ -131,6 +132,8 @@ cli_outcome_t cli_command_run(cli_shell_t *shell, const cli_command_t *command, 
         cli_json_free(request);
         return CLI_REFUSED;
     }
+    if (shell->explain && cli_op_field(cli_command_op(command), "explain"))
+        cli_json_set(request, "explain", cli_json_new_bool(true));
     if (command->op)
         cli_json_set(request, "op", cli_json_new_text(command->op));
     if (json)

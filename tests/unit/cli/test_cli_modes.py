@@ -138,6 +138,15 @@ class Modes(shell_case.ShellCase):
             self.lines_of(line, code=1)
             self.assertIn(".help", self.errors)
 
+    def test_explain_is_for_one_recall_or_for_all(self):
+        for mode in ("text", "box"):
+            shown = self.lines_of(f".mode {mode}", ".explain --k 1 key", "key", ".explain on", "key", ".explain off", "key")
+            self.assertEqual(shown.count("weights:"), 2)
+            self.assertEqual(shown.count("│ id" if mode == "box" else " 1. "), 4)
+            for line in shown.splitlines():
+                self.assertLessEqual(columns(line), 80, line)
+        self.lines_of(".explain", code=1)
+
     def test_a_wrong_command_gets_the_nearest(self):
         for typed, meant in ((".recal", ".recall"), (".hlep", ".help"), (".neighbors", ".neighbours"), (".outptu", ".output")):
             self.lines_of(typed, code=1)
