@@ -39,6 +39,24 @@ bool memdb__recall_within(const memdb__recall_gate_t *gate, const memdb__record_
            (!gate->span_count || in_spans(gate->spans, gate->span_count, record));
 }
 
+// ------------------------------------------------------------------------------ ranges of keys
+
+/// The entries of a session, or (without one) of the space's times, from one time up to another.
+static void set_range(memdb__key_range_t *range, memdb_space_t space, memdb_bytes_t session,
+                      int64_t from, int64_t to) {
+    if (session.size) {
+        memdb__key_session(&range->from, space, session, from, 0);
+        memdb__key_session(&range->to, space, session, to, 0);
+    } else {
+        memdb__key_time(&range->from, space, from, 0);
+        memdb__key_time(&range->to, space, to, 0);
+    }
+    if (to == INT64_MAX) { // open: behind all times
+        range->to.size -= 16;
+        memdb__key_pass(&range->to);
+    }
+}
+
 // ------------------------------------------------------------------------------ lists of ids
 
 typedef struct ids {
@@ -47,20 +65,23 @@ typedef struct ids {
     bool more; // than fit
 } ids_t;
 
-/// The ids behind the entries that begin with `prefix`, from `from` on, up to the time `to`.
-static memdb_status_t list_entries(memdb__recall_t *recall, const memdb__key_t *from,
-                                   const memdb__key_t *prefix, const memdb__key_t *end, ids_t *ids,
-                                   memdb_error_t *error) {
+/// The ids behind the entries of a range, until there are too many.
+static memdb_status_t list_range(memdb__recall_t *recall, memdb_bytes_t session, int64_t from,
+                                 int64_t to, ids_t *ids, memdb_error_t *error) {
+    memdb__key_range_t range;
     memdb__merge_t merge;
-    memdb_status_t status =
-        memdb__merge_open(&merge, &recall->snapshot->sight, from->bytes, from->size, error);
+    if (from >= to || ids->more) {
+        return MEMDB_OK;
+    }
+    set_range(&range, recall->space.space, session, from, to);
+    memdb_status_t status = memdb__merge_open(&merge, &recall->snapshot->sight, range.from.bytes,
+                                              range.from.size, error);
     if (status) {
         return status;
     }
-    while (!status && merge.valid && merge.entry.key_size >= prefix->size &&
-           memcmp(merge.entry.key, prefix->bytes, prefix->size) == 0 &&
-           (!end ||
-            memdb__compare(merge.entry.key, merge.entry.key_size, end->bytes, end->size) < 0)) {
+    while (!status && merge.valid &&
+           memdb__compare(merge.entry.key, merge.entry.key_size, range.to.bytes, range.to.size) <
+               0) {
         ids->more = ids->count == MEMDB__RECALL_IDS;
         if (ids->more) {
             break;
@@ -76,46 +97,23 @@ static memdb_status_t list_entries(memdb__recall_t *recall, const memdb__key_t *
     return status;
 }
 
-static memdb_status_t list_session(memdb__recall_t *recall, memdb_bytes_t session, ids_t *ids,
-                                   memdb_error_t *error) {
-    memdb__key_t prefix;
-    memdb__key_session_prefix(&prefix, recall->space.space, session);
-    return list_entries(recall, &prefix, &prefix, NULL, ids, error);
-}
-
-static memdb_status_t list_times(memdb__recall_t *recall, int64_t from, int64_t to, ids_t *ids,
-                                 memdb_error_t *error) {
-    memdb__key_t first, prefix, end;
-    memdb__key_time_prefix(&prefix, recall->space.space);
-    memdb__key_time(&first, recall->space.space, from, 0);
-    memdb__key_time(&end, recall->space.space, to, 0);
-    return list_entries(recall, &first, &prefix, to == INT64_MAX ? NULL : &end, ids, error);
-}
-
-static memdb_status_t list_span(memdb__recall_t *recall, const memdb__span_t *span, ids_t *ids,
-                                memdb_error_t *error) {
-    if (!span->sessions) {
-        return list_times(recall, span->from, span->to, ids, error);
-    }
-    memdb_status_t status = MEMDB_OK;
-    for (size_t i = 0; !status && !ids->more && i < span->session_count; i++) {
-        status = list_session(recall, span->sessions[i], ids, error);
-    }
-    return status;
-}
-
-/// What the narrowest of session, windows and the query's window holds.
+/// What lies in the session, in the query's window and in one of the spans.
 static memdb_status_t list_scope(memdb__recall_t *recall, ids_t *ids, memdb_error_t *error) {
     const memdb__recall_gate_t *gate = &recall->gate;
-    if (gate->session.size) {
-        return list_session(recall, gate->session, ids, error);
-    }
-    if (!gate->span_count) {
-        return list_times(recall, gate->from, gate->to, ids, error);
-    }
     memdb_status_t status = MEMDB_OK;
-    for (size_t i = 0; !status && !ids->more && i < gate->span_count; i++) {
-        status = list_span(recall, &gate->spans[i], ids, error);
+    if (!gate->span_count) {
+        return list_range(recall, gate->session, gate->from, gate->to, ids, error);
+    }
+    for (size_t i = 0; !status && i < gate->span_count; i++) {
+        const memdb__span_t *span = &gate->spans[i];
+        int64_t from = span->from > gate->from ? span->from : gate->from;
+        int64_t to = span->to < gate->to ? span->to : gate->to;
+        if (!span->sessions) {
+            status = list_range(recall, gate->session, from, to, ids, error);
+        }
+        for (size_t j = 0; !status && span->sessions && j < span->session_count; j++) {
+            status = list_range(recall, span->sessions[j], gate->from, gate->to, ids, error);
+        }
     }
     return status;
 }
@@ -134,27 +132,19 @@ memdb_status_t memdb__recall_list(memdb__recall_t *recall, memdb_error_t *error)
     return status;
 }
 
-// ------------------------------------------------------------------------------ ranges of keys
+// ------------------------------------------------------------------------------ for the planner
 
 static memdb_status_t visit_session(memdb_space_t space, memdb_bytes_t session,
                                     memdb__plan_visit_fn visit, void *context) {
     memdb__key_range_t range;
-    memdb__key_session_prefix(&range.from, space, session);
-    range.to = range.from;
-    memdb__key_pass(&range.to);
+    set_range(&range, space, session, INT64_MIN, INT64_MAX);
     return visit(context, &range);
 }
 
 static memdb_status_t visit_times(memdb_space_t space, int64_t from, int64_t to,
                                   memdb__plan_visit_fn visit, void *context) {
     memdb__key_range_t range;
-    memdb__key_time(&range.from, space, from, 0);
-    if (to == INT64_MAX) {
-        memdb__key_time_prefix(&range.to, space);
-        memdb__key_pass(&range.to);
-    } else {
-        memdb__key_time(&range.to, space, to, 0);
-    }
+    set_range(&range, space, (memdb_bytes_t){0}, from, to);
     return visit(context, &range);
 }
 

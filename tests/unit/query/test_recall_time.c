@@ -345,6 +345,39 @@ static void test_windows_over_many_memories_hold_exactly_what_lies_in_them(void 
     }
 }
 
+static void test_the_end_of_a_long_session_is_found(void **state) {
+    static const char *const questions[] = {"what did we discuss", "what did we discuss today"};
+    memdb_t *db = ((fixture_t *)*state)->db;
+    memdb_space_t space = space_of(db, "main");
+    memdb_txn_t *txn;
+    uint64_t id;
+    must(db, memdb_txn_begin(db, &txn));
+    for (int i = 0; i < MANY; i++) {
+        memdb_memory_t memory = {.size = sizeof memory,
+                                 .fields =
+                                     MEMDB_FIELD_TEXT | MEMDB_FIELD_TIME | MEMDB_FIELD_SESSION,
+                                 .text = text("granite"),
+                                 .session = text("long"),
+                                 .time = MAY_2023 + i};
+        must(db, memdb_put(txn, space, &memory, &id));
+    }
+    must(db, memdb_txn_commit(txn, MEMDB_DURABILITY_NONE, NULL));
+    for (int round = 0; round < 2; round++) {
+        memdb_query_t query = ask(&space, questions[round]);
+        query.now = MAY_2023;
+        query.session = text("long");
+        query.has_window = true;
+        query.window_from = MAY_2023 + MANY - 5;
+        query.window_to = MEMDB_TIME_NONE;
+        query.k = 100;
+        memdb_result_t *result = recall(db, &query);
+        assert_int_equal(memdb_result_count(result), 5);
+        for (size_t i = 0; i < 5; i++)
+            assert_true(memdb_result_hit(result, i)->id > id - 5);
+        memdb_result_free(result);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_question_for_a_time_alone_finds_what_lies_in_it,
@@ -359,6 +392,8 @@ int main(void) {
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_recency_and_importance_count_where_they_have_a_weight,
                                         fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_the_end_of_a_long_session_is_found, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(
             test_windows_over_many_memories_hold_exactly_what_lies_in_them, fixture_setup,
             fixture_teardown),
