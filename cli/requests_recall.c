@@ -72,6 +72,10 @@ static memdb_status_t add_hit(cli_session_t *session, memdb_snapshot_t *snapshot
                  cli_time_json(memory.fields & MEMDB_FIELD_TIME ? memory.time : MEMDB_TIME_NONE));
     cli_json_set(one, "session", lent_or_null(memory.fields & MEMDB_FIELD_SESSION, memory.session));
     cli_json_set(one, "actor", lent_or_null(memory.fields & MEMDB_FIELD_ACTOR, memory.actor));
+    if (memory.fields & MEMDB_FIELD_VALID_FROM)
+        cli_json_set(one, "valid_from", cli_time_json(memory.valid_from));
+    if (memory.fields & MEMDB_FIELD_VALID_TO)
+        cli_json_set(one, "valid_to", cli_time_json(memory.valid_to));
     cli_json_append(hits, one);
     return MEMDB_OK;
 }

@@ -92,7 +92,8 @@ class Validity(shell_case.ShellCase):
         where = {"op": "recall", "text": "where does Ann live"}
         self.assertEqual(self.keys(where, {**where, "now": "2021-01-01"}, {**where, "valid_at": "2021-01-01"}, {**where, "now": "2021-01-01", "valid_at": "2024-01-01"}),
                          [["rome"], ["paris"], ["paris"], ["rome"]])
-        self.assertEqual(sorted(self.keys({**where, "valid_at": None})[0]), ["paris", "rome"])
+        self.assertEqual(sorted((hit["key"], hit.get("valid_from"), hit.get("valid_to")) for hit in self.ask({**where, "valid_at": None})[0]["hits"]),
+                         [("paris", None, "2023-05-08T00:00:00Z"), ("rome", "2023-05-08T00:00:00Z", None)])
         self.assertEqual(self.keys({"op": "list"}, {"op": "list", "valid_at": "2021-01-01"}, {"op": "list", "valid_at": "2023-05-08", "prefix": ""}),
                          [["paris", "rome"], ["paris"], ["rome"]])
         answers = self.ask({"op": "get", "key": "paris", "valid_at": "2023-05-08"}, {"op": "get", "key": "paris", "valid_at": "2023-05-07T23:59:59Z"},
