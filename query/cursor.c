@@ -5,12 +5,14 @@
 // up in another snapshot or process. A trace is a short list of ids, made at once.
 #include "query/query_cursor.h"
 #include "query/query_filter.h"
+#include "query/query_plan.h"
 
 struct memdb_cursor {
     memdb_snapshot_t *snapshot;
     memdb_space_t space;
     memdb_order_t order;
     const memdb_filter_t *filter; // NULL: every memory
+    memdb__plan_sieve_t sieve;    // what is known of those that pass
     int64_t valid_at;             // 0: whenever
     bool unexpired;
     memdb__merge_t merge;
@@ -236,12 +238,20 @@ static memdb_status_t read_current(memdb_cursor_t *cursor, memdb__found_t *found
     } else if (!memdb__key_parse_id(entry->key, entry->key_size, &found->id)) {
         return memdb__fail(error, MEMDB_CORRUPT, "an index entry is not well formed");
     }
+    if (!memdb__plan_sieve_has(&cursor->sieve, cursor->snapshot, found->id)) {
+        return MEMDB_NOT_FOUND;
+    }
     memdb_status_t status = memdb__read_record(&cursor->snapshot->sight, found->id, &found->record,
                                                &found->version, error);
     bool shown = !status && is_current(cursor, entry, &found->record, found->id) &&
                  holds(cursor, &found->record) &&
                  memdb__filter_passes(cursor->filter, found->id, found->version, &found->record);
-    return status || shown ? status : MEMDB_NOT_FOUND;
+    if (!status && !shown) {
+        status = memdb__plan_sieve_refused(&cursor->sieve, cursor->snapshot, cursor->space,
+                                           cursor->filter, error);
+        return status ? status : MEMDB_NOT_FOUND;
+    }
+    return status;
 }
 
 static memdb_status_t next_in_trace(memdb_cursor_t *cursor, memdb__found_t *found,
@@ -303,6 +313,7 @@ memdb_bytes_t memdb_cursor_position(const memdb_cursor_t *cursor) {
 void memdb_cursor_close(memdb_cursor_t *cursor) {
     if (cursor) {
         memdb__merge_close(&cursor->merge);
+        memdb__plan_sieve_deinit(&cursor->sieve);
         memdb__free(cursor->ids);
         memdb__free(cursor);
     }

@@ -8,7 +8,7 @@
 // answer is the same in each case.
 //   plan_leaf.c  tests as ranges of keys      plan_set.c  estimates, and the set
 //   plan.c       the choice                   members.c   the scan of members
-//   explain.c    what was done, for people
+//   explain.c    what was done, for people          plan_list.c  listings
 #ifndef MEMDB_QUERY_PLAN_H
 #define MEMDB_QUERY_PLAN_H
 
@@ -111,5 +111,23 @@ memdb_status_t memdb__recall_scope_each(const struct memdb__recall_gate *gate, m
 memdb_status_t memdb__plan_estimate(memdb__planner_t *planner, memdb__arena_t *arena);
 /// Make the set; planner->whole is answerable. The caller releases the set's ids on every path.
 memdb_status_t memdb__plan_make_set(memdb__planner_t *planner, memdb__plan_set_t *set_out);
+
+// ------------------------------------------------------------------------------ plan_list.c
+
+/// What a listing knows of the set that passes its filter. Zeroed storage: nothing yet.
+typedef struct memdb__plan_sieve {
+    memdb__plan_set_t set;
+    bool made;
+    uint64_t refused, patience; // memories; at so many a set is considered
+    uint64_t operations;        // of the transaction when the set was made
+} memdb__plan_sieve_t;
+/// Whether a memory may pass, for all that is known.
+bool memdb__plan_sieve_has(const memdb__plan_sieve_t *sieve, const memdb_snapshot_t *snapshot,
+                           uint64_t id);
+/// A memory was read, and refused.
+memdb_status_t memdb__plan_sieve_refused(memdb__plan_sieve_t *sieve,
+                                         const memdb_snapshot_t *snapshot, memdb_space_t space,
+                                         const memdb_filter_t *filter, memdb_error_t *error);
+void memdb__plan_sieve_deinit(memdb__plan_sieve_t *sieve);
 
 #endif

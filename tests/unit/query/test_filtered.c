@@ -262,9 +262,10 @@ static void test_forget_where_conflicts_with_a_change(void **state) {
 
 static void test_forget_where_failed_allocations_are_errors_and_no_leak(void **state) {
     memdb_t *db = ((fixture_t *)*state)->db;
-    memdb_space_t space = fill(db, 40);
+    memdb_space_t space = fill(db, 400); // enough are refused for a set to be made
     memdb_filter_t *filter = parse("tokens < ?", 20);
     uint64_t live = 0, failures = 0;
+    must(db, memdb_index_create(db, space, text("tokens"), MEMDB_DURABILITY_NONE));
     for (memdb_status_t status = MEMDB_NOMEM; status; failures++) {
         memdb_txn_t *txn;
         must(db, memdb_txn_begin(db, &txn));
