@@ -199,6 +199,29 @@ static void test_a_superseding_that_fails_half_way_is_not_committed(void **state
     assert_true(failures > 3 && refused > 0);
 }
 
+static void test_salvage_takes_validities_as_they_are(void **state) {
+    fixture_t *fixture = *state;
+    memdb_t *db = fixture->db;
+    memdb_space_t space = space_of(db, "main");
+    uint64_t old = put_one(db, space, 10, NONE, NONE), new = put_one(db, space, 50, NONE, NONE);
+    char salvaged[300];
+    memdb_txn_t *txn;
+    memdb_error_t error;
+    must(db, supersede_now(db, space, new, old, 0));
+    must(db, memdb_txn_begin(db, &txn));
+    put_fact(db, txn, space, old, 10, NONE, NONE); // it holds again, though the link is there
+    must(db, memdb_txn_commit(txn, MEMDB_DURABILITY_FULL, NULL));
+    fixture_close(fixture);
+    snprintf(salvaged, sizeof salvaged, "%s-salvaged", fixture->path);
+    assert_int_equal(memdb_salvage(fixture->path, salvaged, NULL, NULL, NULL, &error), MEMDB_OK);
+    assert_int_equal(memdb_open(salvaged, NULL, &db, &error), MEMDB_OK);
+    expect_validity(db, space_of(db, "main"), old, NONE, NONE);
+    expect_validity(db, space_of(db, "main"), new, 50, NONE);
+    assert_int_equal(memdb_close(db), MEMDB_OK);
+    remove_tree(salvaged);
+    fixture_open(fixture, (memdb_options_t){0});
+}
+
 static void test_links_are_open_where_they_are_not_bounded(void **state) {
     memdb_t *db = ((fixture_t *)*state)->db;
     memdb_space_t space = space_of(db, "main");
@@ -370,6 +393,8 @@ int main(void) {
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_superseding_that_fails_half_way_is_not_committed,
                                         fixture_setup, fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_salvage_takes_validities_as_they_are, fixture_setup,
+                                        fixture_teardown),
         cmocka_unit_test_setup_teardown(test_links_are_open_where_they_are_not_bounded,
                                         fixture_setup, fixture_teardown),
         cmocka_unit_test_setup_teardown(test_random_facts_are_read_as_of_both_axes, fixture_setup,
