@@ -47,8 +47,8 @@ static cli_json_t *lent_or_null(bool there, memdb_bytes_t bytes) {
 }
 
 static memdb_status_t add_hit(cli_session_t *session, memdb_snapshot_t *snapshot,
-                              const spaces_t *spaces, const memdb_hit_t *hit, cli_json_t *hits,
-                              memdb_error_t *error) {
+                              const memdb_query_t *query, const spaces_t *spaces,
+                              const memdb_hit_t *hit, cli_json_t *hits, memdb_error_t *error) {
     memdb_memory_t memory = {.size = sizeof memory};
     size_t number = 0;
     memdb_status_t status = memdb_get(snapshot, hit->space, hit->id, &memory);
@@ -76,6 +76,10 @@ static memdb_status_t add_hit(cli_session_t *session, memdb_snapshot_t *snapshot
         cli_json_set(one, "valid_from", cli_time_json(memory.valid_from));
     if (memory.fields & MEMDB_FIELD_VALID_TO)
         cli_json_set(one, "valid_to", cli_time_json(memory.valid_to));
+    if (query->fold)
+        cli_set_unsigned(one, "folded", hit->folded);
+    if (query->token_budget)
+        cli_set_unsigned(one, "tokens", hit->tokens);
     cli_json_append(hits, one);
     return MEMDB_OK;
 }
@@ -134,7 +138,8 @@ static memdb_status_t ask(cli_session_t *session, memdb_snapshot_t *snapshot,
     if (status != MEMDB_OK)
         return status;
     for (size_t i = 0; status == MEMDB_OK && i < memdb_result_count(result); i++)
-        status = add_hit(session, snapshot, spaces, memdb_result_hit(result, i), hits, error);
+        status =
+            add_hit(session, snapshot, query, spaces, memdb_result_hit(result, i), hits, error);
     const char *fewer = memdb_result_fewer(result);
     if (fewer)
         cli_json_set(answer, "fewer", cli_json_new_text(fewer));
@@ -153,7 +158,11 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     memdb_query_t query = {.size = sizeof query,
                            .text = cli_get_bytes(request, "text"),
                            .session = cli_get_bytes(request, "session"),
-                           .k = (uint32_t)cli_get_integer(request, "k", 10),
+                           .k = (uint32_t)cli_get_integer(request, "k", 0),
+                           .skip = (uint32_t)cli_get_integer(request, "skip", 0),
+                           .fold = cli_json_truth(cli_json_get(request, "fold")),
+                           .mmr = cli_get_number(request, "mmr", 0),
+                           .token_budget = (uint32_t)cli_get_integer(request, "token_budget", 0),
                            .mode = mode_of(request)};
     memdb_filter_t *filter;
     memdb_status_t status = cli_get_filter(request, &filter, error);
@@ -182,6 +191,8 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
         query.space_count = spaces.count;
         if (status == MEMDB_OK)
             status = ask(session, snapshot, &query, &spaces, answer, error);
+        if (status == MEMDB_OK && cli_json_get(request, "skip") && !cli_json_get(answer, "fewer"))
+            cli_set_unsigned(answer, "next", query.skip + (query.k ? query.k : 10));
         cli_read_end(session, snapshot);
     }
     memdb_filter_free(filter);

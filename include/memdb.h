@@ -936,6 +936,14 @@ typedef struct memdb_query {
     int64_t window_from, window_to; ///< used when has_window: only memories whose time lies in
                                     ///< [from, to); MEMDB_TIME_NONE: open on that side
     int64_t valid_at; ///< only memories that are valid then; 0: `now`. MEMDB_TIME_NONE: all
+    uint32_t skip;    ///< leave out the first so many: in one snapshot, the same query with `skip`
+                      ///< raised by k gives the next page, which neither repeats nor skips a hit
+    bool fold; ///< hits whose texts share four fifths of their words count as one: the best of them
+    double mmr; ///< 0 to 1: how much likeness to the hits before it counts against a hit (maximal
+                ///< marginal relevance); 0: not at all
+    uint32_t token_budget; ///< above 0: hits from the best on that cost at most so much together;
+                           ///< what does not fit is passed over. k is then as many as there are,
+                           ///< unless it is set. Not together with skip
 } memdb_query_t;
 
 typedef struct memdb_hit {
@@ -943,6 +951,9 @@ typedef struct memdb_hit {
     memdb_space_t space;
     double score;
     double signals[MEMDB_SIGNAL_COUNT]; ///< shares; their sum is the score
+    uint32_t folded;                    ///< hits that were folded into this one
+    uint32_t tokens; ///< where a budget was given: what it costs; its `tokens`, else an estimate of
+                     ///< one for each four ASCII characters and for each other character
 } memdb_hit_t;
 
 /// Rank the memories of the given spaces; best first, ties by id. A memory that expired before the

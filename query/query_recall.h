@@ -15,6 +15,9 @@
 
 #define MEMDB__RECALL_DEFAULT_K 10u
 #define MEMDB__RECALL_MAX_K 10000u
+#define MEMDB__SELECT_POOL 500u       // hits among which mmr and fold choose
+#define MEMDB__SELECT_EVEN 1e-6       // what is worth more by less than rounding makes is not
+#define MEMDB__SELECT_ALIKE 0.8       // likeness from which texts are folded
 #define MEMDB__RECALL_CANDIDATES 200u // by words, and by vector; k where that is more
 #define MEMDB__RECALL_MATCHING                                                                     \
     1000u // where a phrase is demanded: so many that hold it; k where that is more
@@ -255,18 +258,29 @@ typedef struct memdb__recall_tally {
     uint64_t memories;  // in the spaces, expired ones too
     bool words, vector; // a space was searched so
     bool asked_words;
-    bool demands;      // phrases or prefixes
-    bool windows;      // only what lies in windows of time or of sessions
-    bool only_windows; // and all of that
+    bool demands;                    // phrases or prefixes
+    bool windows;                    // only what lies in windows of time or of sessions
+    bool only_windows;               // and all of that
+    size_t found, folded, too_large; // by memdb__recall_select; found is 0 where nothing selects
 } memdb__recall_tally_t;
 
 /// Take the best k candidates of a space into the result.
 memdb_status_t memdb__result_add(memdb_result_t *result, memdb__recall_t *recall,
                                  memdb_error_t *error);
-/// Order the hits of all spaces and keep k.
-void memdb__result_finish(memdb_result_t *result, uint32_t k);
+/// Order the hits of all spaces.
+void memdb__result_order(memdb_result_t *result);
 /// Say why there are fewer than k hits.
 void memdb__result_explain(memdb_result_t *result, const memdb_query_t *query,
                            const memdb__recall_tally_t *tally);
+
+// ------------------------------------------------------------------------------ select.c
+
+/// Refuse what cannot be selected so.
+memdb_status_t memdb__select_check(const memdb_query_t *query, memdb_error_t *error);
+/// How many hits of a space may matter.
+size_t memdb__select_depth(const memdb_query_t *query, uint32_t k);
+/// From all hits in order to those of the answer: fold, mmr, skip, budget, k.
+memdb_status_t memdb__recall_select(memdb__recall_t *recall, memdb_result_t *result,
+                                    memdb__recall_tally_t *tally, memdb_error_t *error);
 
 #endif

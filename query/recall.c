@@ -84,7 +84,8 @@ static memdb_status_t check_query(const memdb_query_t *query, memdb_error_t *err
         status = memdb__fail(error, MEMDB_INVALID, "window: its end is before its beginning");
     }
     status = status ? status : check_vector(query, error);
-    return status ? status : check_weights(query, error);
+    status = status ? status : check_weights(query, error);
+    return status ? status : memdb__select_check(query, error);
 }
 
 // ------------------------------------------------------------------------------ one space
@@ -333,9 +334,13 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
     if (status) {
         return status;
     }
-    recall->k = query->k ? query->k : MEMDB__RECALL_DEFAULT_K;
+    recall->k = query->k              ? query->k
+                : query->token_budget ? MEMDB__RECALL_CANDIDATES
+                                      : MEMDB__RECALL_DEFAULT_K;
     recall->capacity = recall->k;
-    if (query->mode == MEMDB_RECALL_AUTO && recall->k < MEMDB__RECALL_CANDIDATES) {
+    if (query->mode != MEMDB_RECALL_AUTO) {
+        recall->capacity = (uint32_t)memdb__select_depth(query, recall->k);
+    } else if (recall->k < MEMDB__RECALL_CANDIDATES) {
         recall->capacity = MEMDB__RECALL_CANDIDATES; // fusion and trace reorder them
     }
     set_weights(recall);
@@ -346,7 +351,8 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
         }
     }
     if (!status) {
-        memdb__result_finish(result, recall->k);
+        memdb__result_order(result);
+        status = memdb__recall_select(recall, result, tally, error);
     }
     return status;
 }

@@ -54,15 +54,15 @@ memdb_status_t memdb__result_add(memdb_result_t *result, memdb__recall_t *recall
         memcpy(hit->signals, candidate->shares, sizeof hit->signals);
     }
     qsort(hits, count, sizeof *hits, compare_hits);
-    result->count += count < recall->k ? count : recall->k;
+    size_t depth = memdb__select_depth(recall->query, recall->k);
+    result->count += count < depth ? count : depth;
     return MEMDB_OK;
 }
 
-void memdb__result_finish(memdb_result_t *result, uint32_t k) {
+void memdb__result_order(memdb_result_t *result) {
     if (result->count) {
         qsort(result->hits, result->count, sizeof *result->hits, compare_hits);
     }
-    result->count = result->count < k ? result->count : k;
 }
 
 static const char *memories(uint64_t count) {
@@ -79,6 +79,9 @@ void memdb__result_explain(memdb_result_t *result, const memdb_query_t *query,
     } else if (tally->memories == count) {
         snprintf(fewer, size, "the %s %" PRIu64 " %s", one ? "space holds" : "spaces hold",
                  tally->memories, memories(tally->memories));
+    } else if (tally->found > count) {
+        snprintf(fewer, size, "of %zu hits %u are left out, %zu folded, %zu too large",
+                 tally->found, query->skip, tally->folded, tally->too_large);
     } else if (!tally->words && !tally->vector && !tally->windows) {
         snprintf(fewer, size,
                  query->mode == MEMDB_RECALL_VECTOR

@@ -44,6 +44,14 @@ memdb_status_t memdb__bag_encode(memdb_tokenizer_kind_t kind, const char *text, 
 /// Whether hostile bytes are a well-formed bag.
 bool memdb__bag_verify(const uint8_t *bag, size_t size);
 
+// ------------------------------------------------------------------------------ likeness
+
+/// The distinct terms of a text into `terms`, in a form of its own. False: out of memory.
+bool memdb__terms_of(memdb_tokenizer_kind_t kind, const char *text, size_t size,
+                     memdb__buffer_t *terms);
+/// The part of all terms of two texts that they share: 0 (also where neither has any) to 1.
+double memdb__terms_likeness(const memdb__buffer_t *a, const memdb__buffer_t *b);
+
 // ------------------------------------------------------------------------------ delta lists
 
 /// The words of one run of the delta. One writer (the caller serialises), any number of readers

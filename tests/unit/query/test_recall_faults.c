@@ -55,7 +55,9 @@ static memdb_status_t ask_for(memdb_snapshot_t *snapshot, memdb_space_t space, c
                            .text = text(words),
                            .vector = vector,
                            .dimension = DIMENSION,
-                           .k = K};
+                           .k = K,
+                           .fold = true,
+                           .mmr = .1};
     memdb_filter_t *filter;
     memdb_status_t status =
         memdb_filter_parse(text("attr.n < 100 and text contains 'word'"), NULL, 0, &filter, NULL);

@@ -1,0 +1,50 @@
+"""Selection through the shell: fold, mmr, a token budget, and pages of one snapshot."""
+import shell_case
+
+TEXTS = [f"the cat number {i} sat on a mat of straw in the house of my aunt Mary yesterday" for i in range(6)]
+TEXTS += ["a cat is a mammal", "my aunt has one cat and a dog"]
+
+
+class Select(shell_case.ShellCase):
+    def setUp(self):
+        super().setUp()
+        self.ask(*({"op": "put", "key": str(i), "text": text} for i, text in enumerate(TEXTS)))
+
+    def recall(self, **fields):
+        answer, = self.ask({"op": "recall", "text": "cat aunt", **fields})
+        self.assertTrue(answer["ok"], answer)
+        return answer
+
+    def test_near_equal_hits_fold_into_the_best_and_are_counted(self):
+        hits = self.recall(fold=True)["hits"]
+        self.assertEqual(len(hits), 3)
+        self.assertEqual({hit["key"]: hit["folded"] for hit in hits}, {"0": 5, "6": 0, "7": 0})
+
+    def test_mmr_brings_what_is_different_forward(self):
+        plain = {hit["key"] for hit in self.recall(k=3)["hits"]}
+        mixed = {hit["key"] for hit in self.recall(k=3, mmr=.5)["hits"]}
+        self.assertNotIn("6", plain)
+        self.assertIn("6", mixed)
+
+    def test_a_budget_takes_what_fits(self):
+        answer = self.recall(token_budget=30)
+        self.assertEqual([hit["tokens"] for hit in answer["hits"]], [8, 20])
+        self.assertIn("too large", answer["fewer"])
+
+    def test_pages_of_a_snapshot_neither_repeat_nor_skip(self):
+        pages = [{"op": "recall", "text": "cat aunt", "k": 3, "skip": skip} for skip in (0, 3, 6)]
+        whole = [hit["key"] for hit in self.recall(k=8)["hits"]]
+        answers = self.ask({"op": "begin", "snapshot": True}, *pages, {"op": "abort"})
+        self.assertEqual([hit["key"] for answer in answers[1:4] for hit in answer["hits"]], whole)
+        self.assertEqual([answer.get("next") for answer in answers[1:4]], [3, 6, None])
+
+    def test_what_makes_no_sense_is_refused(self):
+        for fields, name in (({"mmr": 2}, "mmr"), ({"token_budget": 0}, "token_budget"), ({"skip": -1}, "skip"),
+                             ({"skip": 1, "token_budget": 5}, "token_budget"), ({"fold": True, "k": 600}, "fold")):
+            answer, = self.ask({"op": "recall", "text": "cat", **fields})
+            self.assertEqual(answer["code"], "MEMDB_INVALID")
+            self.assertIn(name, answer["message"])
+
+
+if __name__ == "__main__":
+    shell_case.main()
