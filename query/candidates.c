@@ -406,7 +406,7 @@ static memdb_status_t collect_by_words(memdb__recall_t *recall, memdb_error_t *e
     if (!status) {
         take_words(recall, hits, count);
     }
-    memdb__explain_close(recall->explain, step, recall->capacity, count);
+    memdb__explain_close(recall->explain, step, memdb__recall_expected(recall), count);
     return status;
 }
 
@@ -414,7 +414,7 @@ static memdb_status_t collect_by_vector(memdb__recall_t *recall, memdb_error_t *
     uint32_t step = memdb__explain_open(recall->explain, "vectors");
     size_t taken = 0;
     memdb_status_t status = search_vectors(recall, &taken, error);
-    memdb__explain_close(recall->explain, step, recall->capacity, taken);
+    memdb__explain_close(recall->explain, step, memdb__recall_expected(recall), taken);
     return status;
 }
 

@@ -146,6 +146,13 @@ size_t memdb__recall_fetch(const memdb__recall_t *recall) {
     return (size_t)(wanted * 1.25) + 8;
 }
 
+double memdb__recall_expected(const memdb__recall_t *recall) {
+    const memdb__recall_plan_t *plan = &recall->plan;
+    double most = (double)plan->members * plan->share;
+    bool bounded = recall->gate.set && !plan->set.inverted && most < recall->capacity;
+    return bounded ? most : recall->capacity;
+}
+
 bool memdb__recall_asks(const memdb__recall_t *recall) {
     return recall->plan.share < SURE_SHARE;
 }

@@ -7,6 +7,7 @@
 #include "query/query_explain.h"
 #include "query/query_plan.h"
 
+#define SEEK 50u               // finding a range costs as much as so many of its entries
 #define SAMPLED 32u            // ranges of one test whose sizes are looked up
 #define UNKNOWN_REST (1.0 / 3) // what a test passes of which nothing is known
 
@@ -34,6 +35,17 @@ static double within(double value, double most) {
     return value < most ? value : most;
 }
 
+/// Of all ranges, of which some were sampled.
+static memdb__plan_estimate_t estimate_of(const sample_t *sample) {
+    double ids = sample->rows;
+    ids *= sample->ranges > SAMPLED ? (double)sample->ranges / SAMPLED : 1;
+    return (memdb__plan_estimate_t){.answerable = true,
+                                    .ids = ids,
+                                    .rows = within(ids, sample->planner->memories),
+                                    .walk = ids + sample->ranges * SEEK,
+                                    .rest = 1};
+}
+
 static memdb_status_t estimate_leaf(memdb__planner_t *planner, const memdb__filter_node_t *node,
                                     bool negated, memdb__plan_estimate_t *out) {
     memdb__plan_leaf_t leaf;
@@ -43,14 +55,9 @@ static memdb_status_t estimate_leaf(memdb__planner_t *planner, const memdb__filt
         return MEMDB_OK;
     }
     memdb_status_t status = memdb__plan_leaf_each(planner, &leaf, sample_range, &sample);
-    double walk = sample.rows;
-    walk *= sample.ranges > SAMPLED ? (double)sample.ranges / SAMPLED : 1;
-    double rows = within(walk, planner->memories);
-    *out = (memdb__plan_estimate_t){.answerable = true,
-                                    .exact = leaf.exact,
-                                    .rows = leaf.inverted ? planner->memories - rows : rows,
-                                    .walk = walk,
-                                    .rest = 1};
+    *out = estimate_of(&sample);
+    out->exact = leaf.exact;
+    out->rows = leaf.inverted ? planner->memories - out->rows : out->rows;
     return status;
 }
 
@@ -165,10 +172,7 @@ static memdb_status_t estimate_scope(memdb__planner_t *planner, memdb__plan_scop
     sample_t sample = {.planner = planner};
     memdb_status_t status =
         memdb__recall_scope_each(planner->gate, planner->space, part, sample_range, &sample);
-    double walk = sample.rows;
-    walk *= sample.ranges > SAMPLED ? (double)sample.ranges / SAMPLED : 1;
-    planner->scope[part] = (memdb__plan_estimate_t){
-        .answerable = true, .rows = within(walk, planner->memories), .walk = walk, .rest = 1};
+    planner->scope[part] = estimate_of(&sample);
     return status;
 }
 
@@ -276,7 +280,7 @@ static memdb_status_t make_leaf(memdb__planner_t *planner, uint32_t number, bool
     }
     out->inverted = leaf.inverted;
     memdb_status_t status = memdb__plan_leaf_each(planner, &leaf, add_range, &making);
-    memdb__explain_close_set(planner->explain, step, planner->estimates[number].walk, &out->ids);
+    memdb__explain_close_set(planner->explain, step, planner->estimates[number].ids, &out->ids);
     return status;
 }
 
@@ -315,7 +319,7 @@ static memdb_status_t make_scope(memdb__planner_t *planner, memdb__plan_scope_t 
     uint32_t step = memdb__explain_open(planner->explain, "%s", names[part]);
     memdb_status_t status =
         memdb__recall_scope_each(planner->gate, planner->space, part, add_range, &making);
-    memdb__explain_close_set(planner->explain, step, planner->scope[part].walk, &out->ids);
+    memdb__explain_close_set(planner->explain, step, planner->scope[part].ids, &out->ids);
     return status;
 }
 

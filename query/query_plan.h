@@ -37,7 +37,8 @@ typedef struct memdb__plan_estimate {
     bool exact;      // and no other
     bool chosen;     // it is to be walked: of a child of what all must be true
     double rows;     // members of the set
-    double walk;     // entries that are walked for it
+    double ids;      // of a test: in its ranges
+    double walk;     // entries that are walked for it, and what it costs to find them
     double rest;     // the part of the members that pass
 } memdb__plan_estimate_t;
 

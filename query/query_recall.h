@@ -141,6 +141,8 @@ memdb_status_t memdb__recall_plan(memdb__recall_t *recall, memdb_error_t *error)
 void memdb__recall_unplan(memdb__recall_t *recall);
 /// How many rows a vector search fetches unasked, so that enough of them pass as a rule.
 size_t memdb__recall_fetch(const memdb__recall_t *recall);
+/// How many candidates one signal should find.
+double memdb__recall_expected(const memdb__recall_t *recall);
 /// Whether so few of them pass that the search asks as it goes.
 bool memdb__recall_asks(const memdb__recall_t *recall);
 

@@ -166,6 +166,23 @@ static memdb_status_t find_words(memdb__recall_t *recall, memdb_error_t *error) 
                                      &recall->gate.matcher, error);
 }
 
+/// A part of ranking, as a step of the explanation. It may add candidates.
+static memdb_status_t step_of(memdb__recall_t *recall, const char *what,
+                              memdb_status_t (*part)(memdb__recall_t *recall, memdb_error_t *error),
+                              memdb_error_t *error) {
+    uint32_t step = memdb__explain_open(recall->explain, "%s", what);
+    uint32_t before = recall->candidates.count;
+    memdb_status_t status = part(recall, error);
+    memdb__explain_close(recall->explain, step, before, recall->candidates.count);
+    return status;
+}
+
+static memdb_status_t fuse_and_trace(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb__fusion_t fusion;
+    memdb__recall_fuse(recall, &fusion);
+    return memdb__recall_trace(recall, &fusion, error);
+}
+
 /// The score of each candidate, by mode.
 static memdb_status_t rank(memdb__recall_t *recall, memdb_error_t *error) {
     memdb__candidates_t *candidates = &recall->candidates;
@@ -173,11 +190,9 @@ static memdb_status_t rank(memdb__recall_t *recall, memdb_error_t *error) {
     if (recall->query->mode == MEMDB_RECALL_AUTO) {
         memdb__recall_fuse(recall, &fusion);
         memdb_status_t status = memdb__recall_time(recall, error);
-        status = status ? status : memdb__recall_feedback(recall, error);
-        if (!status) {
-            memdb__recall_fuse(recall, &fusion);
-            status = memdb__recall_trace(recall, &fusion, error);
-        }
+        status =
+            status ? status : step_of(recall, "words of the best", memdb__recall_feedback, error);
+        status = status ? status : step_of(recall, "traces", fuse_and_trace, error);
         status = status ? status : memdb__recall_time(recall, error);
         return status ? status : memdb__recall_prior(recall, error);
     }
@@ -226,7 +241,7 @@ static memdb_status_t search_space(memdb__recall_t *recall, memdb_result_t *resu
         return MEMDB_OK; // nothing is asked that this space could answer
     }
     status = memdb__recall_collect(recall, error);
-    uint32_t step = memdb__explain_open(recall->explain, "fuse and follow traces");
+    uint32_t step = memdb__explain_open(recall->explain, "rank");
     uint32_t found = recall->candidates.count;
     status = status ? status : rank(recall, error);
     memdb__explain_close(recall->explain, step, found, recall->candidates.count);
