@@ -148,6 +148,13 @@ static const cli_field_t create_space_fields[] = {
     END};
 static const cli_field_t drop_space_fields[] = {
     REQUIRED("name", CLI_FIELD_NAME, 1, MEMDB_MAX_NAME_BYTES), DURABILITY, END};
+static const cli_field_t gates_fields[] = {SPACE,
+                                           {"most_alike", CLI_FIELD_NUMBER, false, 0, 1, NULL},
+                                           COUNT("most_memories", 0, BIG),
+                                           COUNT("most_bytes", 0, BIG),
+                                           COUNT("expire_after_us", 0, BIG),
+                                           DURABILITY,
+                                           END};
 static const cli_field_t index_fields[] = {
     SPACE, REQUIRED("on", CLI_FIELD_NAME, 1, MEMDB_MAX_NAME_BYTES), DURABILITY, END};
 static const cli_field_t indexes_fields[] = {SPACE, END};
@@ -178,6 +185,7 @@ const cli_op_t cli_ops[] = {
     {"create_space", create_space_fields, cli_run_create_space, true},
     {"drop_space", drop_space_fields, cli_run_drop_space, false},
     {"spaces", no_fields, cli_run_spaces, false},
+    {"gates", gates_fields, cli_run_gates, true},
     {"create_index", index_fields, cli_run_create_index, false},
     {"drop_index", index_fields, cli_run_drop_index, false},
     {"indexes", indexes_fields, cli_run_indexes, false},

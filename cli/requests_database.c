@@ -113,10 +113,12 @@ static bool add_space(void *context, const memdb_space_info_t *info) {
     cli_set_unsigned(space, "dimension", info->dimension);
     cli_json_set(space, "metric",
                  cli_json_new_text(metrics[info->metric <= MEMDB_METRIC_L2 ? info->metric : 0]));
-    cli_json_set(space, "tokenizer",
-                 cli_json_new_text(cli_tokenizers[info->tokenizer]));
+    cli_json_set(space, "tokenizer", cli_json_new_text(cli_tokenizers[info->tokenizer]));
     cli_set_unsigned(space, "memories", info->memories);
     cli_set_unsigned(space, "bytes", info->text_bytes);
+    cli_json_t *gates = cli_gates_json(&info->gates);
+    if (gates)
+        cli_json_set(space, "gates", gates);
     cli_json_append(context, space);
     return true;
 }
@@ -139,12 +141,12 @@ memdb_status_t cli_run_spaces(cli_session_t *session, const cli_json_t *request,
     X(visible_lsn)                                                                                 \
     X(durable_lsn)                                                                                 \
     X(written_lsn)                                                                                 \
-    X(applied_lsn) X(memories) X(spaces) X(links) X(log_bytes) X(segment_bytes) X(blob_bytes)      \
-        X(catalog_bytes) X(file_bytes) X(segments) X(tiers) X(runs) X(delta_bytes) X(commits)      \
-            X(conflicts) X(batches) X(syncs) X(checkpoints) X(merges) X(snapshots)                 \
-                X(snapshots_expired) X(history_lsn)                                     \
-                    X(erasures_pending) X(superseded_bytes) X(blob_named_bytes) X(extents_waiting) \
-                        X(aside_bytes)
+    X(applied_lsn)                                                                                 \
+    X(memories) X(spaces) X(links) X(log_bytes) X(segment_bytes) X(blob_bytes) X(catalog_bytes)    \
+        X(file_bytes) X(segments) X(tiers) X(runs) X(delta_bytes) X(commits) X(conflicts)          \
+            X(refused) X(batches) X(syncs) X(checkpoints) X(merges) X(snapshots)                   \
+                X(snapshots_expired) X(history_lsn) X(erasures_pending) X(superseded_bytes)        \
+                    X(blob_named_bytes) X(extents_waiting) X(aside_bytes)
 
 memdb_status_t cli_run_stats(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
                              memdb_error_t *error) {

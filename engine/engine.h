@@ -121,6 +121,7 @@ struct memdb {
     _Atomic uint64_t stored;           // bytes put into the arena since its last checkpoint
     _Atomic uint64_t naming;           // transactions that stored blobs and have not ended
     // Figures.
+    _Atomic uint64_t refused;
     _Atomic uint64_t commits, conflicts, checkpoints, merges;
     _Atomic uint64_t delta_bytes; // as throttle.c saw it last
     _Atomic uint64_t stalls, stalled_us, payload_bytes, segment_bytes_written;
@@ -151,11 +152,12 @@ struct memdb_txn {
     memdb__own_t own; // what it wrote
     memdb__guard_t *guards;
     bool has_blobs;           // the arena is synced first
-    bool as_given;            // salvage: a link changes nothing but itself
+    bool as_given;            // salvage: a link changes nothing but itself, and gates stand open
     const uint8_t *given_row; // salvage: the coded form of the next put's vector
     memdb__buffer_t record, bag, old_bag, row, entries; // scratch
     memdb__attributes_t *attributes; // of one space, in the snapshot's arena; NULL: not read
     memdb_space_t attributes_of;
+    memdb_space_t gated; // the space whose descriptor it wrote last, for its gates; 0: none
 };
 
 // ------------------------------------------------------------------------------ errors and guards
@@ -246,6 +248,18 @@ memdb_status_t memdb__snapshot_vectors(memdb_snapshot_t *snapshot,
 /// The visible version for searches in lists: the snapshot's LSN. (A transaction's own list is a
 /// source that counts whole.)
 uint64_t memdb__snapshot_visible(const memdb_snapshot_t *snapshot);
+
+/// Count a space's memories and bytes of text from what tiers and runs have of it.
+memdb_status_t memdb__space_count(const memdb__sight_t *sight, memdb_space_info_t *info,
+                                  memdb_error_t *error);
+
+// ------------------------------------------------------------------------------ gate.c
+
+/// Let a put of `record`, as memory `id`, pass the gates of its space. `old`: what it replaces;
+/// NULL: it is new.
+memdb_status_t memdb__gate_put(memdb_txn_t *txn, const memdb_space_info_t *space, uint64_t id,
+                               const memdb__record_t *record, const memdb__record_t *old,
+                               memdb_error_t *error);
 
 /// Context of the live callbacks below. Damage met on the way is kept in `error` and ends in "not
 /// live".

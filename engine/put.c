@@ -189,6 +189,12 @@ static memdb_status_t merge_fields(put_t *put, memdb_error_t *error) {
         record->fields = in->blob_count ? record->fields | MEMDB_FIELD_BLOBS
                                         : record->fields & ~(uint32_t)MEMDB_FIELD_BLOBS;
     }
+    if (put->is_new && !put->txn->as_given && put->space.gates.expire_after_us &&
+        record->expires == MEMDB_TIME_NONE) {
+        int64_t now = memdb__now_us(), after = put->space.gates.expire_after_us;
+        record->expires = after < INT64_MAX - now ? now + after : INT64_MAX;
+        record->fields |= MEMDB_FIELD_EXPIRES;
+    }
     if (record->valid_from != MEMDB_TIME_NONE && record->valid_to != MEMDB_TIME_NONE &&
         record->valid_to < record->valid_from) {
         return memdb__fail(error, MEMDB_INVALID, "valid_to is before valid_from");
@@ -370,6 +376,9 @@ static memdb_status_t perform_put(put_t *put, memdb_error_t *error) {
     memdb_status_t status = check_blobs(put, error);
     status = status ? status : resolve(put, error);
     status = status ? status : merge_fields(put, error);
+    status = status ? status
+                    : memdb__gate_put(txn, &put->space, put->id, &put->record,
+                                      put->is_new ? NULL : &put->old, error);
     if (!status && put->record.blob_count) {
         put->blobs = put->in->fields & MEMDB_FIELD_BLOBS ? put->in->blobs : NULL;
         status = memdb__renew_blobs(txn, &put->record, put->blobs, &put->blobs, error);

@@ -189,7 +189,36 @@ bool memdb__space_encode(memdb__buffer_t *out, const memdb_space_info_t *info) {
     memdb__buffer_append_u8(out, (uint8_t)info->metric);
     memdb__buffer_append_u8(out, (uint8_t)info->tokenizer);
     append_bytes(out, info->name);
+    const memdb_gates_t *gates = &info->gates;
+    const uint64_t tagged[] = {bits_of(gates->most_alike), gates->most_memories,
+                               gates->most_text_bytes, (uint64_t)gates->expire_after_us};
+    for (uint8_t tag = 0; tag < 4; tag++) {
+        if (tagged[tag]) {
+            memdb__buffer_append_u8(out, (uint8_t)(tag + 1));
+            memdb__buffer_append_u64(out, tagged[tag]);
+        }
+    }
     return !out->failed;
+}
+
+/// The tagged fields at a descriptor's end: those that are not 0, by rising tag.
+static bool read_gates(memdb__reader_t *reader, memdb_gates_t *gates) {
+    uint64_t tagged[4] = {0};
+    for (uint8_t last = 0; memdb__reader_left(reader) && !reader->bad;) {
+        uint8_t tag = memdb__read_u8(reader);
+        uint64_t value = memdb__read_u64(reader);
+        if (tag <= last || tag > 4 || value == 0) {
+            return false;
+        }
+        tagged[tag - 1] = value;
+        last = tag;
+    }
+    *gates = (memdb_gates_t){double_of(tagged[0]), tagged[1], tagged[2], (int64_t)tagged[3]};
+    return !reader->bad && memdb__gates_valid(gates);
+}
+
+bool memdb__gates_valid(const memdb_gates_t *gates) {
+    return gates->most_alike >= 0 && gates->most_alike <= 1 && gates->expire_after_us >= 0;
 }
 
 bool memdb__space_decode(const uint8_t *data, size_t size, memdb_space_info_t *info_out) {
@@ -200,7 +229,7 @@ bool memdb__space_decode(const uint8_t *data, size_t size, memdb_space_info_t *i
     info_out->name = read_bytes(&reader);
     info_out->metric = (memdb_metric_t)metric;
     info_out->tokenizer = (memdb_tokenizer_kind_t)tokenizer;
-    return !reader.bad && memdb__reader_left(&reader) == 0 && metric <= MEMDB_METRIC_L2 &&
+    return !reader.bad && read_gates(&reader, &info_out->gates) && metric <= MEMDB_METRIC_L2 &&
            tokenizer <= MEMDB_TOKENIZER_NONE && info_out->dimension <= MEMDB_MAX_DIMENSION;
 }
 

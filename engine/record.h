@@ -47,6 +47,8 @@ bool memdb__link_decode(const uint8_t *data, size_t size,
 
 /// Space encoding: dimension u32, metric u8, tokenizer u8, sized name.
 bool memdb__space_encode(memdb__buffer_t *out, const memdb_space_info_t *info);
+/// Whether the gates are in range.
+bool memdb__gates_valid(const memdb_gates_t *gates);
 bool memdb__space_decode(const uint8_t *data, size_t size, memdb_space_info_t *info_out);
 
 // ------------------------------------------------------------------------------ operations of a

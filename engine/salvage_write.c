@@ -123,7 +123,8 @@ static memdb_status_t create_space(writer_t *writer, memdb_space_t id, memdb_spa
     memdb_space_options_t options = {.size = sizeof options,
                                      .dimension = info.dimension,
                                      .metric = info.metric,
-                                     .tokenizer = info.tokenizer};
+                                     .tokenizer = info.tokenizer,
+                                     .gates = info.gates};
     char name[64];
     memdb_space_t made;
     space_t space = {.space = id, .live = true, .dimension = info.dimension};

@@ -38,6 +38,11 @@ static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name,
         info.dimension = options->dimension;
         info.metric = options->metric;
         info.tokenizer = options->tokenizer;
+        info.gates = options->gates;
+        if (!memdb__gates_valid(&info.gates)) {
+            return memdb__fail(error, MEMDB_INVALID, "gates: likeness %g, expiry after %lld us",
+                               info.gates.most_alike, (long long)info.gates.expire_after_us);
+        }
     }
     // Unique is all that the id needs to be (rule 16).
     uint64_t id =
@@ -135,8 +140,8 @@ memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name,
 }
 
 /// Add up what tiers and runs count for a space.
-static memdb_status_t add_counters(const memdb__sight_t *sight, memdb_space_info_t *info,
-                                   memdb_error_t *error) {
+memdb_status_t memdb__space_count(const memdb__sight_t *sight, memdb_space_info_t *info,
+                                  memdb_error_t *error) {
     int64_t memories = 0, text_bytes = 0, more_memories, more_bytes;
     memdb__key_t key;
     memdb__key_counters(&key, info->space);
@@ -206,7 +211,7 @@ static memdb_status_t count_memories(const memdb__sight_t *sight, memdb_space_in
 static memdb_status_t add_counts(const memdb_snapshot_t *snapshot, memdb_space_info_t *info,
                                  memdb_error_t *error) {
     return snapshot->as_of ? count_memories(&snapshot->sight, info, error)
-                           : add_counters(&snapshot->sight, info, error);
+                           : memdb__space_count(&snapshot->sight, info, error);
 }
 
 memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t space,

@@ -151,6 +151,7 @@ static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_
     fill_from_view(snapshot->sight.view, stats);
     fill_from_control(db, stats);
     stats->commits = atomic_load_explicit(&db->commits, memory_order_relaxed);
+    stats->refused = atomic_load_explicit(&db->refused, memory_order_relaxed);
     stats->conflicts = atomic_load_explicit(&db->conflicts, memory_order_relaxed);
     stats->checkpoints = atomic_load_explicit(&db->checkpoints, memory_order_relaxed);
     stats->merges = atomic_load_explicit(&db->merges, memory_order_relaxed);

@@ -22,8 +22,7 @@
 ///               stay untouched on failure.
 ///   Times       int64 microseconds since 1970-01-01T00:00:00Z. MEMDB_TIME_NONE means "not set".
 ///   Text        UTF-8, sized, not terminated. Memory that the library lends ends with the
-///   snapshot,
-///               cursor step, transaction or result that it was read from, as the comment says.
+///               snapshot, cursor step, transaction or result that it was read from.
 ///   Structs     options and inputs begin with `size`, which the caller sets to sizeof the struct;
 ///               zero in any other field is its default.
 #ifndef MEMDB_H
@@ -68,7 +67,8 @@ extern "C" {
     X(MEMDB_FORKED, 16, "the handle was opened before fork, in the parent process")                \
     X(MEMDB_DONE, 17, "there is nothing more")                                                     \
     X(MEMDB_EXPIRED, 18, "it is older than what is kept")                                          \
-    X(MEMDB_INTERRUPTED, 19, "memdb_interrupt ended it")
+    X(MEMDB_INTERRUPTED, 19, "memdb_interrupt ended it")                                           \
+    X(MEMDB_REFUSED, 20, "a gate of the space refused it")
 
 typedef enum memdb_status {
 #define MEMDB_STATUS_ENUMERATOR(name, value, text) name = value,
@@ -262,9 +262,10 @@ typedef struct memdb_stats {
     uint64_t segments, tiers, runs;
     uint64_t delta_bytes; ///< private memory of the delta of this process
     uint64_t commits, conflicts, batches, syncs, checkpoints, merges; ///< by this handle
-    uint64_t snapshots;                                               ///< open now, this handle
-    int64_t oldest_snapshot_time;                                     ///< or MEMDB_TIME_NONE
-    uint64_t views_retired, views_reclaimed;                          ///< epoch-based reclamation
+    uint64_t refused;                            ///< puts by this handle, by gates
+    uint64_t snapshots;                          ///< open now, this handle
+    int64_t oldest_snapshot_time;                ///< or MEMDB_TIME_NONE
+    uint64_t views_retired, views_reclaimed;     ///< epoch-based reclamation
     uint64_t log_limit_bytes, delta_limit_bytes; ///< where writers of this handle wait
     uint64_t stalls, stalled_us;                 ///< commits that waited there, and how long in all
     /// What this handle committed, and what it wrote for that: the sum of the last two over the
@@ -531,6 +532,13 @@ typedef enum memdb_tokenizer_kind {
     MEMDB_TOKENIZER_NONE = 2   ///< texts are stored, and not found by words
 } memdb_tokenizer_kind_t;
 
+/// What a space asks of memories that are put into it; 0: nothing. docs/gates.md has the rules.
+typedef struct memdb_gates {
+    double most_alike; ///< 0 to 1: the part of its words that a new text may not share with another
+    uint64_t most_memories, most_text_bytes;
+    int64_t expire_after_us; ///< a new memory without an expiry expires so long after its put
+} memdb_gates_t;
+
 typedef struct memdb_space_options {
     size_t size;
     uint32_t dimension; ///< of vectors; 0: fixed by the first vector
@@ -538,6 +546,7 @@ typedef struct memdb_space_options {
     memdb_tokenizer_kind_t tokenizer;
     const memdb_bytes_t *indexes; ///< what its attribute indexes are on, as for memdb_index_create
     size_t index_count;           ///< at most 32
+    memdb_gates_t gates;
 } memdb_space_options_t;
 
 typedef struct memdb_space_info {
@@ -548,17 +557,20 @@ typedef struct memdb_space_info {
     memdb_tokenizer_kind_t tokenizer;
     uint64_t memories;
     uint64_t text_bytes; ///< bytes of text in live memories
+    memdb_gates_t gates;
 } memdb_space_info_t;
 
 /// Create a space. Errors: MEMDB_EXISTS.
 MEMDB_API memdb_status_t memdb_space_create(memdb_txn_t *txn, memdb_bytes_t name,
                                             const memdb_space_options_t *options,
                                             memdb_space_t *space_out);
+/// Replace the gates of a space, for later puts. Errors: MEMDB_NOT_FOUND.
+MEMDB_API memdb_status_t memdb_space_set_gates(memdb_txn_t *txn, memdb_space_t space,
+                                               const memdb_gates_t *gates);
 /// Find a space, or create it with default options.
 MEMDB_API memdb_status_t memdb_space_ensure(memdb_txn_t *txn, memdb_bytes_t name,
                                             memdb_space_t *space_out);
-/// Drop a space with all in it. A commit into it that runs meanwhile conflicts. Errors:
-/// MEMDB_NOT_FOUND.
+/// Drop a space with all in it. Commits into it meanwhile conflict. Errors: MEMDB_NOT_FOUND.
 MEMDB_API memdb_status_t memdb_space_drop(memdb_txn_t *txn, memdb_bytes_t name);
 /// Find a space by name. Errors: MEMDB_NOT_FOUND.
 MEMDB_API memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_bytes_t name,
@@ -600,8 +612,7 @@ MEMDB_API memdb_status_t memdb_index_list(memdb_snapshot_t *snapshot, memdb_spac
 /// What is known of a space; the name is lent until the snapshot ends.
 MEMDB_API memdb_status_t memdb_space_get_info(memdb_snapshot_t *snapshot, memdb_space_t space,
                                               memdb_space_info_t *info_out);
-/// Call `visit` for each space in order of name, until it returns false. Names are lent until the
-/// snapshot ends.
+/// Call `visit` for each space by name, until it returns false. Names are lent by the snapshot.
 MEMDB_API memdb_status_t memdb_space_list(memdb_snapshot_t *snapshot,
                                           bool (*visit)(void *context,
                                                         const memdb_space_info_t *info),
@@ -730,7 +741,8 @@ typedef struct memdb_memory {
 ///             MEMDB_FIELD_TEXT with size 0 clears the text; the same for other fields and
 ///             MEMDB_TIME_NONE.
 /// id_out      optional.
-/// Errors      MEMDB_NOT_FOUND  `id` is given and not there.
+/// Errors      MEMDB_NOT_FOUND  `id` is given and not there. MEMDB_REFUSED    by a gate of the
+/// space.
 ///             MEMDB_INVALID    not UTF-8; NaN; another dimension; attrs not a JSON object;
 ///             valid_to before valid_from. MEMDB_EXISTS     the key belongs to another memory than
 ///             `id`. MEMDB_LIMIT      a field or the transaction is too large.
@@ -881,9 +893,7 @@ MEMDB_API void memdb_blob_writer_abort(memdb_blob_writer_t *writer);
 /// Read a blob as named by a memory of this snapshot.
 ///
 /// Ownership   release with memdb_blob_reader_close, before the snapshot ends.
-/// Errors      MEMDB_NOT_FOUND  the snapshot is older than a purge that erased the blob; reading
-/// may
-///             answer so too.
+/// Errors      MEMDB_NOT_FOUND  the snapshot is older than a purge of the blob; so may reading.
 MEMDB_API memdb_status_t memdb_blob_reader_open(memdb_snapshot_t *snapshot,
                                                 const memdb_blob_t *blob,
                                                 memdb_blob_reader_t **reader_out);
@@ -936,14 +946,10 @@ typedef struct memdb_query {
     int64_t window_from, window_to; ///< used when has_window: only memories whose time lies in
                                     ///< [from, to); MEMDB_TIME_NONE: open on that side
     int64_t valid_at; ///< only memories that are valid then; 0: `now`. MEMDB_TIME_NONE: all
-    uint32_t skip;    ///< leave out the first so many: in one snapshot, the same query with `skip`
-                      ///< raised by k gives the next page, which neither repeats nor skips a hit
-    bool fold; ///< hits whose texts share four fifths of their words count as one: the best of them
-    double mmr; ///< 0 to 1: how much likeness to the hits before it counts against a hit (maximal
-                ///< marginal relevance); 0: not at all
-    uint32_t token_budget; ///< above 0: hits from the best on that cost at most so much together;
-                           ///< what does not fit is passed over. k is then as many as there are,
-                           ///< unless it is set. Not together with skip
+    uint32_t skip; ///< leave out the first so many: in one snapshot, the next page (docs/recall.md)
+    bool fold;     ///< hits whose texts share four fifths of their words count as one, the best
+    double mmr;    ///< 0 to 1: how much likeness to the hits before it counts against a hit; 0: off
+    uint32_t token_budget; ///< above 0: the best that cost so much at most together; without skip
 } memdb_query_t;
 
 typedef struct memdb_hit {
@@ -952,8 +958,7 @@ typedef struct memdb_hit {
     double score;
     double signals[MEMDB_SIGNAL_COUNT]; ///< shares; their sum is the score
     uint32_t folded;                    ///< hits that were folded into this one
-    uint32_t tokens; ///< where a budget was given: what it costs; its `tokens`, else an estimate of
-                     ///< one for each four ASCII characters and for each other character
+    uint32_t tokens; ///< where a budget is given: what it costs, or an estimate from its text
 } memdb_hit_t;
 
 /// Rank the memories of the given spaces; best first, ties by id. A memory that expired before the
