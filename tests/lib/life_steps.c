@@ -116,6 +116,31 @@ static void forget_by_a_filter(life_t *life) {
     life_commit(life, forget_passing);
 }
 
+/// What is there stays as it is, and another of the same words is refused, whatever was tried
+/// before.
+static memdb_status_t pass_gates(life_t *life, memdb_txn_t *txn) {
+    memdb_space_t space;
+    memdb_gates_t gates = {.most_alike = 1, .most_memories = 9, .most_text_bytes = 900};
+    memdb_memory_t memory = {.size = sizeof memory,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT,
+                             .key = text("one"),
+                             .text = text("granite and moss")};
+    (void)life;
+    memdb_status_t status = memdb_space_ensure(txn, text("gated"), &space);
+    status = status ? status : memdb_space_set_gates(txn, space, &gates);
+    status = status ? status : memdb_put(txn, space, &memory, NULL);
+    if (!status) {
+        memory.key = text("two");
+        status = memdb_put(txn, space, &memory, NULL);
+        assert_true(status != MEMDB_OK);
+    }
+    return status == MEMDB_REFUSED ? MEMDB_OK : status;
+}
+
+static void put_through_gates(life_t *life) {
+    life_commit(life, pass_gates);
+}
+
 static memdb_status_t drop_side(life_t *life, memdb_txn_t *txn) {
     (void)life;
     memdb_status_t status = memdb_space_drop(txn, text("side"));
@@ -456,6 +481,7 @@ const life_step_t life_steps[] = {
     {"index", index_keys},
     {"update and forget", update_and_forget},
     {"forget by a filter", forget_by_a_filter},
+    {"put through gates", put_through_gates},
     {"follow on", follow_with_a_second_handle},
     {"read again", read_all},
     {"fill the log", fill_the_log},
