@@ -42,7 +42,8 @@ typedef struct cli_command {
     cli_print_fn print;  // as text for people
     const char *rows;    // the member of the answer that holds the rows of a table: an array of
                          // objects, or one; NULL: each member is a row
-    const char *columns; // members of a row; '>': right-aligned, '?': only where spaces are asked
+    const char *columns; // members of a row; '>': right-aligned, '-': in CSV alone, '?': in others
+                         // only where several spaces are asked
     cli_act_fn act;      // of the prompt alone: no request, no operation
 } cli_command_t;
 

@@ -122,7 +122,7 @@ static cli_outcome_t run(cli_shell_t *shell, int count, char **words) {
         if (!request)
             return cli_command_run(shell, command, count - 1, words + 1);
     }
-    shell->session.hides_notes = command != NULL;
+    shell->session.hides_notes = command || shell->screen.mode != CLI_MODE_JSON;
     if (!open_database(shell, !command || cli_command_op(command)->creates)) {
         // A program that waits for one answer a request gets it: the reason, each time.
         if (!command && shell->screen.mode == CLI_MODE_JSON)

@@ -20,14 +20,15 @@ static void add_column(columns_t *columns, const char *title, size_t size) {
     columns->names[columns->count++] = copy;
 }
 
-// Of a command's list; "?space" only where several spaces were asked.
-static void add_listed(columns_t *columns, const char *list, const cli_json_t *request) {
+// Of a command's list.
+static void add_listed(columns_t *columns, const char *list, const cli_json_t *request,
+                       bool for_people) {
     for (const char *at = list; *at;) {
         size_t size = strcspn(at, " ");
-        if (*at != '?')
-            add_column(columns, at, size);
-        else if (cli_json_get(request, "spaces"))
-            add_column(columns, at + 1, size - 1);
+        bool marked = *at == '?' || *at == '-';
+        bool shown = *at == '?' ? cli_json_get(request, "spaces") != NULL : !marked;
+        if (shown || !for_people)
+            add_column(columns, at + marked, size - marked);
         at += size + (at[size] == ' ');
     }
 }
@@ -134,7 +135,7 @@ void cli_rows_show(cli_screen_t *screen, const cli_command_t *command, const cli
     }
     columns_t columns = {0};
     if (command->columns)
-        add_listed(&columns, command->columns, request);
+        add_listed(&columns, command->columns, request, for_people);
     else
         add_members(&columns, rows);
     cli_table_t *table = cli_table_create(columns.names, columns.count);

@@ -87,6 +87,7 @@ class Commands(shell_case.ShellCase):
             child, terminal = pty.fork()
             if not child:
                 os.environ.update(HOME=self.root, TERM="xterm", NO_COLOR=no_color)
+                shell_case.forgive_editor()
                 os.execv(shell_case.MEMDB, [shell_case.MEMDB, self.database])
             os.write(terminal, b"+ the lantern is lit\nlantern?\n.exit\n")
             shown = b""

@@ -30,20 +30,20 @@ class Modes(shell_case.ShellCase):
 
     def test_each_mode_shows_a_list_in_its_own_way(self):
         golden = {
-            "table": "id  key  time              actor  session  text\n"
-                     " 1  a    8 May 2023 13:56  Ann    s        The key | hangs on \"the\" hook\n"
-                     " 2  b    9 May 2023 00:00                  東京 and back\n",
-            "box": "┌────┬─────┬──────────────────┬───────┬─────────┬──────────────────────────────┐\n"
-                   "│ id │ key │ time             │ actor │ session │ text                         │\n"
-                   "├────┼─────┼──────────────────┼───────┼─────────┼──────────────────────────────┤\n"
-                   "│  1 │ a   │ 8 May 2023 13:56 │ Ann   │ s       │ The key | hangs on \"the\" ho… │\n"
-                   "│  2 │ b   │ 9 May 2023 00:00 │       │         │ 東京 and back                │\n"
-                   "└────┴─────┴──────────────────┴───────┴─────────┴──────────────────────────────┘\n",
-            "line": "     id = 1\n    key = a\n   time = 8 May 2023 13:56\n  actor = Ann\nsession = s\n   text = The key | hangs on \"the\" hook\n\n"
-                    "     id = 2\n    key = b\n   time = 9 May 2023 00:00\n  actor = \nsession = \n   text = 東京 and back\n",
+            "table": "id  key  time              actor  text\n"
+                     " 1  a    8 May 2023 13:56  Ann    The key | hangs on \"the\" hook\n"
+                     " 2  b    9 May 2023 00:00         東京 and back\n",
+            "box": "┌────┬─────┬──────────────────┬───────┬───────────────────────────────┐\n"
+                   "│ id │ key │ time             │ actor │ text                          │\n"
+                   "├────┼─────┼──────────────────┼───────┼───────────────────────────────┤\n"
+                   "│  1 │ a   │ 8 May 2023 13:56 │ Ann   │ The key | hangs on \"the\" hook │\n"
+                   "│  2 │ b   │ 9 May 2023 00:00 │       │ 東京 and back                 │\n"
+                   "└────┴─────┴──────────────────┴───────┴───────────────────────────────┘\n",
+            "line": "   id = 1\n  key = a\n time = 8 May 2023 13:56\nactor = Ann\n text = The key | hangs on \"the\" hook\n\n"
+                    "   id = 2\n  key = b\n time = 9 May 2023 00:00\nactor = \n text = 東京 and back\n",
             "csv": "id,key,time,actor,session,text\n1,a,2023-05-08T13:56:00Z,Ann,s,\"The key | hangs\non \"\"the\"\" hook\"\n2,b,2023-05-09T00:00:00Z,,,東京 and back\n",
-            "markdown": "| id | key | time | actor | session | text |\n|--:|---|---|---|---|---|\n"
-                        "| 1 | a | 8 May 2023 13:56 | Ann | s | The key \\| hangs on \"the\" hook |\n| 2 | b | 9 May 2023 00:00 |  |  | 東京 and back |\n",
+            "markdown": "| id | key | time | actor | text |\n|--:|---|---|---|---|\n"
+                        "| 1 | a | 8 May 2023 13:56 | Ann | The key \\| hangs on \"the\" hook |\n| 2 | b | 9 May 2023 00:00 |  | 東京 and back |\n",
             "text": "id  key  time              who  text\n#1  a    8 May 2023 13:56  Ann  The key | hangs on \"the\" hook\n#2  b    9 May 2023 00:00       東京 and back\n",
         }
         for mode, text in golden.items():
@@ -85,8 +85,8 @@ class Modes(shell_case.ShellCase):
                         self.assertLessEqual(columns(line), width, (mode, words, line))
 
     def test_widths_are_those_that_were_chosen(self):
-        shown = self.lines_of(".mode box", ".width 4 2 0 0 0 5", ".list", ".width", ".list")
-        self.assertIn("│    1 │ a  │ 8 May 2023 13:56 │ Ann   │ s       │ The … │\n", shown)
+        shown = self.lines_of(".mode box", ".width 4 2 0 0 5", ".list", ".width", ".list")
+        self.assertIn("│    1 │ a  │ 8 May 2023 13:56 │ Ann   │ The … │\n", shown)
         self.assertIn("│  1 │ a   │", shown)
 
     def test_output_and_once_write_to_files(self):
