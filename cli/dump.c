@@ -6,6 +6,7 @@
 //   {"memory":{"id":12,...}}    as put takes it, but for its validity; the id is known in the dump
 //   {"link":{...}}              its ends are ids
 //   {"validity":{"id":12,...}}  behind the links, because a link of type supersedes changes it
+//   {"gates":{...}}             of the space, behind its memories
 //   {"end":{...}}               how many memories and links: a dump without it is not whole
 //
 // Vectors are those of the INT8 codes; a cosine space brings them to the length of one again, so
@@ -202,6 +203,19 @@ static memdb_status_t write_space(dump_t *dump, const cli_json_t *space, memdb_e
     return status;
 }
 
+// The gates of a space, as the operation gates takes them: behind its memories, which are not to be
+// refused by them.
+static memdb_status_t write_gates(dump_t *dump, const cli_json_t *space, memdb_error_t *error) {
+    cli_json_t *gates = cli_json_get(space, "gates"), *line;
+    if (!gates)
+        return MEMDB_OK;
+    line = cli_json_new_object();
+    cli_json_set(line, "space", cli_bytes_json(dump->name));
+    for (void *at = cli_json_first(gates); at; at = cli_json_next(gates, at))
+        cli_json_set(line, cli_json_name_at(at), cli_json_share(cli_json_value_at(at)));
+    return write_line(dump, "gates", line, error);
+}
+
 static memdb_status_t write_all(dump_t *dump, memdb_error_t *error) {
     static const write_fn passes[] = {write_memory, write_links, write_validity};
     cli_json_t *answer = cli_json_new_object(), *nothing = cli_json_new_object();
@@ -216,6 +230,8 @@ static memdb_status_t write_all(dump_t *dump, memdb_error_t *error) {
             status = write_space(dump, space, error);
         for (size_t pass = 0; status == MEMDB_OK && pass < sizeof passes / sizeof *passes; pass++)
             status = each_memory(dump, passes[pass], error);
+        if (status == MEMDB_OK)
+            status = write_gates(dump, space, error);
     }
     if (status == MEMDB_OK) {
         cli_json_t *end = cli_json_new_object();

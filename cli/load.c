@@ -197,6 +197,13 @@ static memdb_status_t take_validity(cli_load_t *load, cli_json_t *validity, memd
     return status == MEMDB_OK ? set_validity(load, id, times[0], times[1], error) : status;
 }
 
+static memdb_status_t take_gates(cli_load_t *load, cli_json_t *gates, memdb_error_t *error) {
+    cli_json_t *answer = cli_json_new_object();
+    memdb_status_t status = run(load, "gates", gates, answer, error);
+    cli_json_free(answer);
+    return status;
+}
+
 static memdb_status_t take_end(cli_load_t *load, cli_json_t *end, memdb_error_t *error) {
     bool whole = cli_get_integer(end, "memories", -1) == (int64_t)load->memories &&
                  cli_get_integer(end, "links", -1) == (int64_t)load->links;
@@ -210,11 +217,8 @@ static memdb_status_t take_line(cli_load_t *load, cli_json_t *line, memdb_error_
     static const struct {
         const char *kind;
         memdb_status_t (*take)(cli_load_t *load, cli_json_t *object, memdb_error_t *error);
-    } kinds[] = {{"memory", take_memory},
-                 {"link", take_link},
-                 {"validity", take_validity},
-                 {"space", take_space},
-                 {"end", take_end}};
+    } kinds[] = {{"memory", take_memory}, {"link", take_link},   {"validity", take_validity},
+                 {"space", take_space},   {"gates", take_gates}, {"end", take_end}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         cli_json_t *object = cli_json_get(line, kinds[i].kind);
         if (!object || cli_json_count(line) != 1 || cli_json_kind(object) != CLI_JSON_OBJECT)

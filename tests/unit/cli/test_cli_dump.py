@@ -40,7 +40,8 @@ class Dump(shell_case.ShellCase):
             link.update({name: value for name, value in optional.items() if chance.random() < 0.5})
             if link.get("type") != "supersedes" or one < other:
                 changes.append(link)
-        self.ask(*changes)
+        gated = self.ask(*changes, {"op": "gates", "space": "plain", "most_memories": 1000, "expire_after_us": 5000000})
+        self.assertTrue(gated[-1]["ok"], gated[-1])
 
     def dump_of(self, database):
         done = self.run_shell(database, "dump")
@@ -71,8 +72,8 @@ class Dump(shell_case.ShellCase):
             self.fill(seed)
             dump = self.dump_of(self.database)
             kinds = [next(iter(json.loads(line))) for line in dump.splitlines()]
-            self.assertEqual({kind: kinds.count(kind) > 0 for kind in ("space", "memory", "link", "validity", "end")},
-                             dict.fromkeys(("space", "memory", "link", "validity", "end"), True))
+            self.assertEqual({kind: kinds.count(kind) > 0 for kind in ("space", "memory", "link", "validity", "gates", "end")},
+                             dict.fromkeys(("space", "memory", "link", "validity", "gates", "end"), True))
             copy = os.path.join(self.root, f"to-{seed}")
             file = os.path.join(self.root, f"dump-{seed}")
             self.command("dump", file)
