@@ -2,6 +2,7 @@
 #include "cli/cli_command.h"
 #include "cli/cli_time.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -57,15 +58,16 @@ void cli_print_put(cli_screen_t *screen, const cli_json_t *request, const cli_js
     cli_buffer_char(&screen->out, '\n');
 }
 
-// None below half a percent is shown.
+// None below half a percent is shown. A score counts from the mean of the candidates, so that a
+// part may be below 0: the shares are those of all parts without their signs.
 void cli_print_shares(const cli_json_t *signals, cli_buffer_t *out) {
     double sum = 0;
     bool first = true;
     for (void *at = cli_json_first(signals); at; at = cli_json_next(signals, at))
-        sum += cli_json_number(cli_json_value_at(at));
+        sum += fabs(cli_json_number(cli_json_value_at(at)));
     for (void *at = cli_json_first(signals); sum > 0 && at; at = cli_json_next(signals, at)) {
         double share = 100 * cli_json_number(cli_json_value_at(at)) / sum;
-        if (share < 0.5)
+        if (fabs(share) < 0.5)
             continue;
         cli_buffer_printf(out, "%s%s %.0f %%", first ? "" : ", ", cli_json_name_at(at), share);
         first = false;

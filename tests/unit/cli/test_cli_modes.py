@@ -69,6 +69,10 @@ class Modes(shell_case.ShellCase):
     def test_rows_of_recall_say_why(self):
         rows = list(csv.DictReader(io.StringIO(self.shown("csv", "recall", "key", "--k", "1"))))
         self.assertEqual((rows[0]["id"], rows[0]["why"]), ("1", "words 100 %"))
+        for i in range(30):
+            self.command("remember", "key " + "and many more words " * i)
+        rows = list(csv.DictReader(io.StringIO(self.shown("csv", "recall", "key", "--k", "40"))))
+        self.assertTrue(any(float(row["score"]) < 0 for row in rows) and all(row["why"] for row in rows), rows)
         self.assertIn("space", self.shown("csv", "recall", "key", "--spaces", "main").splitlines()[0])
         self.assertIn("nothing found", self.shown("box", "recall", "zebra"))
         self.assertIn("no damage", self.shown("box", "verify"))
