@@ -9,11 +9,15 @@
 //   read.c     records, spaces, keys, sources of recall
 //   put.c      put, forget         memory.c   get            handle.c  forks, errors
 //   space.c    spaces, embedders   link.c     links             supersede.c  validity
-//   attribute*.c  attribute indexes: lists, entries        key_range.c  ids in a range of keys
-//   fold*.c    the checkpoint      verify*.c, stats.c, blobs.c
-//   salvage*.c what is whole of a damaged database
-//   backup*.c, restore.c, copy*.c (what both share), archive.c (extents kept for a backup)
-//   collect*.c garbage of the arena  compact.c  compact and purge    pins.c   bases in use
+//   gate.c     what a space refuses  stats.c, blobs.c
+// and of the folders in it:
+//   catalog/   the one switch: what the base is, in LMDB, checked before it is trusted
+//   run/       the delta: runs, and a transaction's own writes
+//   fold/      the checkpoint, and merges beside it
+//   collect/   garbage of the arena, compact and purge, bases in use
+//   attribute/ attribute indexes, and ids in a range of keys
+//   verify/    reading everything     salvage/  what is whole of a damaged database
+//   backup/    backup, restore, the archive of the log
 //
 // Lock order: gate > checkpoint > catalog (file `lock`) > db->queue > writer mutex > db->apply >
 // sync mutex; db->error, db->lease and db->embedders are leaves.
@@ -22,7 +26,7 @@
 
 #include "base/stop.h"
 #include "blob/blob.h"
-#include "engine/attribute.h"
+#include "engine/attribute/attribute.h"
 #include "engine/view.h"
 #include "wal/wal.h"
 

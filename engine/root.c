@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 #include "base/checksum.h"
 #include "base/memory.h"
-#include "engine/catalog.h"
+#include "engine/catalog/catalog.h"
 #include "wal/wal.h"
 
 #include <errno.h>

@@ -5,11 +5,11 @@
 #ifndef MEMDB_ENGINE_VIEW_H
 #define MEMDB_ENGINE_VIEW_H
 
-#include "engine/catalog.h"
+#include "engine/catalog/catalog.h"
+#include "engine/collect/pins.h"
 #include "engine/epoch.h"
 #include "engine/keys.h"
-#include "engine/own.h"
-#include "engine/pins.h"
+#include "engine/run/own.h"
 
 /// One tier, opened: its files are mapped, so unlinking them does no harm. Shared by views,
 /// counted.

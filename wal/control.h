@@ -108,8 +108,9 @@ static inline void memdb__raise(_Atomic uint64_t *word, uint64_t value) {
     }
 }
 
-/// The byte ranges of the file `lock`; those from 2^32 on are the engine's, see engine/pins.h
-/// (open-file-description locks: they end with the descriptor, so with the process).
+/// The byte ranges of the file `lock`; those from 2^32 on are the engine's, see
+/// engine/collect/pins.h (open-file-description locks: they end with the descriptor, so with the
+/// process).
 typedef enum memdb__lock_range {
     MEMDB__LOCK_GATE = 0,       // exclusive while opening
     MEMDB__LOCK_PRESENCE = 1,   // shared while open; exclusive to find out that one is alone

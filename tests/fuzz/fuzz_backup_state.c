@@ -2,7 +2,7 @@
 // fits, so that the checks behind it are reached. What decodes must encode to the same bytes.
 #include "base/bytes.h"
 #include "base/checksum.h"
-#include "engine/backup_state.h"
+#include "engine/backup/backup_state.h"
 
 #include <stdlib.h>
 

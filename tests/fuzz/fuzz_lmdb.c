@@ -5,7 +5,7 @@
 // a file that is accepted gives its entries inside the file and in rising order, twice the same.
 #include "base/bytes.h"
 #include "base/checksum.h"
-#include "engine/engine_catalog.h"
+#include "engine/catalog/engine_catalog.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

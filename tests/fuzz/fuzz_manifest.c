@@ -1,7 +1,7 @@
 // Fuzzes the manifest's and the companion's decoders. The input is a list of entries: key size u8,
 // value size u8, key, value. Property: what is accepted encodes to the same entries again.
 #include "base/bytes.h"
-#include "engine/engine_catalog.h"
+#include "engine/catalog/engine_catalog.h"
 
 #include <stdlib.h>
 

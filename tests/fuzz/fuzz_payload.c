@@ -3,9 +3,9 @@
 // The first byte chooses the decoder; the rest are its bytes. What decodes must encode to something
 // that decodes alike, and a payload that was applied to a run can be walked, with every byte that
 // is lent readable. Nothing may crash.
-#include "engine/attribute.h"
+#include "engine/attribute/attribute.h"
 #include "engine/keys.h"
-#include "engine/run.h"
+#include "engine/run/run.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 // right checksums; then bytes of the file are changed, so that some pages are damaged, or the tail.
 // Nothing may crash, and every entry and row that is given must lie inside the file.
 #include "base/io.h"
-#include "engine/salvage.h"
+#include "engine/salvage/salvage.h"
 
 #include <fcntl.h>
 #include <stdio.h>

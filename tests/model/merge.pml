@@ -1,6 +1,6 @@
 /*
  * Folds and merges of memdb's tiers side by side, as a Promela model: in each of two processes one thread folds and
- * one merges, and a process may be killed between any two steps (engine/fold.c, engine/merge.c).
+ * one merges, and a process may be killed between any two steps (engine/fold/fold.c, engine/fold/merge.c).
  *
  * Abstraction. A tier is one file that holds the log from its `first` to its `last`; an LSN is the number of a fold.
  * That the files are synced before the switch, and that the switch is one step, is shown by memdb.pml and by the tests

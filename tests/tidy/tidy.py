@@ -37,7 +37,7 @@ ADAPTERS = {
     "liburing.h": ("base/uring.c", "tests/lib/faults_uring.c"),
     "linux/io_uring.h": ("cli/outlive.c",),
     "dlfcn.h": ("tests/lib/",),
-    "lmdb.h": ("engine/catalog.c", "bench/"),
+    "lmdb.h": ("engine/catalog/catalog.c", "bench/"),
     "libstemmer.h": ("index/lexical/lexical_stem.c",),
     "utf8proc.h": ("index/lexical/lexical_unicode.c",),
     "jansson.h": ("base/json.c", "cli/", "tests/"),

@@ -4,7 +4,7 @@
 #define MEMDB_TESTS_CATALOG_FIXTURE_H
 
 #include "base/memory.h"
-#include "engine/engine_catalog.h"
+#include "engine/catalog/engine_catalog.h"
 
 #include <fcntl.h>
 #include <inttypes.h>

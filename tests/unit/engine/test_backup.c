@@ -1,7 +1,7 @@
 // Backups, increments and restores, in one process: what they hold, what they refuse, what is kept
 // for them. The content is compared with the kept history (backup_story.h) at log positions and
 // times. Times come from the frames, not from the clock.
-#include "engine/archive.h"
+#include "engine/backup/archive.h"
 #include "tests/unit/engine/backup_story.h"
 #include "wal/wal.h"
 

@@ -2,7 +2,7 @@
 // operations, aborts, pairs of transactions of which the second conflicts exactly when the model
 // says so, checkpoints, merges that end some steps after they began, reopening, and copies taken as
 // a kill would leave them. Two handles take turns. The same seed replays the run (MEMDB_SEED).
-#include "engine/fold.h"
+#include "engine/fold/fold.h"
 #include "tests/unit/engine/engine_model.h"
 
 #include <stdio.h>

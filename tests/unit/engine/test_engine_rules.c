@@ -8,7 +8,7 @@
 // builds its lists of words and vectors at the first query that needs them. To prove that terms are
 // taken from the frame, one frame is given the terms of another text than its own.
 #include "engine/engine.h"
-#include "engine/run_internal.h"
+#include "engine/run/run_internal.h"
 #include "tests/lib/database.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
 // visible version; and readers beside the writer, who see each frame whole. Entries come in as
 // operations, the only way that there is.
 #include "engine/keys.h"
-#include "engine/run.h"
+#include "engine/run/run.h"
 
 #include <pthread.h>
 #include <setjmp.h>

@@ -1,0 +1,81 @@
+// Compact and purge: a fold of everything, with what surrounds it. One mechanism: a purge is a
+// compact that also leaves out what was forgotten with erase, and writes over what it may not
+// unlink yet.
+//
+// Order, under the checkpoint lock:
+//   1. a fresh, small log segment that never was another one: all that was written before the call
+//      lies in older ones, and the files that were kept for reuse are unlinked;
+//   2. the fold (fold.c, collect.c): one tier, without a tombstone, without an extent that holds
+//      anything dead;
+//   3. the cut unlinks every older log segment;
+//   4. tails that recovery kept aside are unlinked; a purge ends the log's archive too;
+//   5. a purge notes in the catalog how far it went: the marks of what is erased count no more.
+#include "engine/fold/fold.h"
+#include "wal/copy.h"
+
+#define SMALL_LOG_BYTES (256u << 10)
+
+memdb_status_t memdb__space_begin(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
+    memdb_status_t status = memdb__files_bytes(db, &work->report.bytes_before, error);
+    return status ? status : memdb__wal_rotate(db->wal, SMALL_LOG_BYTES, error);
+}
+
+static memdb_status_t count_file(void *context, const char *name, memdb_error_t *error) {
+    (void)name;
+    (void)error;
+    ++*(uint64_t *)context;
+    return MEMDB_OK;
+}
+
+/// End the log's archive, where there is one: a backup after this copies everything.
+static memdb_status_t end_archive(memdb_t *db, uint64_t *removed_out, memdb_error_t *error) {
+    int archive = -1;
+    memdb_status_t status = memdb__archive_open(db->directory, &archive, error);
+    if (status || archive < 0) {
+        return status;
+    }
+    status = memdb__io_list(archive, count_file, removed_out, error);
+    memdb__io_close(archive);
+    return status ? status : memdb__archive_end(db->directory, error);
+}
+
+memdb_status_t memdb__space_end(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
+    memdb_status_t status = memdb__wal_aside_remove(db->directory, error);
+    if (!status && work->purge) {
+        status = end_archive(db, &work->report.archived_files_removed, error);
+    }
+    // Last of all: until then the marks of what is to be erased stay, and are counted.
+    if (!status && work->purge) {
+        status = memdb__fold_mark_purged(db, work->seal_lsn, error);
+    }
+    return status ? status : memdb__files_bytes(db, &work->report.bytes_after, error);
+}
+
+static memdb_status_t run(memdb_t *db, bool purge, memdb_space_report_t *report_out) {
+    memdb_error_t error = {0};
+    memdb__space_work_t work = {.whole = true, .purge = purge};
+    if (!db || (report_out && report_out->size < sizeof *report_out)) {
+        return MEMDB_INVALID;
+    }
+    memdb_status_t status = memdb__fold(db, &work, &error);
+    if (status) {
+        memdb__error_context(&error, status, purge ? "purge" : "compact");
+        return memdb__report(db, status, &error);
+    }
+    pthread_mutex_lock(&db->thread_mutex);
+    pthread_cond_broadcast(&db->thread_done); // writers that wait for room look again
+    pthread_mutex_unlock(&db->thread_mutex);
+    if (report_out) {
+        work.report.size = sizeof work.report;
+        *report_out = work.report;
+    }
+    return MEMDB_OK;
+}
+
+memdb_status_t memdb_compact(memdb_t *db, memdb_space_report_t *report_out) {
+    return run(db, false, report_out);
+}
+
+memdb_status_t memdb_purge(memdb_t *db, memdb_space_report_t *report_out) {
+    return run(db, true, report_out);
+}
