@@ -71,12 +71,13 @@ static void take_inline(memdb__chunk_term_t *list, const memdb__words_record_t *
 
 memdb_status_t memdb__search_open_chunk(memdb__search_t *search, memdb__search_source_t *source,
                                         uint32_t chunk, memdb_error_t *error) {
-    search->chunk_term_count = 0;
+    search->chunk_term_count = search->left_out = 0;
     for (uint32_t i = 0; i < search->term_count; i++) {
         memdb__term_view_t *view = &source->views[i];
         memdb__chunk_term_t *list = &search->chunk_terms[search->chunk_term_count];
         list->term = i;
-        list->count = list->next = 0;
+        list->count = list->next = list->from = 0;
+        list->left_out = false;
         list->view = view;
         list->offsets = NULL;
         if (view->count == 0) {
@@ -118,25 +119,120 @@ static uint32_t place_of(const memdb__chunk_term_t *list, uint32_t from, uint32_
     return (uint32_t)(base - list->offsets) + (*base < limit);
 }
 
-bool memdb__search_add_block(memdb__search_t *search, uint32_t first, uint32_t documents) {
-    uint32_t start = first % MEMDB__WORDS_CHUNK;
-    bool any = false;
-    memset(search->values, 0, (((size_t)documents + 63) & ~(size_t)63) * (search->wide ? 2 : 1));
+// A document that only has terms which were left out must not matter, and one that has others may
+// get less from them than the scan allows for: the smaller the part, the fewer documents are scored
+// for nothing. A list is left out where its postings are many beside the documents that are then
+// looked up in it.
+#define LEFT_OUT_PART 3u // of needed: one in so many
+#define LEFT_OUT_POSTINGS 512u
+
+static uint32_t most_of(const memdb__search_t *search, const memdb__chunk_term_t *list) {
+    size_t last = (size_t)list->term * MEMDB__CODE_COUNT + MEMDB__CODE_COUNT - 1;
+    return search->wide ? ((const uint16_t *)search->tables)[last]
+                        : ((const uint8_t *)search->tables)[last];
+}
+
+void memdb__search_leave_out(memdb__search_t *search, uint32_t needed) {
+    for (;;) {
+        memdb__chunk_term_t *longest = NULL;
+        for (uint32_t i = 0; i < search->chunk_term_count; i++) {
+            memdb__chunk_term_t *list = &search->chunk_terms[i];
+            if (!list->left_out && list->offsets && list->count >= LEFT_OUT_POSTINGS &&
+                (!longest || list->count > longest->count)) {
+                longest = list;
+            }
+        }
+        if (!longest || search->left_out + most_of(search, longest) > needed / LEFT_OUT_PART) {
+            return;
+        }
+        longest->left_out = true;
+        search->left_out += most_of(search, longest);
+    }
+}
+
+static void add_run(memdb__search_t *search, const memdb__chunk_term_t *list, uint32_t start) {
+    size_t table = (size_t)list->term * MEMDB__CODE_COUNT;
+    if (search->wide) {
+        add16(search->values, list, list->from, list->next, start,
+              (const uint16_t *)search->tables + table);
+    } else {
+        add8(search->values, list, list->from, list->next, start,
+             (const uint8_t *)search->tables + table);
+    }
+}
+
+uint32_t memdb__search_open_block(memdb__search_t *search, uint32_t first, uint32_t documents) {
+    uint32_t limit = first % MEMDB__WORDS_CHUNK + documents, postings = 0;
     for (uint32_t i = 0; i < search->chunk_term_count; i++) {
         memdb__chunk_term_t *list = &search->chunk_terms[i];
-        size_t table = (size_t)list->term * MEMDB__CODE_COUNT;
+        if (!list->offsets) {
+            return UINT32_MAX; // of a delta list: only adding tells
+        }
+        list->from = list->next;
+        list->next = place_of(list, list->from, limit);
+        postings += list->left_out ? 0 : list->next - list->from;
+    }
+    return postings;
+}
+
+static void clear(memdb__search_t *search, uint32_t documents) {
+    if (!search->is_clear) {
+        memset(search->values, 0,
+               (((size_t)documents + 63) & ~(size_t)63) * (search->wide ? 2 : 1));
+    }
+}
+
+bool memdb__search_add_block(memdb__search_t *search, uint32_t first, uint32_t documents) {
+    bool any = false;
+    clear(search, documents);
+    search->is_clear = false;
+    for (uint32_t i = 0; i < search->chunk_term_count; i++) {
+        memdb__chunk_term_t *list = &search->chunk_terms[i];
         if (!list->offsets) {
             any = add_list(search, list, first, first + documents) || any;
-            continue;
+        } else if (!list->left_out) {
+            add_run(search, list, first % MEMDB__WORDS_CHUNK);
+            any = any || list->next > list->from;
         }
-        uint32_t from = list->next, to = place_of(list, from, start + documents);
-        if (search->wide) {
-            add16(search->values, list, from, to, start, (const uint16_t *)search->tables + table);
-        } else {
-            add8(search->values, list, from, to, start, (const uint8_t *)search->tables + table);
-        }
-        any = any || to > from;
-        list->next = to;
     }
     return any;
+}
+
+void memdb__search_add_left_out(memdb__search_t *search, uint32_t first) {
+    for (uint32_t i = 0; i < search->chunk_term_count; i++) {
+        if (search->chunk_terms[i].left_out) {
+            add_run(search, &search->chunk_terms[i], first % MEMDB__WORDS_CHUNK);
+        }
+    }
+}
+
+uint32_t memdb__search_collect(memdb__search_t *search, uint32_t first, uint32_t low) {
+    uint32_t found = 0, start = first % MEMDB__WORDS_CHUNK, limit = memdb__search_limit(search);
+    if (!search->is_clear) {
+        memset(search->values, 0, search->lanes * (search->wide ? 2 : 1));
+        search->is_clear = true;
+    }
+    for (uint32_t i = 0; i < search->chunk_term_count; i++) {
+        if (!search->chunk_terms[i].left_out) {
+            add_run(search, &search->chunk_terms[i], start);
+        }
+    }
+    for (uint32_t i = 0; i < search->chunk_term_count; i++) {
+        const memdb__chunk_term_t *list = &search->chunk_terms[i];
+        for (uint32_t p = list->from; !list->left_out && p < list->next; p++) {
+            uint32_t place = list->offsets[p] - start, value;
+            if (search->wide) {
+                uint16_t *at = (uint16_t *)search->values + place;
+                value = *at;
+                *at = 0;
+            } else {
+                uint8_t *at = (uint8_t *)search->values + place;
+                value = *at;
+                *at = 0;
+            }
+            search->keys[found] = (limit - value) << 16 | place; // kept if it counts
+            found += value >= low;
+        }
+    }
+    return found;
 }

@@ -99,6 +99,8 @@ memdb_status_t memdb__search_prepare(memdb__search_t *search, memdb_error_t *err
     size_t block = MEMDB__SEARCH_BLOCK_BYTES / lane;
     size_t lanes = most_documents < block ? most_documents : block;
     lanes = (lanes + 63) & ~(size_t)63;
+    search->lanes = lanes;
+    search->is_clear = false;
     size_t table_bytes = lane * search->term_count * MEMDB__CODE_COUNT;
     size_t key_bytes = 2 * MEMDB__SEARCH_ROOM * sizeof *search->keys;
     size_t place_bytes = MEMDB__SEARCH_ROOM * sizeof *search->places;

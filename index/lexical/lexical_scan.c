@@ -13,6 +13,12 @@
 // scanned with, all blocks are scanned again with a threshold that is known to hold. Where a filter
 // refuses most candidates, the guess is lowered at once within a block, which costs a scan and no
 // new addition. The answer is exact in all cases.
+//
+// Two things spare most of that work. The longest lists of a chunk stay out of the accumulators
+// while all that they can add is a small part of the threshold, which the scan then lowers by so
+// much (the MaxScore of Turtle and Flood 1995, with accumulators); where more than a few documents
+// remain, the lists are added after all. And where a block has few postings, its documents are
+// found through them, and nothing is cleared or scanned.
 #include "index/lexical/lexical_search.h"
 
 #include <math.h>
@@ -71,12 +77,18 @@ static double threshold(const memdb__search_t *search) {
     return kth > search->guess ? kth : search->guess;
 }
 
-// The least accumulator value of a document that can reach the threshold.
-static uint32_t least_value(const memdb__search_t *search) {
+// The least sum of bounds of a document that can reach the threshold.
+static uint32_t needed_value(const memdb__search_t *search) {
     double value = ceil(memdb__search_key(search, threshold(search)) / search->unit *
                         (1 - MEMDB__SEARCH_SLACK));
     uint32_t limit = memdb__search_limit(search);
     return value < 1 ? 1 : value > limit ? limit : (uint32_t)value;
+}
+
+// The same of its accumulator, which lacks what was left out.
+static uint32_t least_value(const memdb__search_t *search) {
+    uint32_t needed = needed_value(search);
+    return needed > search->left_out ? needed - search->left_out : 1;
 }
 
 static uint32_t value_at(const memdb__search_t *search, uint32_t place) {
@@ -100,43 +112,53 @@ static void sort_by_byte(const uint32_t *from, uint32_t *to, uint32_t count, uns
     }
 }
 
-// Keys of the candidates in search->places: (limit - value, place), rising. Places rise already.
+// Sort the candidates' keys (limit - value, place); the places of equal values rise already where
+// they come from a scan.
 static void sort_candidates(memdb__search_t *search, uint32_t count) {
-    uint32_t limit = memdb__search_limit(search), *keys = search->keys;
-    uint32_t *other = keys + MEMDB__SEARCH_ROOM;
-    for (uint32_t i = 0; i < count; i++) {
-        uint32_t key = (limit - value_at(search, search->places[i])) << 16 | search->places[i];
-        uint32_t at = i;
-        for (; count <= 48 && at > 0 && keys[at - 1] > key; at--) {
-            keys[at] = keys[at - 1];
+    uint32_t *keys = search->keys, *other = keys + MEMDB__SEARCH_ROOM;
+    if (count <= 48) {
+        for (uint32_t i = 1; i < count; i++) {
+            uint32_t key = keys[i], at = i;
+            for (; at > 0 && keys[at - 1] > key; at--) {
+                keys[at] = keys[at - 1];
+            }
+            keys[at] = key;
         }
-        keys[at] = key;
+        return;
     }
-    if (count > 48) {
-        sort_by_byte(keys, other, count, 16);
-        if (search->wide) {
-            sort_by_byte(other, keys, count, 24);
-        } else {
-            memcpy(keys, other, count * sizeof *keys);
-        }
+    sort_by_byte(keys, other, count, 16);
+    if (search->wide) {
+        sort_by_byte(other, keys, count, 24);
+    } else {
+        memcpy(keys, other, count * sizeof *keys);
     }
 }
 
-// Score `found` candidates, highest bound first, as long as they can matter.
-static memdb_status_t take_candidates(memdb__search_t *search, memdb__search_source_t *source,
-                                      uint32_t first, uint32_t found, memdb_error_t *error) {
+// Score the candidates of search->keys, highest bound first, as long as they can matter.
+static memdb_status_t take_keys(memdb__search_t *search, memdb__search_source_t *source,
+                                uint32_t first, uint32_t found, memdb_error_t *error) {
     uint32_t limit = memdb__search_limit(search);
     sort_candidates(search, found);
     memdb_status_t status = MEMDB_OK;
     for (uint32_t i = 0; i < found && !status; i++) {
         uint32_t value = limit - (search->keys[i] >> 16);
         if (value < limit && memdb__search_full(search) &&
-            search->bar > value * search->unit * (1 + MEMDB__SEARCH_SLACK)) {
+            search->bar > (value + search->left_out) * search->unit * (1 + MEMDB__SEARCH_SLACK)) {
             break;
         }
         status = score(search, source, first + (search->keys[i] & 0xFFFF), error);
     }
     return status;
+}
+
+// The same for those of search->places.
+static memdb_status_t take_candidates(memdb__search_t *search, memdb__search_source_t *source,
+                                      uint32_t first, uint32_t found, memdb_error_t *error) {
+    uint32_t limit = memdb__search_limit(search);
+    for (uint32_t i = 0; i < found; i++) {
+        search->keys[i] = (limit - value_at(search, search->places[i])) << 16 | search->places[i];
+    }
+    return take_keys(search, source, first, found, error);
 }
 
 static uint32_t scan(const memdb__search_t *search, uint32_t from, uint32_t documents, uint32_t low,
@@ -192,9 +214,13 @@ static memdb_status_t take_window(memdb__search_t *search, memdb__search_source_
     return MEMDB_OK;
 }
 
-// Scan a block whose postings were added.
-static memdb_status_t scan_block(memdb__search_t *search, memdb__search_source_t *source,
-                                 uint32_t first, uint32_t documents, memdb_error_t *error) {
+static void note_guess(memdb__search_t *search) {
+    search->most_guess = search->guess > search->most_guess ? search->guess : search->most_guess;
+}
+
+// Scan a block whose postings were all added.
+static memdb_status_t scan_all(memdb__search_t *search, memdb__search_source_t *source,
+                               uint32_t first, uint32_t documents, memdb_error_t *error) {
     for (uint32_t high = memdb__search_limit(search); high > 0;) {
         uint32_t low = least_value(search);
         if (low <= high) {
@@ -210,8 +236,45 @@ static memdb_status_t scan_block(memdb__search_t *search, memdb__search_source_t
         }
         search->guess = search->guess > search->unit ? 0.7 * search->guess : 0;
     }
-    search->most_guess = search->guess > search->most_guess ? search->guess : search->most_guess;
+    note_guess(search);
     return MEMDB_OK;
+}
+
+// Add and scan a block. Where lists were left out, the documents that can matter are taken if they
+// are few; else the rest is added.
+static memdb_status_t scan_block(memdb__search_t *search, memdb__search_source_t *source,
+                                 uint32_t first, uint32_t documents, memdb_error_t *error) {
+    if (!memdb__search_add_block(search, first, documents)) {
+        note_guess(search);
+        return MEMDB_OK;
+    }
+    uint32_t left_out = search->left_out;
+    if (left_out) {
+        uint32_t found;
+        uint32_t next =
+            scan(search, 0, documents, least_value(search), memdb__search_limit(search), &found);
+        if (next >= documents && found <= MEMDB__SEARCH_FEW) {
+            note_guess(search);
+            return take_candidates(search, source, first, found, error);
+        }
+        memdb__search_add_left_out(search, first);
+    }
+    search->left_out = 0;
+    memdb_status_t status = scan_all(search, source, first, documents, error);
+    search->left_out = left_out;
+    return status;
+}
+
+// A block of few postings. Where lists were left out and too many documents remain, false.
+static bool collect_block(memdb__search_t *search, memdb__search_source_t *source, uint32_t first,
+                          memdb_status_t *status_out, memdb_error_t *error) {
+    uint32_t found = memdb__search_collect(search, first, least_value(search));
+    if (search->left_out && found > MEMDB__SEARCH_FEW) {
+        return false;
+    }
+    note_guess(search);
+    *status_out = take_keys(search, source, first, found, error);
+    return true;
 }
 
 static memdb_status_t scan_chunk(memdb__search_t *search, memdb__search_source_t *source,
@@ -220,12 +283,22 @@ static memdb_status_t scan_chunk(memdb__search_t *search, memdb__search_source_t
     if (status || search->chunk_term_count == 0) {
         return status;
     }
+    // A guess is not trusted so far where a filter may refuse what it counts on.
+    bool trusted = !search->asked->accept ||
+                   (memdb__search_full(search) && search->best[0].score >= search->guess);
+    if (trusted) {
+        memdb__search_leave_out(search, needed_value(search));
+    }
     uint64_t at = (uint64_t)chunk * MEMDB__WORDS_CHUNK, end = at + MEMDB__WORDS_CHUNK;
     end = end < source->documents ? end : source->documents;
     uint32_t most = MEMDB__SEARCH_BLOCK_BYTES / (search->wide ? 2 : 1);
     while (at < end && !status) {
         uint32_t documents = (uint32_t)(end - at < most ? end - at : most);
-        if (memdb__search_add_block(search, (uint32_t)at, documents)) {
+        uint32_t postings = memdb__search_open_block(search, (uint32_t)at, documents);
+        bool few = trusted && postings <= MEMDB__SEARCH_ROOM;
+        if (postings == 0) {
+            note_guess(search);
+        } else if (!few || !collect_block(search, source, (uint32_t)at, &status, error)) {
             status = scan_block(search, source, (uint32_t)at, documents, error);
         }
         at += documents;

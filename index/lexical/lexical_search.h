@@ -49,6 +49,8 @@ typedef struct memdb__search_source {
 typedef struct memdb__chunk_term {
     uint32_t term;           // its number
     uint32_t count, next;    // postings; the first that no block has taken
+    uint32_t from;           // the first of the block in hand
+    bool left_out;           // of the accumulators
     const uint16_t *offsets; // NULL: of a list
     const uint8_t *codes;
     memdb__term_view_t *view;
@@ -81,7 +83,10 @@ typedef struct memdb__search {
     void *values; // the accumulators
     memdb__chunk_term_t *chunk_terms;
     uint32_t chunk_term_count;
-    uint32_t *keys; // candidates of one scan
+    size_t lanes;      // accumulators that there are
+    bool is_clear;     // all accumulators are zero
+    uint32_t left_out; // the most that the terms left out add to an accumulator
+    uint32_t *keys;    // candidates of one scan
     uint16_t *places;
     double guess;      // of the least score that matters
     double most_guess; // the highest that a finished chunk was scanned with
@@ -96,6 +101,8 @@ typedef struct memdb__search {
 #define MEMDB__SEARCH_BLOCK_BYTES 65536u
 /// How many candidates one scan takes.
 #define MEMDB__SEARCH_ROOM 2048u
+/// So many candidates are scored at once where terms were left out of the accumulators.
+#define MEMDB__SEARCH_FEW 256u
 /// Up to so many terms are scored in bytes.
 #define MEMDB__SEARCH_NARROW_TERMS 16u
 
@@ -124,9 +131,21 @@ memdb_status_t memdb__search_prepare(memdb__search_t *search, memdb_error_t *err
 /// Find the terms' postings in a chunk of a source.
 memdb_status_t memdb__search_open_chunk(memdb__search_t *search, memdb__search_source_t *source,
                                         uint32_t chunk, memdb_error_t *error);
-/// Clear the accumulators and add all postings of the documents [first, first + documents) of the
-/// open chunk. Blocks are added in order. Returns whether there were any.
+/// Leave out the longest lists of the open chunk, as far as what they can add is a small part of
+/// `needed`, which a document must reach.
+void memdb__search_leave_out(memdb__search_t *search, uint32_t needed);
+/// Add what was left out to the block in hand.
+void memdb__search_add_left_out(memdb__search_t *search, uint32_t first);
+/// Go to the documents [first, first + documents) of the open chunk. Blocks are opened in order.
+/// Returns how many postings there are to add; UINT32_MAX: not known.
+uint32_t memdb__search_open_block(memdb__search_t *search, uint32_t first, uint32_t documents);
+/// Clear the accumulators and add all postings of the block in hand, but for what is left out.
+/// Returns whether there were any.
 bool memdb__search_add_block(memdb__search_t *search, uint32_t first, uint32_t documents);
+/// The same for a block of at most MEMDB__SEARCH_ROOM postings, whose documents are found through
+/// them, without a scan: those that reach `low` into search->keys, in no order; returns how many.
+/// The accumulators are clear afterwards.
+uint32_t memdb__search_collect(memdb__search_t *search, uint32_t first, uint32_t low);
 /// Scan all sources into the heap.
 memdb_status_t memdb__search_scan(memdb__search_t *search, memdb_error_t *error);
 /// Exact score of document `number` of a source.
