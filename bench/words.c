@@ -13,7 +13,7 @@
 // FOLDER (or the environment variable MEMDB_SHARED, with /data) holds what the sets are made of
 // (words_data.h); without it there is only G, which is generated. --library: the library is asked
 // in sets of up to so many documents. --export: write the sets' documents and questions, a line
-// each, for bench/words_tantivy.py, and do nothing else.
+// each, for other engines to be asked the same, and do nothing else.
 #include "base/memory.h"
 #include "bench/words_peers.h"
 #include "index/lexical/lexical_query.h"
