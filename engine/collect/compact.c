@@ -62,9 +62,6 @@ static memdb_status_t run(memdb_t *db, bool purge, memdb_space_report_t *report_
         memdb__error_context(&error, status, purge ? "purge" : "compact");
         return memdb__report(db, status, &error);
     }
-    pthread_mutex_lock(&db->thread_mutex);
-    pthread_cond_broadcast(&db->thread_done); // writers that wait for room look again
-    pthread_mutex_unlock(&db->thread_mutex);
     if (report_out) {
         work.report.size = sizeof work.report;
         *report_out = work.report;

@@ -178,6 +178,11 @@ memdb_status_t memdb__fold(memdb_t *db, memdb__space_work_t *work, memdb_error_t
     if (work) {
         memdb__merge_admit(db);
     }
+    if (!status) {
+        pthread_mutex_lock(&db->thread_mutex);
+        pthread_cond_broadcast(&db->thread_done); // writers that wait for room look again
+        pthread_mutex_unlock(&db->thread_mutex);
+    }
     return status;
 }
 
@@ -193,10 +198,5 @@ memdb_status_t memdb_checkpoint(memdb_t *db) {
     }
     memdb_status_t status = memdb__checkpoint(db, &error);
     status = status ? status : memdb__merge(db, UINT64_MAX, &error);
-    if (!status) {
-        pthread_mutex_lock(&db->thread_mutex);
-        pthread_cond_broadcast(&db->thread_done); // writers that wait for room look again
-        pthread_mutex_unlock(&db->thread_mutex);
-    }
     return memdb__report(db, status, &error);
 }
