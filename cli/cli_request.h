@@ -120,6 +120,22 @@ cli_json_t *cli_memory_json(const memdb_memory_t *memory, memdb_bytes_t space_na
                             memdb_error_t *error);
 /// A link as JSON, with the ids of its ends.
 cli_json_t *cli_link_json(const memdb_link_t *link);
+/// Which links are walked, and what a message calls the walk.
+typedef struct cli_links {
+    cli_session_t *session;
+    memdb_snapshot_t *snapshot;
+    memdb_space_t space;
+    memdb_direction_t direction;
+    memdb_bytes_t type; // empty: all
+    const char *what;
+} cli_links_t;
+/// Call `visit` for each of them at a memory, until it fails.
+memdb_status_t cli_each_link(const cli_links_t *links, uint64_t id,
+                             memdb_status_t (*visit)(void *context, const memdb_link_t *link,
+                                                     memdb_error_t *error),
+                             void *context, memdb_error_t *error);
+/// The field `direction` of a request.
+memdb_direction_t cli_get_direction(const cli_json_t *request, memdb_direction_t otherwise);
 cli_json_t *cli_time_json(int64_t time);         // null for MEMDB_TIME_NONE
 cli_json_t *cli_bytes_json(memdb_bytes_t bytes); // lent text of the library
 void cli_set_unsigned(cli_json_t *object, const char *name, uint64_t number);

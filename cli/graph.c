@@ -26,12 +26,10 @@ static const cli_field_t graph_fields[] = {
 #define DEFAULT_LIMIT 50
 
 typedef struct walk {
-    cli_session_t *session;
-    memdb_snapshot_t *snapshot;
-    memdb_space_t space;
-    memdb_direction_t direction;
-    memdb_bytes_t type;
+    cli_links_t from;
     size_t limit;
+    uint64_t at;               // whose links are walked
+    int64_t hops;              // and how far it is
     bool cut;                  // the limit kept memories out
     cli_json_t *nodes, *links; // of the answer
     cli_json_t *met;           // "12", and "12>13 type": what is in them already
@@ -47,9 +45,9 @@ static bool meet(walk_t *walk, const cli_buffer_t *name) {
 
 static memdb_status_t add_node(walk_t *walk, uint64_t id, int64_t hops, memdb_error_t *error) {
     memdb_memory_t memory = {.size = sizeof memory};
-    memdb_status_t status = memdb_get(walk->snapshot, walk->space, id, &memory);
+    memdb_status_t status = memdb_get(walk->from.snapshot, walk->from.space, id, &memory);
     if (status != MEMDB_OK)
-        return cli_engine(walk->session, status, error, "memory %llu", (unsigned long long)id);
+        return cli_engine(walk->from.session, status, error, "memory %llu", (unsigned long long)id);
     cli_json_t *node = cli_json_new_object();
     bool has_key = memory.fields & MEMDB_FIELD_KEY && memory.key.size;
     bool has_text = memory.fields & MEMDB_FIELD_TEXT;
@@ -63,10 +61,10 @@ static memdb_status_t add_node(walk_t *walk, uint64_t id, int64_t hops, memdb_er
 
 // A link whose other end is new brings that too, while there is room. Where both directions are
 // walked it is met at either end, and kept once.
-static memdb_status_t take_link(walk_t *walk, const memdb_link_t *link, uint64_t at, int64_t hops,
-                                memdb_error_t *error) {
+static memdb_status_t take_link(void *context, const memdb_link_t *link, memdb_error_t *error) {
+    walk_t *walk = context;
     cli_buffer_t name = {0};
-    uint64_t other = link->from == at ? link->to : link->from;
+    uint64_t other = link->from == walk->at ? link->to : link->from;
     memdb_status_t status = MEMDB_OK;
     cli_buffer_printf(&name, "%llu", (unsigned long long)other);
     bool room = cli_json_count(walk->nodes) < walk->limit;
@@ -75,7 +73,7 @@ static memdb_status_t take_link(walk_t *walk, const memdb_link_t *link, uint64_t
         walk->cut = true;
     } else {
         if (is_new)
-            status = add_node(walk, other, hops, error);
+            status = add_node(walk, other, walk->hops + 1, error);
         meet(walk, &name);
         cli_buffer_clear(&name);
         cli_buffer_printf(&name, "%llu>%llu ", (unsigned long long)link->from,
@@ -85,28 +83,6 @@ static memdb_status_t take_link(walk_t *walk, const memdb_link_t *link, uint64_t
             cli_json_append(walk->links, cli_link_json(link));
     }
     cli_buffer_free(&name);
-    return status;
-}
-
-static memdb_status_t take_links(walk_t *walk, uint64_t at, int64_t hops, memdb_error_t *error) {
-    memdb_link_cursor_t *cursor;
-    memdb_status_t status =
-        memdb_links_open(walk->snapshot, walk->space, at, walk->direction, walk->type, &cursor);
-    if (status != MEMDB_OK)
-        return cli_engine(walk->session, status, error, "links");
-    for (;;) {
-        memdb_link_t link = {.size = sizeof link};
-        status = memdb_links_next(cursor, &link);
-        if (status != MEMDB_OK) {
-            status =
-                status == MEMDB_DONE ? MEMDB_OK : cli_engine(walk->session, status, error, "links");
-            break;
-        }
-        status = take_link(walk, &link, at, hops, error);
-        if (status != MEMDB_OK)
-            break;
-    }
-    memdb_links_close(cursor);
     return status;
 }
 
@@ -120,10 +96,10 @@ static memdb_status_t walk_from(walk_t *walk, uint64_t start, int64_t most_hops,
     memdb_status_t status = add_node(walk, start, 0, error);
     for (size_t i = 0; status == MEMDB_OK && i < cli_json_count(walk->nodes); i++) {
         const cli_json_t *node = cli_json_at(walk->nodes, i);
-        int64_t hops = cli_json_integer(cli_json_get(node, "hops"));
-        if (hops < most_hops)
-            status = take_links(walk, (uint64_t)cli_json_integer(cli_json_get(node, "id")),
-                                hops + 1, error);
+        walk->at = (uint64_t)cli_json_integer(cli_json_get(node, "id"));
+        walk->hops = cli_json_integer(cli_json_get(node, "hops"));
+        if (walk->hops < most_hops)
+            status = cli_each_link(&walk->from, walk->at, take_link, walk, error);
     }
     return status;
 }
@@ -132,16 +108,14 @@ static memdb_status_t run_graph(cli_session_t *session, const cli_json_t *reques
                                 cli_json_t *answer, memdb_error_t *error) {
     const cli_json_t *reference;
     memdb_memory_t memory;
-    memdb_bytes_t way = cli_get_bytes(request, "direction");
-    walk_t walk = {.session = session,
-                   .direction = !way.size || way.data[0] == 'b' ? MEMDB_DIRECTION_BOTH
-                                : way.data[0] == 'i'            ? MEMDB_DIRECTION_IN
-                                                                : MEMDB_DIRECTION_OUT,
-                   .type = cli_get_bytes(request, "type"),
+    walk_t walk = {.from = {.session = session,
+                            .direction = cli_get_direction(request, MEMDB_DIRECTION_BOTH),
+                            .type = cli_get_bytes(request, "type"),
+                            .what = "links"},
                    .limit = (size_t)cli_get_integer(request, "limit", DEFAULT_LIMIT)};
     memdb_status_t status = cli_reference(request, &reference, error);
     if (status == MEMDB_OK)
-        status = cli_read_begin_at(session, request, &walk.snapshot, error);
+        status = cli_read_begin_at(session, request, &walk.from.snapshot, error);
     if (status != MEMDB_OK)
         return status;
     walk.nodes = cli_json_new_array();
@@ -149,16 +123,17 @@ static memdb_status_t run_graph(cli_session_t *session, const cli_json_t *reques
     walk.met = cli_json_new_object();
     cli_json_set(answer, "nodes", walk.nodes);
     cli_json_set(answer, "links", walk.links);
-    status = cli_space_find(session, walk.snapshot, cli_space_name(request), &walk.space, error);
+    status = cli_space_find(session, walk.from.snapshot, cli_space_name(request), &walk.from.space,
+                            error);
     if (status == MEMDB_OK)
         status =
-            cli_find_memory(session, walk.snapshot, walk.space,
+            cli_find_memory(session, walk.from.snapshot, walk.from.space,
                             cli_json_get(request, "id") ? "id" : "key", reference, &memory, error);
     if (status == MEMDB_OK)
         status = walk_from(&walk, memory.id, cli_get_integer(request, "hops", DEFAULT_HOPS), error);
     cli_json_set(answer, "cut", cli_json_new_bool(walk.cut));
     cli_json_free(walk.met);
-    cli_read_end(session, walk.snapshot);
+    cli_read_end(session, walk.from.snapshot);
     return status;
 }
 

@@ -98,7 +98,8 @@ typedef struct walk {
 } walk_t;
 
 // A neighbour is one node however many links lead to it: `via` holds them all.
-static memdb_status_t add_link(walk_t *walk, const memdb_link_t *link, memdb_error_t *error) {
+static memdb_status_t add_link(void *context, const memdb_link_t *link, memdb_error_t *error) {
+    walk_t *walk = context;
     uint64_t other = link->from == walk->id ? link->to : link->from;
     int64_t moment;
     if (cli_get_time(walk->request, "valid_at", &moment) &&
@@ -128,30 +129,33 @@ static memdb_status_t add_link(walk_t *walk, const memdb_link_t *link, memdb_err
     return MEMDB_OK;
 }
 
-static memdb_status_t walk_links(walk_t *walk, const cli_json_t *request, memdb_error_t *error) {
+memdb_status_t cli_each_link(const cli_links_t *links, uint64_t id,
+                             memdb_status_t (*visit)(void *context, const memdb_link_t *link,
+                                                     memdb_error_t *error),
+                             void *context, memdb_error_t *error) {
     memdb_link_cursor_t *cursor;
-    memdb_bytes_t name = cli_get_bytes(request, "direction");
-    memdb_direction_t direction = !name.size || name.data[0] == 'o' ? MEMDB_DIRECTION_OUT
-                                  : name.data[0] == 'i'             ? MEMDB_DIRECTION_IN
-                                                                    : MEMDB_DIRECTION_BOTH;
-    memdb_status_t status = memdb_links_open(walk->snapshot, walk->space, walk->id, direction,
-                                             cli_get_bytes(request, "type"), &cursor);
+    memdb_status_t status =
+        memdb_links_open(links->snapshot, links->space, id, links->direction, links->type, &cursor);
     if (status != MEMDB_OK)
-        return cli_engine(walk->session, status, error, "neighbours");
-    for (;;) {
+        return cli_engine(links->session, status, error, "%s", links->what);
+    while (status == MEMDB_OK) {
         memdb_link_t link = {.size = sizeof link};
         status = memdb_links_next(cursor, &link);
-        if (status != MEMDB_OK) {
-            status = status == MEMDB_DONE ? MEMDB_OK
-                                          : cli_engine(walk->session, status, error, "neighbours");
-            break;
-        }
-        status = add_link(walk, &link, error);
-        if (status != MEMDB_OK)
-            break;
+        if (status == MEMDB_OK)
+            status = visit(context, &link, error);
+        else if (status != MEMDB_DONE)
+            cli_engine(links->session, status, error, "%s", links->what);
     }
     memdb_links_close(cursor);
-    return status;
+    return status == MEMDB_DONE ? MEMDB_OK : status;
+}
+
+memdb_direction_t cli_get_direction(const cli_json_t *request, memdb_direction_t otherwise) {
+    memdb_bytes_t name = cli_get_bytes(request, "direction");
+    return !name.size            ? otherwise
+           : name.data[0] == 'o' ? MEMDB_DIRECTION_OUT
+           : name.data[0] == 'i' ? MEMDB_DIRECTION_IN
+                                 : MEMDB_DIRECTION_BOTH;
 }
 
 memdb_status_t cli_run_neighbours(cli_session_t *session, const cli_json_t *request,
@@ -177,7 +181,13 @@ memdb_status_t cli_run_neighbours(cli_session_t *session, const cli_json_t *requ
                             cli_json_get(request, "id") ? "id" : "key", reference, &memory, error);
     if (status == MEMDB_OK) {
         walk.id = memory.id;
-        status = walk_links(&walk, request, error);
+        cli_links_t links = {.session = session,
+                             .snapshot = walk.snapshot,
+                             .space = walk.space,
+                             .direction = cli_get_direction(request, MEMDB_DIRECTION_OUT),
+                             .type = cli_get_bytes(request, "type"),
+                             .what = "neighbours"};
+        status = cli_each_link(&links, walk.id, add_link, &walk, error);
     }
     cli_read_end(session, walk.snapshot);
     return status;
