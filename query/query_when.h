@@ -48,6 +48,7 @@ int64_t memdb__when_end_of_day(int64_t now);
 // ------------------------------------------------------------------------------ when_calendar.c
 
 #define MEMDB__DAY_US INT64_C(86400000000)
+#define MEMDB__HOUR_US (MEMDB__DAY_US / 24)
 #define MEMDB__MONTHS_FIRST (12 * 1)        // January of year 1, as year * 12 + month - 1
 #define MEMDB__MONTHS_LAST (12 * 9999 + 11) // December of year 9999
 
@@ -142,6 +143,10 @@ void memdb__when_tokens(const char *text, size_t size, memdb__question_t *questi
 size_t memdb__when_number(const memdb__question_t *question, size_t at, int32_t *value_out);
 /// The same of an ordinal ("3rd", "third", "twenty-third").
 size_t memdb__when_ordinal(const memdb__question_t *question, size_t at, int32_t *value_out);
+
+static inline int32_t memdb__when_value(const memdb__question_t *question, size_t at) {
+    return question->tokens[at].value;
+}
 
 static inline memdb__word_class_t memdb__when_class(const memdb__question_t *question, size_t at) {
     return at < question->count ? question->tokens[at].class : MEMDB__WORD_CONTENT;

@@ -1,8 +1,7 @@
 // Points that are told by a distance: two weeks ago, the last 3 days, the Monday before May 8th.
 #include "query/query_when.h"
 
-#define HOUR_US (MEMDB__DAY_US / 24)
-#define MINUTE_US (HOUR_US / 60)
+#define MINUTE_US (MEMDB__HOUR_US / 60)
 #define MOST_UNITS 9999 // 9999 fortnights are 383 years
 #define FEW_TO 5        // "a few" is 2 to 5
 
@@ -11,17 +10,13 @@ typedef memdb__point_t point_t;
 
 #define CLASS(at) memdb__when_class(q, at)
 
-static int32_t value_at(const question_t *q, size_t at) {
-    return q->tokens[at].value;
-}
-
 /// How many: "3", "three", "a", "a couple of", "a few".
 static size_t read_quantity(const question_t *q, size_t at, int32_t *low_out, int32_t *high_out) {
     size_t a = CLASS(at) == MEMDB__WORD_A, taken = memdb__when_number(q, at, low_out);
     *high_out = *low_out;
     if (!taken && CLASS(at + a) == MEMDB__WORD_FEW) {
         *low_out = 2;
-        *high_out = value_at(q, at + a) == 2 ? 2 : FEW_TO;
+        *high_out = memdb__when_value(q, at + a) == 2 ? 2 : FEW_TO;
         taken = a + 1;
         return taken + (CLASS(at + taken) == MEMDB__WORD_OF);
     }
@@ -39,7 +34,7 @@ static void set_distance(const question_t *q, memdb__grain_t grain, int32_t low,
                          int64_t sign, point_t *point) {
     int64_t weeks = grain == MEMDB__GRAIN_FORTNIGHT ? 14 : 7, today = q->today;
     if (grain == MEMDB__GRAIN_MINUTE || grain == MEMDB__GRAIN_HOUR) {
-        int64_t unit = grain == MEMDB__GRAIN_HOUR ? HOUR_US : MINUTE_US;
+        int64_t unit = grain == MEMDB__GRAIN_HOUR ? MEMDB__HOUR_US : MINUTE_US;
         int64_t near = q->now + sign * low * unit, far = q->now + sign * high * unit;
         int64_t slack = low > 2 ? low * unit / 4 : unit / 2;
         *point = (point_t){.grain = grain,
@@ -93,11 +88,12 @@ size_t memdb__when_read_distance(const question_t *q, size_t at, bool led, point
     if (!taken || CLASS(at + taken) != MEMDB__WORD_UNIT) {
         return 0;
     }
-    memdb__grain_t grain = (memdb__grain_t)value_at(q, at + taken++);
+    memdb__grain_t grain = (memdb__grain_t)memdb__when_value(q, at + taken++);
     memdb__word_class_t next = CLASS(at + taken);
-    bool ahead = next == MEMDB__WORD_FROM &&
-                 (CLASS(at + taken + 1) == MEMDB__WORD_NOW ||
-                  (CLASS(at + taken + 1) == MEMDB__WORD_TODAY && value_at(q, at + taken + 1) == 0));
+    bool ahead =
+        next == MEMDB__WORD_FROM &&
+        (CLASS(at + taken + 1) == MEMDB__WORD_NOW ||
+         (CLASS(at + taken + 1) == MEMDB__WORD_TODAY && memdb__when_value(q, at + taken + 1) == 0));
     if (next != MEMDB__WORD_AGO && !ahead) {
         return 0;
     }
@@ -114,7 +110,7 @@ bool memdb__when_set_rolling(const question_t *q, memdb__grain_t grain, int64_t 
     switch (grain) {
     case MEMDB__GRAIN_MINUTE:
     case MEMDB__GRAIN_HOUR: {
-        int64_t span = count * (grain == MEMDB__GRAIN_HOUR ? HOUR_US : MINUTE_US);
+        int64_t span = count * (grain == MEMDB__GRAIN_HOUR ? MEMDB__HOUR_US : MINUTE_US);
         *point = (point_t){.grain = MEMDB__GRAIN_SPAN,
                            .from = next ? q->now : q->now - span,
                            .to = next ? q->now + span : q->now + 1};
@@ -159,7 +155,7 @@ size_t memdb__when_read_rolling(const question_t *q, size_t at, bool led, point_
     if (!number || CLASS(at + taken) != MEMDB__WORD_UNIT) {
         return 0;
     }
-    memdb__grain_t grain = (memdb__grain_t)value_at(q, at + taken);
+    memdb__grain_t grain = (memdb__grain_t)memdb__when_value(q, at + taken);
     return memdb__when_set_rolling(q, grain, high, which == MEMDB__WORD_NEXT, point) ? taken + 1
                                                                                      : 0;
 }
@@ -252,14 +248,14 @@ size_t memdb__when_read_anchored(const question_t *q, size_t at, bool led, point
     }
     int64_t first = memdb__when_day(anchor.from), end = memdb__when_day(anchor.to - 1) + 1;
     if (class == MEMDB__WORD_WEEKDAY) {
-        int32_t weekday = value_at(q, noun);
+        int32_t weekday = memdb__when_value(q, noun);
         int64_t back = (memdb__calendar_weekday(first - 1) - weekday + 7) % 7;
         int64_t on = (weekday - memdb__calendar_weekday(end) + 7) % 7;
         int64_t day = sign < 0 ? first - 1 - back : end + on;
         memdb__when_set_days(point, MEMDB__GRAIN_DAY, day, day + 1);
         return noun + 2 + rest - at;
     }
-    memdb__grain_t grain = (memdb__grain_t)value_at(q, noun);
+    memdb__grain_t grain = (memdb__grain_t)memdb__when_value(q, noun);
     bool known = number ? set_beside(grain, sign < 0 ? first : end - 1, low, sign, point)
                         : set_adjacent(grain, first, end, sign, point);
     if (known && high > low) {

@@ -2,16 +2,10 @@
 // May 8th.
 #include "query/query_when.h"
 
-#define HOUR_US (MEMDB__DAY_US / 24)
-
 typedef memdb__question_t question_t;
 typedef memdb__point_t point_t;
 
 #define CLASS(at) memdb__when_class(q, at)
-
-static int32_t value_at(const question_t *q, size_t at) {
-    return q->tokens[at].value;
-}
 
 /// The month or year behind "of", one that has begun where it comes again.
 static size_t read_whole(const question_t *q, size_t at, point_t *whole) {
@@ -30,7 +24,7 @@ size_t memdb__when_read_third(const question_t *q, size_t at, bool led, point_t 
     if (CLASS(at + taken) != MEMDB__WORD_THIRD) {
         return 0;
     }
-    int32_t third = value_at(q, at + taken++) + 1;
+    int32_t third = memdb__when_value(q, at + taken++) + 1;
     taken += CLASS(at + taken) == MEMDB__WORD_OF;
     point_t inner = {0};
     size_t the = CLASS(at + taken) == MEMDB__WORD_THE;
@@ -93,7 +87,8 @@ size_t memdb__when_read_within(const question_t *q, size_t at, bool led, point_t
     int32_t number = 1;
     (void)led;
     size_t ordinal = memdb__when_ordinal(q, at + taken, &number);
-    bool last = !ordinal && CLASS(at + taken) == MEMDB__WORD_LAST && !value_at(q, at + taken);
+    bool last =
+        !ordinal && CLASS(at + taken) == MEMDB__WORD_LAST && !memdb__when_value(q, at + taken);
     taken += ordinal + last;
     memdb__word_class_t noun = CLASS(at + taken);
     point_t whole = {0};
@@ -103,7 +98,7 @@ size_t memdb__when_read_within(const question_t *q, size_t at, bool led, point_t
     if (!rest) {
         return 0;
     }
-    int32_t unit = value_at(q, at + taken);
+    int32_t unit = memdb__when_value(q, at + taken);
     int64_t from = memdb__when_day(whole.from), to = memdb__when_day(whole.to);
     bool known = false;
     if (noun == MEMDB__WORD_HALF) {
@@ -130,9 +125,9 @@ size_t memdb__when_read_part_of(const question_t *q, size_t at, bool led, point_
         !memdb__when_fix(&day, (q->today + 1) * MEMDB__DAY_US - 1, false)) {
         return 0;
     }
-    int32_t hours = value_at(q, at + the);
+    int32_t hours = memdb__when_value(q, at + the);
     *point = day;
-    point->from = day.from + hours / 100 * HOUR_US;
-    point->to = day.from + hours % 100 * HOUR_US;
+    point->from = day.from + hours / 100 * MEMDB__HOUR_US;
+    point->to = day.from + hours % 100 * MEMDB__HOUR_US;
     return the + 2 + rest;
 }

@@ -6,16 +6,10 @@
 // year, month or week once it is known what stands beside it.
 #include "query/query_when.h"
 
-#define HOUR_US (MEMDB__DAY_US / 24)
-
 typedef memdb__question_t question_t;
 typedef memdb__point_t point_t;
 
 #define CLASS(at) memdb__when_class(q, at)
-
-static int32_t value_at(const question_t *q, size_t at) {
-    return q->tokens[at].value;
-}
 
 // ------------------------------------------------------------------------------ days to windows
 
@@ -33,8 +27,8 @@ void memdb__when_set_days(point_t *point, memdb__grain_t grain, int64_t from, in
     point->from = from * MEMDB__DAY_US;
     point->to = to * MEMDB__DAY_US;
     if (point->part) {
-        point->to = point->from + point->part % 100 * HOUR_US;
-        point->from += point->part / 100 * HOUR_US;
+        point->to = point->from + point->part % 100 * MEMDB__HOUR_US;
+        point->from += point->part / 100 * MEMDB__HOUR_US;
     }
 }
 
@@ -124,12 +118,12 @@ static size_t read_iso(const question_t *q, size_t at, bool led, point_t *point)
         return 0;
     }
     bool has_day = is_digits(q, at + 2, 1, 2) && q->tokens[at + 2].glue == glue;
-    int32_t day = has_day ? value_at(q, at + 2) : 0;
-    if (!is_date(value_at(q, at), value_at(q, at + 1), has_day ? day : 1) ||
+    int32_t day = has_day ? memdb__when_value(q, at + 2) : 0;
+    if (!is_date(memdb__when_value(q, at), memdb__when_value(q, at + 1), has_day ? day : 1) ||
         (!has_day && q->tokens[at + 1].digits != 2)) {
         return 0;
     }
-    set_date(point, value_at(q, at), value_at(q, at + 1), day);
+    set_date(point, memdb__when_value(q, at), memdb__when_value(q, at + 1), day);
     return has_day ? 3 : 2;
 }
 
@@ -141,7 +135,8 @@ static size_t read_numeric(const question_t *q, size_t at, bool led, point_t *po
         (glue != '/' && glue != '.') || q->tokens[at + 2].glue != glue) {
         return 0;
     }
-    int32_t first = value_at(q, at), second = value_at(q, at + 1), year = value_at(q, at + 2);
+    int32_t first = memdb__when_value(q, at), second = memdb__when_value(q, at + 1),
+            year = memdb__when_value(q, at + 2);
     bool day_first = glue == '.' || first > 12;
     int32_t month = day_first ? second : first, day = day_first ? first : second;
     if (!is_date(year, month, day)) {
@@ -154,14 +149,15 @@ static size_t read_numeric(const question_t *q, size_t at, bool led, point_t *po
 /// "2023", ", 2023", "of 2023", "last year", "this year" behind a month or day.
 static size_t read_year_behind(const question_t *q, size_t at, int32_t *year_out) {
     size_t of = CLASS(at) == MEMDB__WORD_OF || CLASS(at) == MEMDB__WORD_LEAD, from = at + of;
-    if (is_digits(q, from, 4, 4) && value_at(q, from) >= 1 && q->tokens[from].glue == ' ') {
-        *year_out = value_at(q, from);
+    if (is_digits(q, from, 4, 4) && memdb__when_value(q, from) >= 1 &&
+        q->tokens[from].glue == ' ') {
+        *year_out = memdb__when_value(q, from);
         return of + 1;
     }
     memdb__word_class_t which = CLASS(from);
     int32_t step = which == MEMDB__WORD_LAST ? -1 : which == MEMDB__WORD_NEXT;
     if ((step || which == MEMDB__WORD_THIS) && CLASS(from + 1) == MEMDB__WORD_UNIT &&
-        value_at(q, from + 1) == MEMDB__GRAIN_YEAR) {
+        memdb__when_value(q, from + 1) == MEMDB__GRAIN_YEAR) {
         int32_t year = memdb__calendar_date(q->today).year + step;
         *year_out = year < 1 ? 1 : year > 9999 ? 9999 : year;
         return of + 2;
@@ -173,7 +169,7 @@ static size_t read_year_behind(const question_t *q, size_t at, int32_t *year_out
 static size_t read_day_number(const question_t *q, size_t at, int32_t *day_out) {
     size_t taken = memdb__when_ordinal(q, at, day_out);
     if (!taken && is_digits(q, at, 1, 2)) {
-        *day_out = value_at(q, at);
+        *day_out = memdb__when_value(q, at);
         taken = 1;
     }
     return taken && *day_out >= 1 && *day_out <= 31 ? taken : 0;
@@ -190,7 +186,7 @@ static size_t read_day_month(const question_t *q, size_t at, bool led, point_t *
     if (!number || CLASS(at + taken) != MEMDB__WORD_MONTH) {
         return 0;
     }
-    int32_t month = value_at(q, at + taken++);
+    int32_t month = memdb__when_value(q, at + taken++);
     taken += read_year_behind(q, at + taken, &year);
     if (!is_date(year ? year : 2000, month, day)) {
         return 0;
@@ -213,10 +209,10 @@ static size_t read_month_day(const question_t *q, size_t at, bool led, point_t *
         return 0;
     }
     taken += read_year_behind(q, at + taken, &year);
-    if (!is_date(year ? year : 2000, value_at(q, at), day)) {
+    if (!is_date(year ? year : 2000, memdb__when_value(q, at), day)) {
         return 0;
     }
-    set_date(point, year, value_at(q, at), day);
+    set_date(point, year, memdb__when_value(q, at), day);
     return taken;
 }
 
@@ -230,7 +226,7 @@ size_t memdb__when_read_part(const question_t *q, size_t at, point_t *point) {
     if (CLASS(at) != MEMDB__WORD_PART) {
         return 0;
     }
-    point->part = value_at(q, at);
+    point->part = memdb__when_value(q, at);
     return 1;
 }
 
@@ -244,16 +240,16 @@ static size_t read_month(const question_t *q, size_t at, bool led, point_t *poin
     if (!behind && !memdb__when_led(q, at, led)) {
         return 0; // "may", "march" and "mar" are other words, too
     }
-    set_date(point, year, value_at(q, at), 0);
+    set_date(point, year, memdb__when_value(q, at), 0);
     return 1 + behind;
 }
 
 /// In 2022, the year 2022, in the 1990s.
 static size_t read_year(const question_t *q, size_t at, bool led, point_t *point) {
     size_t the = CLASS(at) == MEMDB__WORD_THE, from = at + the;
-    bool named = CLASS(from) == MEMDB__WORD_UNIT && value_at(q, from) == MEMDB__GRAIN_YEAR;
+    bool named = CLASS(from) == MEMDB__WORD_UNIT && memdb__when_value(q, from) == MEMDB__GRAIN_YEAR;
     size_t taken = the + named + 1;
-    int32_t year = value_at(q, from + named);
+    int32_t year = memdb__when_value(q, from + named);
     bool decade = CLASS(from + named) == MEMDB__WORD_DECADE && year % 10 == 0;
     bool led_here = named || memdb__when_led(q, at, led);
     size_t next = at + taken; // "2023-02-29" is no date, and no year either
@@ -295,7 +291,7 @@ static size_t read_day(const question_t *q, size_t at, bool led, point_t *point)
     if (!ordinal && !(led && is_digits(q, number, 1, 2))) {
         return 0;
     }
-    point->day = value_at(q, number);
+    point->day = memdb__when_value(q, number);
     if (point->day < 1 || point->day > 31) {
         return 0;
     }

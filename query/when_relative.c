@@ -6,18 +6,15 @@ typedef memdb__point_t point_t;
 
 #define CLASS(at) memdb__when_class(q, at)
 
-static int32_t value_at(const question_t *q, size_t at) {
-    return q->tokens[at].value;
-}
-
 static bool is_unit(const question_t *q, size_t at, memdb__grain_t grain) {
-    return CLASS(at) == MEMDB__WORD_UNIT && value_at(q, at) == (int32_t)grain;
+    return CLASS(at) == MEMDB__WORD_UNIT && memdb__when_value(q, at) == (int32_t)grain;
 }
 
 memdb__word_class_t memdb__when_which(const question_t *q, size_t at) {
     memdb__word_class_t class = CLASS(at);
     bool known = class == MEMDB__WORD_THIS || class == MEMDB__WORD_NEXT ||
-                 class == MEMDB__WORD_PAST || (class == MEMDB__WORD_LAST && value_at(q, at) < 2);
+                 class == MEMDB__WORD_PAST ||
+                 (class == MEMDB__WORD_LAST && memdb__when_value(q, at) < 2);
     return known ? class : MEMDB__WORD_CONTENT;
 }
 
@@ -29,7 +26,7 @@ size_t memdb__when_read_today(const question_t *q, size_t at, bool led, point_t 
     int64_t day = q->today;
     size_t taken = 0;
     if (first == MEMDB__WORD_TODAY) {
-        day += value_at(q, at);
+        day += memdb__when_value(q, at);
         taken = 1;
     } else if (first == MEMDB__WORD_TONIGHT) {
         point->part = MEMDB__TONIGHT;
@@ -61,7 +58,7 @@ size_t memdb__when_read_weekday(const question_t *q, size_t at, bool led, point_
     if (at > 0 && CLASS(at - 1) == MEMDB__WORD_EVERY) {
         return 0;
     }
-    int32_t weekday = value_at(q, at + taken);
+    int32_t weekday = memdb__when_value(q, at + taken);
     int64_t today = q->today, ahead = (weekday - memdb__calendar_weekday(today) + 7) % 7;
     bool modified = taken > 0;
     taken++;
@@ -130,7 +127,7 @@ static size_t read_which_month(const question_t *q, size_t at, point_t *point) {
         return 0;
     }
     int64_t now = memdb__calendar_month_of(q->today),
-            month = now - now % 12 + value_at(q, at + 1) - 1;
+            month = now - now % 12 + memdb__when_value(q, at + 1) - 1;
     month += which == MEMDB__WORD_LAST && month >= now   ? -12
              : which == MEMDB__WORD_NEXT && month <= now ? 12
                                                          : 0;
@@ -160,8 +157,8 @@ static size_t read_inside(const question_t *q, size_t at, point_t *unit) {
 static size_t read_before_last(const question_t *q, size_t at, point_t *point) {
     size_t the = CLASS(at) == MEMDB__WORD_THE, noun = at + the;
     if (CLASS(noun) != MEMDB__WORD_UNIT || CLASS(noun + 1) != MEMDB__WORD_BEFORE ||
-        CLASS(noun + 2) != MEMDB__WORD_LAST || value_at(q, noun + 2) != 0 ||
-        !memdb__when_set_unit(q, (memdb__grain_t)value_at(q, noun), -2, point)) {
+        CLASS(noun + 2) != MEMDB__WORD_LAST || memdb__when_value(q, noun + 2) != 0 ||
+        !memdb__when_set_unit(q, (memdb__grain_t)memdb__when_value(q, noun), -2, point)) {
         return 0;
     }
     return the + 3;
@@ -185,10 +182,10 @@ size_t memdb__when_read_unit(const question_t *q, size_t at, bool led, point_t *
         CLASS(noun + 1) == MEMDB__WORD_OF) {
         return 0; // "the last week of May" is another thing
     }
-    bool previous = which == MEMDB__WORD_LAST && value_at(q, at + before) == 1;
+    bool previous = which == MEMDB__WORD_LAST && memdb__when_value(q, at + before) == 1;
     bool rolls = which == MEMDB__WORD_PAST || (which == MEMDB__WORD_LAST && before && !previous);
     int64_t away = which == MEMDB__WORD_THIS ? 0 : which == MEMDB__WORD_NEXT ? 1 : -1;
-    memdb__grain_t grain = (memdb__grain_t)value_at(q, noun);
+    memdb__grain_t grain = (memdb__grain_t)memdb__when_value(q, noun);
     bool known = rolls ? memdb__when_set_rolling(q, grain, 1, false, point)
                        : memdb__when_set_unit(q, grain, away, point);
     return known ? before + 2u + (rolls ? 0 : read_inside(q, noun + 1, point)) : 0;
