@@ -8,7 +8,7 @@ static size_t ask_space(const memdb__words_source_t *sources, size_t count, memd
                         const char *text, memdb__live_fn live, bool (*accept)(void *, uint64_t),
                         void *context, memdb__words_hit_t *hits, size_t k) {
     memdb_error_t error;
-    memdb__words_search_t search = {space, UINT64_MAX, sources, count, live, accept, context, NULL};
+    memdb__words_search_t search = {space, UINT64_MAX, sources, count, live, accept, context};
     memdb__words_query_t *query = query_of(text);
     size_t found;
     must(memdb__words_search(query, &search, hits, k, &found, &error), &error);
@@ -256,7 +256,7 @@ static void test_words_damage_is_found(void **state) {
                              MEMDB_CORRUPT);
             assert_true(findings > 0);
             memdb__words_source_t damaged = {.segment = segment};
-            memdb__words_search_t search = {1, 999, &damaged, 1, live_always, NULL, NULL, NULL};
+            memdb__words_search_t search = {1, 999, &damaged, 1, live_always};
             memdb__words_query_t *query = query_of("red numb*");
             memdb__words_hit_t hits[5];
             size_t found;
@@ -304,7 +304,7 @@ static memdb_status_t live_through(folder_t *folder, memdb_error_t *error) {
     }
     memdb__words_hit_t hits[8];
     size_t found = 0;
-    memdb__words_search_t search = {1, 40, sources, 2, live_always, NULL, NULL, NULL};
+    memdb__words_search_t search = {1, 40, sources, 2, live_always};
     if (!status) {
         status = memdb__words_search(query, &search, hits, 8, &found, error);
     }
