@@ -32,7 +32,8 @@ include(CMakePackageConfigHelpers)
 set(memdb_package ${CMAKE_INSTALL_LIBDIR}/cmake/memdb)
 install(TARGETS memdb EXPORT memdbTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 install(TARGETS memdb_static EXPORT memdbStaticTargets ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-install(FILES ${PROJECT_SOURCE_DIR}/include/memdb.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+        FILES_MATCHING PATTERN "memdb*.h")
 install(EXPORT memdbTargets NAMESPACE memdb:: DESTINATION ${memdb_package})
 install(EXPORT memdbStaticTargets NAMESPACE memdb:: DESTINATION ${memdb_package})
 configure_package_config_file(

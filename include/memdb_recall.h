@@ -1,0 +1,103 @@
+/// Recall: ranking the memories of spaces by everything that is known of them. Include memdb.h.
+#ifndef MEMDB_INCLUDE_MEMDB_RECALL_H
+#define MEMDB_INCLUDE_MEMDB_RECALL_H
+
+#include "memdb_memory.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum memdb_recall_mode {
+    MEMDB_RECALL_AUTO = 0,  ///< all signals that the query has
+    MEMDB_RECALL_WORDS = 1, ///< words alone: BM25 and coverage; nothing else
+    MEMDB_RECALL_VECTOR = 2 ///< vectors alone: exact order by the space's metric
+} memdb_recall_mode_t;
+
+/// The signals of recall; a hit carries each one's share of its score.
+typedef enum memdb_signal {
+    MEMDB_SIGNAL_WORDS = 0,
+    MEMDB_SIGNAL_VECTOR = 1,
+    MEMDB_SIGNAL_TRACE = 2,
+    MEMDB_SIGNAL_TIME = 3,    ///< its time, or session, is one that the question names
+    MEMDB_SIGNAL_RECENCY = 4, ///< how young it is at `now`; weight 0 unless the query has weights
+    MEMDB_SIGNAL_IMPORTANCE = 5, ///< its importance; the same
+    MEMDB_SIGNAL_FEEDBACK = 6,   ///< words that the best memories of a first look have in common
+    MEMDB_SIGNAL_COUNT = 7
+} memdb_signal_t;
+
+MEMDB_API const char *memdb_signal_name(memdb_signal_t signal);
+
+typedef struct memdb_query {
+    size_t size;
+    const memdb_space_t *spaces; ///< one or more
+    size_t space_count;
+    memdb_bytes_t text;  ///< words; "a phrase" in quotes counts extra, pre* is a prefix
+    const float *vector; ///< optional
+    uint32_t dimension;
+    memdb_bytes_t session; ///< size > 0: only memories of this session
+    uint32_t k;            ///< default 10, at most 10,000
+    memdb_recall_mode_t mode;
+    double weights[MEMDB_SIGNAL_COUNT]; ///< used when has_weights
+    bool has_weights;
+    bool phrase_required; ///< a quoted phrase must occur as such, and every prefix must match
+    const memdb_filter_t *filter; ///< only memories that pass are hits
+    bool explain;                 ///< keep what was done, for memdb_result_plan
+    int64_t now; ///< the moment of the question, for "last week" in it; 0: the snapshot's time,
+                 ///< of a transaction the present
+    bool has_window;
+    int64_t window_from, window_to; ///< used when has_window: only memories whose time lies in
+                                    ///< [from, to); MEMDB_TIME_NONE: open on that side
+    int64_t valid_at; ///< only memories that are valid then; 0: `now`. MEMDB_TIME_NONE: all
+    uint32_t skip; ///< leave out the first so many: in one snapshot, the next page (docs/recall.md)
+    bool fold;     ///< hits whose texts share four fifths of their words count as one, the best
+    double mmr;    ///< 0 to 1: how much likeness to the hits before it counts against a hit; 0: off
+    uint32_t token_budget; ///< above 0: the best that cost so much at most together; without skip
+} memdb_query_t;
+
+typedef struct memdb_hit {
+    uint64_t id;
+    memdb_space_t space;
+    double score;
+    double signals[MEMDB_SIGNAL_COUNT]; ///< shares; their sum is the score
+    uint32_t folded;                    ///< hits that were folded into this one
+    uint32_t tokens; ///< where a budget is given: what it costs, or an estimate from its text
+} memdb_hit_t;
+
+/// Rank the memories of the given spaces; best first, ties by id. A memory that expired before the
+/// snapshot's time is not found.
+///
+/// Ownership   release with memdb_result_free; it does not depend on the snapshot.
+/// Errors      MEMDB_INVALID    nothing is asked, NaN, or another dimension than the space's.
+///             MEMDB_NOT_FOUND  a space is not there.
+MEMDB_API memdb_status_t memdb_recall(memdb_snapshot_t *snapshot, const memdb_query_t *query,
+                                      memdb_result_t **result_out);
+MEMDB_API size_t memdb_result_count(const memdb_result_t *result);
+MEMDB_API const memdb_hit_t *memdb_result_hit(const memdb_result_t *result, size_t number);
+/// Why there are fewer than k hits; NULL when there are k. Lent until the result is freed.
+MEMDB_API const char *memdb_result_fewer(const memdb_result_t *result);
+/// One step of what a recall did.
+typedef struct memdb_plan_step {
+    const char *what; ///< "plan: search within the members", "ids by index: kind = 'fact'"
+    uint32_t depth;   ///< it is a part of the last step before it with a smaller depth
+    double estimated; ///< rows, before it ran; negative: there was no estimate
+    uint64_t rows;    ///< what it gave
+    double us;        ///< how long it took
+} memdb_plan_step_t;
+
+typedef struct memdb_plan {
+    size_t size;
+    const memdb_plan_step_t *steps; ///< in the order in which they began
+    size_t step_count;
+    double weights[MEMDB_SIGNAL_COUNT]; ///< of the signals
+} memdb_plan_t;
+
+/// What was done for a result (docs/planner.md); NULL when the query did not ask for it. Lent until
+/// the result is freed.
+MEMDB_API const memdb_plan_t *memdb_result_plan(const memdb_result_t *result);
+MEMDB_API void memdb_result_free(memdb_result_t *result);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
