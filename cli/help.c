@@ -58,9 +58,11 @@ static const char prompt[] =
 
 #define NOTE_COLUMN 29 // where the notes of a list begin
 
-// A line of a list, its note wrapped beside it.
+// A line of a list, its note wrapped beside it; below it, where it leaves no room.
 static void show_entry(cli_screen_t *screen, const char *entry, memdb_bytes_t note) {
     cli_buffer_printf(&screen->out, "  %-*s", note.size ? NOTE_COLUMN - 2 : 0, entry);
+    if (note.size && strlen(entry) > NOTE_COLUMN - 3)
+        cli_buffer_printf(&screen->out, "\n%*s", NOTE_COLUMN, "");
     if (note.size)
         cli_show_hanging(screen, note, NOTE_COLUMN, (memdb_bytes_t){"", 0});
     else

@@ -26,6 +26,8 @@ class Help(shell_case.ShellCase):
             for line in page.splitlines():
                 self.assertLessEqual(len(line), 80, (name, line))
                 self.assertEqual(line, line.rstrip(), name)
+        for line in prompt.split("\n\n", 1)[1].splitlines():  # entry and note of a list never touch
+            self.assertFalse(line.startswith("  .") and len(line) > 29 and not re.match(r".{28} \S", line), line)
 
     def test_the_prompt_shows_the_page_of_a_command(self):
         for line in (".help recall", ".help .recall", ".help mode"):
