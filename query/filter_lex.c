@@ -5,6 +5,7 @@
 #include "base/json_scan.h"
 #include "query/query_filter_lex.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -106,6 +107,10 @@ static bool read_number(memdb__filter_parser_t *parser) {
     if (!end || is_name(*end)) {
         return memdb__filter_fail(parser, MEMDB_INVALID, token->place,
                                   "a number is written as in JSON: 12, -0.5 or 1e6");
+    }
+    if (number.kind == MEMDB__JSON_REAL && !isfinite(number.real)) {
+        return memdb__filter_fail(parser, MEMDB_INVALID, token->place,
+                                  "the number is beyond 1.8e308, the largest there is");
     }
     token->kind = MEMDB__TOKEN_NUMBER;
     token->end = (size_t)(end - parser->text);

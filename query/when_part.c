@@ -48,7 +48,8 @@ size_t memdb__when_read_third(const question_t *q, size_t at, bool led, point_t 
 static bool set_nth(point_t *point, memdb__grain_t grain, int32_t number, bool last, int64_t from,
                     int64_t to) {
     int64_t size = grain == MEMDB__GRAIN_DAY ? 1 : grain == MEMDB__GRAIN_WEEKEND ? 2 : 7;
-    int64_t first = from + (number - 1) * (grain == MEMDB__GRAIN_DAY ? 1 : 7), final = to - size;
+    int64_t step = grain == MEMDB__GRAIN_DAY ? 1 : 7;
+    int64_t first = from + (number - 1) * step, final = to - size;
     if (grain == MEMDB__GRAIN_WEEKEND) { // Saturdays
         first += (5 - memdb__calendar_weekday(from) + 7) % 7;
         final -= (memdb__calendar_weekday(to - 1) - 6 + 7) % 7;

@@ -70,6 +70,9 @@ static void test_filter_errors_name_the_place(void **unused) {
     refuse("kind starts 'a'", "filter: byte 12: expected `with` of `starts with`, not 'a'");
     refuse("tokens between 1 or 2", "filter: byte 17: expected `and` of between, not or");
     refuse("tokens = 012", "filter: byte 9: a number is written as in JSON: 12, -0.5 or 1e6");
+    refuse("tokens = 1e400", "filter: byte 9: the number is beyond 1.8e308, the largest there is");
+    refuse("tokens in (-9e999)",
+           "filter: byte 11: the number is beyond 1.8e308, the largest there is");
     refuse("tokens = 12x", "filter: byte 9: a number is written as in JSON: 12, -0.5 or 1e6");
     refuse("tokens = -", "filter: byte 9: a number is written as in JSON: 12, -0.5 or 1e6");
     refuse("attr = 1", "filter: byte 5: expected a dot and a name, as in attr.place.city, not =");

@@ -139,6 +139,7 @@ static void test_when_months_and_years(void **state) {
         {"the first half of September 2022", "2022-09-01, 2022-09-16", NULL},
         {"the second half of last year", "2022-07-01, 2023-01-01", NULL},
         {"the fifth week of February 2023", "2023-02-01, 2023-03-01 +", NULL}, // it has none
+        {"the 616662676th week of May", "2023-05-01, 2023-06-01 +", NULL},
         {"May I ask what we said", "+", NULL}, // no month without a word before it
         {"we march on", "+", NULL},
         {"2022 people", "+", NULL},
