@@ -13,7 +13,7 @@ SYSTEM = set("""assert.h complex.h ctype.h dirent.h errno.h fcntl.h float.h ftw.
     pthread.h sched.h semaphore.h setjmp.h signal.h spawn.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
     stdlib.h stdnoreturn.h string.h strings.h time.h unistd.h getopt.h wchar.h langinfo.h endian.h linux/falloc.h linux/futex.h linux/fs.h
     linux/magic.h linux/membarrier.h sys/auxv.h sys/file.h sys/ioctl.h sys/mman.h sys/mount.h sys/random.h sys/resource.h sys/stat.h sys/statfs.h
-    sys/syscall.h sys/sysmacros.h sys/time.h sys/types.h sys/uio.h sys/utsname.h sys/vfs.h sys/wait.h asm/hwcap.h""".split())
+    sys/prctl.h sys/syscall.h sys/sysmacros.h sys/time.h sys/types.h sys/uio.h sys/utsname.h sys/vfs.h sys/wait.h asm/hwcap.h""".split())
 
 
 def text_files(root):
