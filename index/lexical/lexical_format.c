@@ -18,26 +18,26 @@ void memdb__words_head_encode(const memdb__words_head_t *head,
                               uint8_t bytes_out[MEMDB__WORDS_HEAD_BYTES]) {
     memset(bytes_out, 0, MEMDB__WORDS_HEAD_BYTES);
     memdb__put_u32(bytes_out, MEMDB__WORDS_LAYOUT);
-    memdb__put_u32(bytes_out + 4, head->flags);
     memdb__put_u64(bytes_out + 8, head->documents);
     memdb__put_u64(bytes_out + 16, head->spaces);
     memdb__put_u64(bytes_out + 24, head->terms);
-    memdb__put_u64(bytes_out + 32, head->base_version);
     memdb__put_u64(bytes_out + 40, head->buckets);
 }
 
 bool memdb__words_head_decode(const uint8_t *bytes, size_t size, memdb__words_head_t *head_out) {
-    if (size != MEMDB__WORDS_HEAD_BYTES || memdb__get_u32(bytes) != MEMDB__WORDS_LAYOUT ||
-        !all_zero(bytes + 48, MEMDB__WORDS_HEAD_BYTES - 48)) {
+    if (size != MEMDB__WORDS_HEAD_BYTES || !all_zero(bytes + 48, MEMDB__WORDS_HEAD_BYTES - 48)) {
         return false;
     }
+    head_out->layout = memdb__get_u32(bytes);
     head_out->flags = memdb__get_u32(bytes + 4);
     head_out->documents = memdb__get_u64(bytes + 8);
     head_out->spaces = memdb__get_u64(bytes + 16);
     head_out->terms = memdb__get_u64(bytes + 24);
     head_out->base_version = memdb__get_u64(bytes + 32);
     head_out->buckets = memdb__get_u64(bytes + 40);
-    return head_out->flags < 8;
+    return head_out->layout == 1 ? head_out->flags < 8
+                                 : head_out->layout == MEMDB__WORDS_LAYOUT &&
+                                       head_out->flags == 0 && head_out->base_version == 0;
 }
 
 void memdb__words_space_encode(const memdb__words_space_t *space,

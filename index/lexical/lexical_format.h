@@ -3,9 +3,9 @@
 // Sections of the container (all integers little-endian):
 //   0 head        64 bytes, below
 //   1 spaces      a row of 64 bytes for each space, rising
-//   2 ids         of each document, u32 less the space's base id (u64 where the head says wide)
-//   3 versions    u32 less the head's base version (u64 where wide)
-//   4 lengths     u16 (u32 where wide)
+//   2 ids         of each document, less the space's base id: a rising column (lexical_column.h)
+//   3 versions    a rising column
+//   4 lengths     in tokens: a column
 //   5 dictionary  records of terms; contiguous by space, rising by bytes
 //   6 sparse      u32 position (within the dictionary) of every 32nd record of a space, beginning
 //   with its first 7 hash        buckets of 64 bytes: 12 x u32 record position, 12 x u8 tag (0:
@@ -14,10 +14,8 @@
 // Documents of a space are contiguous and rise by (id, version); a document's number is relative to
 // the first of its space, and its chunk is number >> 16.
 //
-//   head  0 u32 layout, 1 | 4 u32 flags: 1 wide ids, 2 wide versions, 4 wide lengths | 8 u64
-//   documents
-//        16 u64 spaces | 24 u64 terms | 32 u64 base version | 40 u64 hash buckets, 1 to 2^32 | 48
-//        zero
+//   head  0 u32 layout, 2 | 4 u32 flags, 0 | 8 u64 documents | 16 u64 spaces | 24 u64 terms
+//        32 u64 base version, 0 | 40 u64 hash buckets, 1 to 2^32 | 48 zero
 //
 //   space 0 u32 space | 4 u32 documents | 8 u64 first document | 16 i64 net documents | 24 i64 net
 //   tokens
@@ -41,6 +39,9 @@
 // older segments. A term's hash is XXH3-64 of its bytes, seeded with the space. Its bucket is (hash
 // >> 32) * buckets >> 32 or, where that is full, the next one with room, after the last the first;
 // its tag is the low byte of the hash, made odd. A search ends at the first free tag.
+//
+// Layout 1, which is still read, has plain arrays for columns: ids u32 (u64 where flag 1 is set),
+// versions less the base version u32 (u64 where flag 2 is set), lengths u16 (u32 where flag 4 is).
 #ifndef MEMDB_INDEX_LEXICAL_FORMAT_H
 #define MEMDB_INDEX_LEXICAL_FORMAT_H
 
@@ -64,7 +65,7 @@ enum {
     MEMDB__WORDS_SECTIONS = 9,
 };
 
-#define MEMDB__WORDS_LAYOUT 1u
+#define MEMDB__WORDS_LAYOUT 2u
 #define MEMDB__WORDS_HEAD_BYTES 64u
 #define MEMDB__WORDS_SPACE_BYTES 64u
 #define MEMDB__WORDS_BUCKET_BYTES 64u
@@ -74,16 +75,12 @@ enum {
 #define MEMDB__WORDS_CHUNK 65536u
 #define MEMDB__WORDS_EXCEPTION_BYTES 6u
 
-#define MEMDB__WORDS_WIDE_IDS 1u
-#define MEMDB__WORDS_WIDE_VERSIONS 2u
-#define MEMDB__WORDS_WIDE_LENGTHS 4u
-
 /// Ranks of the codes that a record keeps as a hint for a search's first threshold.
 #define MEMDB__WORDS_RANKS 4u
 extern const uint32_t memdb__words_ranks[MEMDB__WORDS_RANKS]; // 1, 10, 50, 250
 
 typedef struct memdb__words_head {
-    uint32_t flags;
+    uint32_t layout, flags;
     uint64_t documents, spaces, terms, base_version, buckets;
 } memdb__words_head_t;
 
@@ -123,6 +120,11 @@ typedef struct memdb__words_run {
 void memdb__words_head_encode(const memdb__words_head_t *head,
                               uint8_t bytes_out[MEMDB__WORDS_HEAD_BYTES]);
 bool memdb__words_head_decode(const uint8_t *bytes, size_t size, memdb__words_head_t *head_out);
+/// Bytes of a number of the ids, versions or lengths in layout 1.
+static inline uint32_t memdb__words_width(const memdb__words_head_t *head, uint32_t section) {
+    uint32_t narrow = section == MEMDB__WORDS_LENGTHS ? 2 : 4;
+    return head->flags >> (section - MEMDB__WORDS_IDS) & 1 ? 2 * narrow : narrow;
+}
 void memdb__words_space_encode(const memdb__words_space_t *space,
                                uint8_t bytes_out[MEMDB__WORDS_SPACE_BYTES]);
 /// False: the reserved bytes are not zero.

@@ -6,6 +6,7 @@
 #include "index/lexical/lexical_segment.h"
 
 #include "index/lexical/lexical_code.h"
+#include "index/lexical/lexical_column.h"
 #include "index/lexical/lexical_list.h"
 
 #define CONTAINER_HEADER_BYTES 4096u
@@ -42,17 +43,21 @@ memdb_status_t memdb__segment_touch(const memdb__words_segment_t *segment, uint3
                 : MEMDB_OK;
 }
 
+static bool documents_fit(const memdb__words_segment_t *s) {
+    bool good = s->head.documents < UINT64_MAX / 128;
+    for (uint32_t i = MEMDB__WORDS_IDS; i <= MEMDB__WORDS_LENGTHS && good; i++) {
+        good = s->head.layout == 1
+                   ? s->sizes[i] == s->head.documents * memdb__words_width(&s->head, i)
+                   : memdb__column_fits(s->sizes[i], s->head.documents);
+    }
+    return good;
+}
+
 static bool sizes_fit(const memdb__words_segment_t *s) {
     const memdb__words_head_t *head = &s->head;
-    uint64_t id_bytes = head->flags & MEMDB__WORDS_WIDE_IDS ? 8 : 4;
-    uint64_t version_bytes = head->flags & MEMDB__WORDS_WIDE_VERSIONS ? 8 : 4;
-    uint64_t length_bytes = head->flags & MEMDB__WORDS_WIDE_LENGTHS ? 4 : 2;
-    return head->documents < UINT64_MAX / 8 && head->spaces < UINT64_MAX / 64 &&
-           head->buckets > 0 && head->buckets <= (uint64_t)UINT32_MAX + 1 &&
+    return documents_fit(s) && head->spaces < UINT64_MAX / 64 && head->buckets > 0 &&
+           head->buckets <= (uint64_t)UINT32_MAX + 1 &&
            s->sizes[MEMDB__WORDS_SPACES] == head->spaces * MEMDB__WORDS_SPACE_BYTES &&
-           s->sizes[MEMDB__WORDS_IDS] == head->documents * id_bytes &&
-           s->sizes[MEMDB__WORDS_VERSIONS] == head->documents * version_bytes &&
-           s->sizes[MEMDB__WORDS_LENGTHS] == head->documents * length_bytes &&
            s->sizes[MEMDB__WORDS_DICTIONARY] < UINT32_MAX &&
            s->sizes[MEMDB__WORDS_HASH] == head->buckets * MEMDB__WORDS_BUCKET_BYTES &&
            s->sizes[MEMDB__WORDS_SPARSE] % 4 == 0;

@@ -1,9 +1,10 @@
-// Reading words segments: the arrays by document number.
-#include "index/lexical/lexical_segment.h"
+// Reading words segments: the columns by document number.
+#include "index/lexical/lexical_column.h"
 
-static memdb_status_t read_number(const memdb__words_segment_t *segment, uint32_t section,
-                                  uint64_t number, uint32_t width, uint64_t *value_out,
-                                  memdb_error_t *error) {
+// Layout 1: the numbers as they are, less a base, in 2, 4 or 8 bytes each.
+static memdb_status_t read_plain(const memdb__words_segment_t *segment, uint32_t section,
+                                 uint64_t number, uint64_t *value_out, memdb_error_t *error) {
+    uint32_t width = memdb__words_width(&segment->head, section);
     uint64_t position = number * width;
     memdb_status_t status = memdb__segment_touch(segment, section, position, width, error);
     if (status) {
@@ -16,12 +17,20 @@ static memdb_status_t read_number(const memdb__words_segment_t *segment, uint32_
     return MEMDB_OK;
 }
 
+static memdb_status_t read_number(const memdb__words_segment_t *segment,
+                                  const memdb__words_space_t *space, uint32_t section,
+                                  uint32_t number, uint64_t *value_out, memdb_error_t *error) {
+    uint64_t at = space->first_document + number;
+    return segment->head.layout == 1
+               ? read_plain(segment, section, at, value_out, error)
+               : memdb__column_read(segment, section, at, section != MEMDB__WORDS_LENGTHS,
+                                    value_out, error);
+}
+
 static memdb_status_t read_id(const memdb__words_segment_t *segment,
                               const memdb__words_space_t *space, uint32_t number, uint64_t *id_out,
                               memdb_error_t *error) {
-    uint32_t width = segment->head.flags & MEMDB__WORDS_WIDE_IDS ? 8 : 4;
-    memdb_status_t status = read_number(segment, MEMDB__WORDS_IDS, space->first_document + number,
-                                        width, id_out, error);
+    memdb_status_t status = read_number(segment, space, MEMDB__WORDS_IDS, number, id_out, error);
     if (!status) {
         *id_out += space->base_id;
     }
@@ -31,9 +40,8 @@ static memdb_status_t read_id(const memdb__words_segment_t *segment,
 static memdb_status_t read_version(const memdb__words_segment_t *segment,
                                    const memdb__words_space_t *space, uint32_t number,
                                    uint64_t *version_out, memdb_error_t *error) {
-    uint32_t width = segment->head.flags & MEMDB__WORDS_WIDE_VERSIONS ? 8 : 4;
-    memdb_status_t status = read_number(segment, MEMDB__WORDS_VERSIONS,
-                                        space->first_document + number, width, version_out, error);
+    memdb_status_t status =
+        read_number(segment, space, MEMDB__WORDS_VERSIONS, number, version_out, error);
     if (!status) {
         *version_out += segment->head.base_version;
     }
@@ -51,10 +59,13 @@ memdb_status_t memdb__segment_document(const memdb__words_segment_t *segment,
 memdb_status_t memdb__segment_length(const memdb__words_segment_t *segment,
                                      const memdb__words_space_t *space, uint32_t number,
                                      uint32_t *length_out, memdb_error_t *error) {
-    uint32_t width = segment->head.flags & MEMDB__WORDS_WIDE_LENGTHS ? 4 : 2;
     uint64_t length;
-    memdb_status_t status = read_number(segment, MEMDB__WORDS_LENGTHS,
-                                        space->first_document + number, width, &length, error);
+    memdb_status_t status =
+        read_number(segment, space, MEMDB__WORDS_LENGTHS, number, &length, error);
+    if (!status && length > UINT32_MAX) {
+        status = memdb__segment_corrupt(segment, MEMDB__WORDS_LENGTHS, 0,
+                                        "the length of a document is out of range", error);
+    }
     if (!status) {
         *length_out = (uint32_t)length;
     }

@@ -5,6 +5,7 @@
 // length, and the counts of a document's terms sum up to its length. The walk stops at the first
 // thing that is wrong.
 #include "index/lexical/lexical_code.h"
+#include "index/lexical/lexical_column.h"
 #include "index/lexical/lexical_list.h"
 #include "index/lexical/lexical_segment.h"
 
@@ -266,6 +267,11 @@ memdb_status_t memdb__words_segment_verify(memdb__words_segment_t *segment, memd
         return status;
     }
     verifier_t v = {.segment = segment, .error = error ? error : &own};
+    for (uint32_t i = MEMDB__WORDS_IDS; i <= MEMDB__WORDS_LENGTHS && !status; i++) {
+        v.section = i;
+        status = segment->head.layout == 1 ? MEMDB_OK
+                                           : memdb__column_verify(segment, i, &v.position, v.error);
+    }
     for (uint64_t i = 0; i < segment->head.spaces && !status; i++) {
         status = verify_space(&v, i);
     }

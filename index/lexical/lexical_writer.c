@@ -1,10 +1,11 @@
 // Writing words segments.
 //
 // The postings section comes first in the file, since it is the largest and is complete as it is
-// written; widths of the document arrays and the hash table can only be chosen at the end.
+// written; the hash table can only be made at the end.
 #include "index/lexical/lexical_writer.h"
 
 #include "index/lexical/lexical_code.h"
+#include "index/lexical/lexical_column.h"
 #include "index/lexical/lexical_list.h"
 
 #include <stdlib.h>
@@ -19,13 +20,12 @@ typedef struct hash_entry {
 
 struct memdb__words_writer {
     memdb__container_writer_t *container;
-    memdb__buffer_t documents; // memdb__words_document_t, ids less their space's base
+    memdb__column_t ids, versions, lengths;
     memdb__buffer_t spaces, dictionary, sparse, hashes;
     memdb__buffer_t run, table; // of the term in hand
     uint64_t document_count, space_count, term_count;
-    uint64_t least_version, greatest_version, greatest_id_step;
-    uint32_t greatest_length;
     // the space in hand
+    const memdb__words_document_t *documents;
     memdb__words_space_t space;
     double average_length;
     bool ranked;
@@ -50,7 +50,7 @@ memdb_status_t memdb__words_writer_create(int directory, const char *name,
         memdb__free(writer);
         return status;
     }
-    writer->least_version = UINT64_MAX;
+    writer->ids.rising = writer->versions.rising = true;
     status = memdb__container_begin(writer->container, MEMDB__WORDS_POSTINGS, error);
     if (status) {
         memdb__words_writer_abandon(writer);
@@ -61,9 +61,11 @@ memdb_status_t memdb__words_writer_create(int directory, const char *name,
 }
 
 static void free_writer(memdb__words_writer_t *writer) {
-    memdb__buffer_t *buffers[] = {&writer->documents, &writer->spaces, &writer->dictionary,
-                                  &writer->sparse,    &writer->hashes, &writer->run,
-                                  &writer->table};
+    memdb__column_deinit(&writer->ids);
+    memdb__column_deinit(&writer->versions);
+    memdb__column_deinit(&writer->lengths);
+    memdb__buffer_t *buffers[] = {&writer->spaces, &writer->dictionary, &writer->sparse,
+                                  &writer->hashes, &writer->run,        &writer->table};
     for (size_t i = 0; i < sizeof buffers / sizeof buffers[0]; i++) {
         memdb__buffer_deinit(buffers[i]);
     }
@@ -77,31 +79,29 @@ void memdb__words_writer_abandon(memdb__words_writer_t *writer) {
     }
 }
 
+static bool columns_failed(const memdb__words_writer_t *writer) {
+    const memdb__column_t *columns[] = {&writer->ids, &writer->versions, &writer->lengths};
+    bool failed = false;
+    for (size_t i = 0; i < 3; i++) {
+        failed = failed || columns[i]->heads.failed || columns[i]->bits.failed;
+    }
+    return failed;
+}
+
 memdb_status_t memdb__words_writer_begin_space(memdb__words_writer_t *writer, memdb_space_t space,
                                                const memdb__words_document_t *documents,
                                                uint32_t count, memdb_error_t *error) {
     uint64_t base = count ? documents[0].id : 0, tokens = 0;
-    if (!memdb__buffer_reserve(&writer->documents, (size_t)count * sizeof *documents)) {
+    for (uint32_t i = 0; i < count; i++) {
+        memdb__column_add(&writer->ids, documents[i].id - base);
+        memdb__column_add(&writer->versions, documents[i].version);
+        memdb__column_add(&writer->lengths, documents[i].length);
+        tokens += documents[i].length;
+    }
+    if (columns_failed(writer)) {
         return no_memory(error);
     }
-    for (uint32_t i = 0; i < count; i++) {
-        memdb__words_document_t document = documents[i];
-        document.id -= base;
-        tokens += document.length;
-        if (document.id > writer->greatest_id_step) {
-            writer->greatest_id_step = document.id;
-        }
-        if (document.version < writer->least_version) {
-            writer->least_version = document.version;
-        }
-        if (document.version > writer->greatest_version) {
-            writer->greatest_version = document.version;
-        }
-        if (document.length > writer->greatest_length) {
-            writer->greatest_length = document.length;
-        }
-        memdb__buffer_append(&writer->documents, &document, sizeof document);
-    }
+    writer->documents = documents;
     writer->space = (memdb__words_space_t){
         .space = space,
         .documents = count,
@@ -135,9 +135,7 @@ static void rank_codes(memdb__words_writer_t *writer) {
 }
 
 static uint32_t document_length(const memdb__words_writer_t *writer, uint32_t number) {
-    const memdb__words_document_t *documents =
-        (const memdb__words_document_t *)writer->documents.data;
-    return documents[writer->space.first_document + number].length;
+    return writer->documents[number].length;
 }
 
 static bool encode_inline(memdb__words_writer_t *writer, const memdb__words_posting_t *postings,
@@ -290,32 +288,17 @@ static memdb_status_t write_section(memdb__words_writer_t *writer, uint32_t sect
     return status || !size ? status : memdb__container_append(writer->container, data, size, error);
 }
 
-static uint64_t field_of(const memdb__words_document_t *document, uint32_t section,
-                         uint64_t base_version) {
-    return section == MEMDB__WORDS_IDS        ? document->id
-           : section == MEMDB__WORDS_VERSIONS ? document->version - base_version
-                                              : document->length;
-}
-
-static memdb_status_t write_field(memdb__words_writer_t *writer, uint32_t section, uint32_t width,
-                                  uint64_t base_version, memdb_error_t *error) {
-    const memdb__words_document_t *documents =
-        (const memdb__words_document_t *)writer->documents.data;
-    uint8_t piece[4096];
-    size_t used = 0;
-    memdb_status_t status = memdb__container_begin(writer->container, section, error);
-    for (uint64_t i = 0; i < writer->document_count && !status; i++) {
-        uint8_t value[8];
-        memdb__put_u64(value, field_of(&documents[i], section, base_version));
-        memcpy(piece + used, value, width);
-        used += width;
-        if (used == sizeof piece) {
-            status = memdb__container_append(writer->container, piece, used, error);
-            used = 0;
-        }
+static memdb_status_t write_column(memdb__words_writer_t *writer, uint32_t section,
+                                   memdb__column_t *column, memdb_error_t *error) {
+    memdb__column_end(column);
+    if (columns_failed(writer)) {
+        return no_memory(error);
     }
-    return status || !used ? status
-                           : memdb__container_append(writer->container, piece, used, error);
+    memdb_status_t status =
+        write_section(writer, section, column->heads.data, column->heads.size, error);
+    return status ? status
+                  : memdb__container_append(writer->container, column->bits.data, column->bits.size,
+                                            error);
 }
 
 static memdb_status_t write_hash(memdb__words_writer_t *writer, uint64_t buckets,
@@ -352,14 +335,7 @@ static memdb_status_t write_sections(memdb__words_writer_t *writer, memdb_error_
     memdb__words_head_t head = {.documents = writer->document_count,
                                 .spaces = writer->space_count,
                                 .terms = writer->term_count,
-                                .base_version = writer->document_count ? writer->least_version : 0};
-    bool wide_ids = writer->greatest_id_step > UINT32_MAX;
-    bool wide_versions = writer->greatest_version - head.base_version > UINT32_MAX;
-    bool wide_lengths = writer->greatest_length > UINT16_MAX;
-    head.flags = (wide_ids ? MEMDB__WORDS_WIDE_IDS : 0) |
-                 (wide_versions ? MEMDB__WORDS_WIDE_VERSIONS : 0) |
-                 (wide_lengths ? MEMDB__WORDS_WIDE_LENGTHS : 0);
-    head.buckets = writer->term_count / SLOTS_USED_OF_BUCKET + 1;
+                                .buckets = writer->term_count / SLOTS_USED_OF_BUCKET + 1};
     uint8_t bytes[MEMDB__WORDS_HEAD_BYTES];
     memdb__words_head_encode(&head, bytes);
     memdb_status_t status = write_section(writer, MEMDB__WORDS_HEAD, bytes, sizeof bytes, error);
@@ -368,14 +344,13 @@ static memdb_status_t write_sections(memdb__words_writer_t *writer, memdb_error_
                                writer->spaces.size, error);
     }
     if (!status) {
-        status = write_field(writer, MEMDB__WORDS_IDS, wide_ids ? 8 : 4, 0, error);
+        status = write_column(writer, MEMDB__WORDS_IDS, &writer->ids, error);
     }
     if (!status) {
-        status = write_field(writer, MEMDB__WORDS_VERSIONS, wide_versions ? 8 : 4,
-                             head.base_version, error);
+        status = write_column(writer, MEMDB__WORDS_VERSIONS, &writer->versions, error);
     }
     if (!status) {
-        status = write_field(writer, MEMDB__WORDS_LENGTHS, wide_lengths ? 4 : 2, 0, error);
+        status = write_column(writer, MEMDB__WORDS_LENGTHS, &writer->lengths, error);
     }
     if (!status) {
         status = write_section(writer, MEMDB__WORDS_DICTIONARY, writer->dictionary.data,

@@ -2,7 +2,7 @@
 // rising order.
 //
 // A failed call leaves a writer that can only be abandoned. Postings go to the file as they come;
-// the rest (some 25 bytes a document and 30 a term) is kept in memory until the end.
+// the rest (a few bytes a document and some 30 a term) is kept in memory until the end.
 #ifndef MEMDB_INDEX_LEXICAL_WRITER_H
 #define MEMDB_INDEX_LEXICAL_WRITER_H
 
@@ -22,7 +22,7 @@ typedef struct memdb__words_writer memdb__words_writer_t;
 memdb_status_t memdb__words_writer_create(int directory, const char *name,
                                           const memdb__segment_identity_t *identity,
                                           memdb__words_writer_t **writer_out, memdb_error_t *error);
-/// Documents rise by (id, version).
+/// Documents rise by (id, version), and are borrowed until the space ends.
 memdb_status_t memdb__words_writer_begin_space(memdb__words_writer_t *writer, memdb_space_t space,
                                                const memdb__words_document_t *documents,
                                                uint32_t count, memdb_error_t *error);
