@@ -1,9 +1,8 @@
-// Dispatch of the distance kernels, and their scalar twins.
+// Dispatch of the kernels.
 //
 // The library is built for the plainest CPU of its architecture; each wider variant is compiled
 // with function-level target attributes in a file of its own and entered only here, after the CPU
-// was asked. Every variant computes the same integer, so which one runs is never visible in a
-// result.
+// was asked. Every variant computes the same bits, so which one runs is never visible in a result.
 #include "index/kernels/kernels_variants.h"
 
 #include <stdatomic.h>
@@ -13,32 +12,28 @@
 #include <sys/auxv.h>
 #endif
 
-int32_t memdb__dot_scalar(const int8_t *a, const int8_t *b, size_t size) {
-    int32_t sum = 0;
-    for (size_t i = 0; i < size; i++)
-        sum += (int32_t)a[i] * (int32_t)b[i];
-    return sum;
-}
+/// A table of kernels: dots, counts and all others each from a variant of their own.
+#define KERNELS(level, dots, counts, others)                                                       \
+    {                                                                                              \
+        level, memdb__dot_##dots, memdb__dot_rows_##dots, memdb__dot_given_##dots,                 \
+            memdb__scan_blocks_##others, memdb__differ_rows_##counts,                              \
+            memdb__overlap_rows_##counts, memdb__rotate_##others, memdb__dot_half_##others,        \
+    }
 
-void memdb__dot_rows_scalar(const int8_t *query, const int8_t *rows, size_t stride, size_t count,
-                            int32_t *dots_out) {
-    for (size_t i = 0; i < count; i++)
-        dots_out[i] = memdb__dot_scalar(query, rows + i * stride, stride);
-}
-
-static const memdb__kernels_t scalar_kernels = {MEMDB__KERNEL_SCALAR, memdb__dot_scalar,
-                                                memdb__dot_rows_scalar};
+static const memdb__kernels_t scalar_kernels =
+    KERNELS(MEMDB__KERNEL_SCALAR, scalar, scalar, scalar);
 #if defined(__x86_64__)
-static const memdb__kernels_t avx2_kernels = {MEMDB__KERNEL_AVX2, memdb__dot_avx2,
-                                              memdb__dot_rows_avx2};
-static const memdb__kernels_t avx512_kernels = {MEMDB__KERNEL_AVX512_VNNI, memdb__dot_avx512,
-                                                memdb__dot_rows_avx512};
+static const memdb__kernels_t avx2_kernels = KERNELS(MEMDB__KERNEL_AVX2, avx2, avx2, avx2);
+static const memdb__kernels_t avx512_kernels =
+    KERNELS(MEMDB__KERNEL_AVX512_VNNI, avx512, avx512, avx512);
+/// The first CPUs with VNNI cannot count bits in wide registers.
+static const memdb__kernels_t avx512_without_counts =
+    KERNELS(MEMDB__KERNEL_AVX512_VNNI, avx512, avx2, avx512);
 #endif
 #if defined(__aarch64__)
-static const memdb__kernels_t neon_kernels = {MEMDB__KERNEL_NEON, memdb__dot_neon,
-                                              memdb__dot_rows_neon};
-static const memdb__kernels_t neon_sdot_kernels = {MEMDB__KERNEL_NEON, memdb__dot_neon_sdot,
-                                                   memdb__dot_rows_neon_sdot};
+static const memdb__kernels_t neon_kernels = KERNELS(MEMDB__KERNEL_NEON, neon, neon, neon);
+static const memdb__kernels_t neon_sdot_kernels =
+    KERNELS(MEMDB__KERNEL_NEON, neon_sdot, neon, neon);
 
 /// Advanced SIMD is part of every 64-bit ARM; its dot product (sdot) came with v8.2 and is asked
 /// for.
@@ -52,18 +47,26 @@ static bool has_sdot(void) {
 }
 #endif
 
+#if defined(__x86_64__)
+/// With what came in the same CPUs: half floats and counts of bits.
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") &&
+           __builtin_cpu_supports("popcnt");
+}
+#endif
+
 const memdb__kernels_t *memdb__kernels_at(memdb__kernel_level_t level) {
     switch (level) {
     case MEMDB__KERNEL_SCALAR:
         return &scalar_kernels;
 #if defined(__x86_64__)
     case MEMDB__KERNEL_AVX2:
-        return __builtin_cpu_supports("avx2") ? &avx2_kernels : NULL;
+        return has_avx2() ? &avx2_kernels : NULL;
     case MEMDB__KERNEL_AVX512_VNNI:
-        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-                       __builtin_cpu_supports("avx512vnni")
-                   ? &avx512_kernels
-                   : NULL;
+        if (!has_avx2() || !__builtin_cpu_supports("avx512f") ||
+            !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vnni"))
+            return NULL;
+        return __builtin_cpu_supports("avx512vpopcntdq") ? &avx512_kernels : &avx512_without_counts;
 #endif
 #if defined(__aarch64__)
     case MEMDB__KERNEL_NEON:
@@ -110,4 +113,16 @@ const char *memdb__kernel_level_name(memdb__kernel_level_t level) {
         return "neon";
     }
     return "unknown";
+}
+
+void memdb__dot_queries(const int8_t *queries, size_t query_count, const int8_t *rows,
+                        size_t stride, size_t count, int32_t *dots_out) {
+    const memdb__kernels_t *kernels = memdb__kernels();
+    size_t piece = MEMDB__PIECE_BYTES / stride < 4 ? 4 : MEMDB__PIECE_BYTES / stride / 4 * 4;
+    for (size_t row = 0; row < count; row += piece) {
+        size_t rows_here = count - row < piece ? count - row : piece;
+        for (size_t query = 0; query < query_count; query++)
+            kernels->dot_rows(queries + query * stride, rows + row * stride, stride, rows_here,
+                              dots_out + query * count + row);
+    }
 }

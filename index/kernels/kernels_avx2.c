@@ -43,21 +43,21 @@ TARGET int32_t memdb__dot_avx2(const int8_t *a, const int8_t *b, size_t size) {
     return reduce(_mm256_add_epi32(sum0, sum1)) + memdb__dot_scalar(a + i, b + i, size - i);
 }
 
-TARGET_INLINE void four_rows(const int8_t *query, const int8_t *rows, size_t stride, bool prefetch,
-                             int32_t *dots_out) {
+TARGET_INLINE void four_rows(const int8_t *query, const int8_t *const rows[4], size_t stride,
+                             bool prefetch, int32_t *dots_out) {
     __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
     for (size_t i = 0; i < stride; i += 32) {
         if (prefetch) {
             // Two lines a step; the four rows are one run of 4 * stride bytes.
-            uintptr_t ahead = (uintptr_t)(rows + 4 * i) + MEMDB__PREFETCH_BYTES;
+            uintptr_t ahead = (uintptr_t)(rows[0] + 4 * i) + MEMDB__PREFETCH_BYTES;
             _mm_prefetch((const char *)ahead, _MM_HINT_T0);
             _mm_prefetch((const char *)(ahead + 64), _MM_HINT_T0);
         }
         __m256i q = load(query + i);
-        a = add_products(a, q, load(rows + i));
-        b = add_products(b, q, load(rows + stride + i));
-        c = add_products(c, q, load(rows + 2 * stride + i));
-        d = add_products(d, q, load(rows + 3 * stride + i));
+        a = add_products(a, q, load(rows[0] + i));
+        b = add_products(b, q, load(rows[1] + i));
+        c = add_products(c, q, load(rows[2] + i));
+        d = add_products(d, q, load(rows[3] + i));
     }
     // Two rounds of pairwise adds leave, in each half, one lane a row.
     __m256i sums = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
@@ -67,16 +67,30 @@ TARGET_INLINE void four_rows(const int8_t *query, const int8_t *rows, size_t str
 
 TARGET void memdb__dot_rows_avx2(const int8_t *query, const int8_t *rows, size_t stride,
                                  size_t count, int32_t *dots_out) {
+    bool prefetch = count * stride >= MEMDB__PREFETCH_FROM_BYTES;
     size_t i = 0;
-    if (count * stride >= MEMDB__PREFETCH_FROM_BYTES) {
-        for (; i + 4 <= count; i += 4)
-            four_rows(query, rows + i * stride, stride, true, dots_out + i);
-    } else {
-        for (; i + 4 <= count; i += 4)
-            four_rows(query, rows + i * stride, stride, false, dots_out + i);
+    for (; i + 4 <= count; i += 4) {
+        const int8_t *at = rows + i * stride;
+        const int8_t *four[4] = {at, at + stride, at + 2 * stride, at + 3 * stride};
+        if (prefetch)
+            four_rows(query, four, stride, true, dots_out + i);
+        else
+            four_rows(query, four, stride, false, dots_out + i);
     }
     for (; i < count; i++)
         dots_out[i] = memdb__dot_avx2(query, rows + i * stride, stride);
+}
+
+TARGET void memdb__dot_given_avx2(const int8_t *query, const int8_t *rows, size_t stride,
+                                  const uint32_t *numbers, size_t count, int32_t *dots_out) {
+    size_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        const int8_t *four[4] = {rows + numbers[i] * stride, rows + numbers[i + 1] * stride,
+                                 rows + numbers[i + 2] * stride, rows + numbers[i + 3] * stride};
+        four_rows(query, four, stride, false, dots_out + i);
+    }
+    for (; i < count; i++)
+        dots_out[i] = memdb__dot_avx2(query, rows + numbers[i] * stride, stride);
 }
 
 #endif

@@ -50,96 +50,78 @@ TARGET_INLINE __m128i reduce_four(__m512i a, __m512i b, __m512i c, __m512i d) {
     return _mm_add_epi32(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
 }
 
-TARGET_INLINE void four_rows(const int8_t *query, const int8_t *rows, size_t stride, __m128i offset,
-                             bool prefetch, int32_t *dots_out) {
+/// One row against the query, in the two sums that its products alternate between.
+TARGET_INLINE void add_row(__m512i sums[2], const __m512i *kept, const int8_t *query,
+                           const int8_t *row, size_t lines) {
     const __m512i flip = _mm512_set1_epi8((char)0x80);
-    __m512i a = _mm512_setzero_si512(), b = a, c = a, d = a;
-    for (size_t i = 0; i < stride; i += 64) {
-        __m512i q = _mm512_loadu_si512(query + i);
-        const int8_t *at = rows + i;
-        if (prefetch) {
-            // Line by line in the order of memory: the four rows are one run of 4 * stride bytes.
-            uintptr_t ahead = (uintptr_t)(rows + 4 * i) + MEMDB__PREFETCH_BYTES;
-            for (size_t line = 0; line < 256; line += 64)
-                _mm_prefetch((const char *)(ahead + line), _MM_HINT_T0);
-        }
-        a = _mm512_dpbusd_epi32(a, _mm512_xor_si512(_mm512_load_si512(at), flip), q);
-        b = _mm512_dpbusd_epi32(b, _mm512_xor_si512(_mm512_load_si512(at + stride), flip), q);
-        c = _mm512_dpbusd_epi32(c, _mm512_xor_si512(_mm512_load_si512(at + 2 * stride), flip), q);
-        d = _mm512_dpbusd_epi32(d, _mm512_xor_si512(_mm512_load_si512(at + 3 * stride), flip), q);
+#pragma GCC unroll 12
+    for (size_t i = 0; i < lines; i++) {
+        __m512i codes = _mm512_xor_si512(_mm512_load_si512(row + i * 64), flip);
+        __m512i q = kept ? kept[i] : _mm512_loadu_si512(query + i * 64);
+        sums[i & 1] = _mm512_dpbusd_epi32(sums[i & 1], codes, q);
     }
-    __m128i dots = _mm_sub_epi32(reduce_four(a, b, c, d), offset);
-    _mm_storeu_si128((__m128i *)(void *)dots_out, dots);
 }
 
-/// Blocks of common strides: the query stays in registers, which saves one load in five. `lines` is
-/// a constant where this is inlined, so the loops unroll; returns how many rows are done.
-TARGET_INLINE size_t rows_of_lines(const int8_t *query, const int8_t *rows, size_t lines,
-                                   size_t count, __m128i offset, bool prefetch, int32_t *dots_out) {
+/// Rows four at a time, those of `numbers` or else the first ones; returns how many are done. They
+/// go one after the other, with two sums each: in the order of memory, so that the CPU prefetches
+/// as it does for a plain sum, and prefetching here only takes load slots. Where `lines` is a
+/// constant, loops unroll and up to 12 lines of the query stay in registers.
+TARGET_INLINE size_t rows_of_lines(const int8_t *query, const int8_t *rows, const uint32_t *numbers,
+                                   size_t lines, size_t count, bool keep, int32_t *dots_out) {
     const __m512i flip = _mm512_set1_epi8((char)0x80);
     const size_t stride = lines * 64;
-    __m512i q[12];
-    for (size_t i = 0; i < lines; i++)
-        q[i] = _mm512_loadu_si512(query + i * 64);
+    __m512i kept[12], offsets = _mm512_setzero_si512();
+    for (size_t i = 0; i < lines; i++) {
+        __m512i q = _mm512_loadu_si512(query + i * 64);
+        offsets = _mm512_dpbusd_epi32(offsets, flip, q);
+        if (keep)
+            kept[i] = q;
+    }
+    __m128i offset = _mm_set1_epi32(_mm512_reduce_add_epi32(offsets));
     size_t row = 0;
     for (; row + 4 <= count; row += 4) {
-        const int8_t *at = rows + row * stride;
-        __m512i sums[4];
+        __m512i sums[4][2];
 #pragma GCC unroll 4
-        for (size_t r = 0; r < 4; r++)
-            sums[r] = _mm512_setzero_si512();
-#pragma GCC unroll 12
-        for (size_t i = 0; i < lines; i++) {
-#pragma GCC unroll 4
-            for (size_t r = 0; r < 4; r++) {
-                if (prefetch)
-                    _mm_prefetch(
-                        (const char *)((uintptr_t)at + i * 256 + r * 64 + MEMDB__PREFETCH_BYTES),
-                        _MM_HINT_T0);
-                __m512i codes = _mm512_load_si512(at + r * stride + i * 64);
-                sums[r] = _mm512_dpbusd_epi32(sums[r], _mm512_xor_si512(codes, flip), q[i]);
-            }
+        for (size_t r = 0; r < 4; r++) {
+            sums[r][0] = sums[r][1] = _mm512_setzero_si512();
+            size_t number = numbers ? numbers[row + r] : row + r;
+            add_row(sums[r], keep ? kept : NULL, query, rows + number * stride, lines);
+            sums[r][0] = _mm512_add_epi32(sums[r][0], sums[r][1]);
         }
-        __m128i dots = _mm_sub_epi32(reduce_four(sums[0], sums[1], sums[2], sums[3]), offset);
-        _mm_storeu_si128((__m128i *)(void *)(dots_out + row), dots);
+        __m128i dots = reduce_four(sums[0][0], sums[1][0], sums[2][0], sums[3][0]);
+        _mm_storeu_si128((__m128i *)(void *)(dots_out + row), _mm_sub_epi32(dots, offset));
     }
     return row;
 }
 
-/// The strides of 384, 512 and 768 codes; 0 for others.
-TARGET_INLINE size_t common_rows(const int8_t *query, const int8_t *rows, size_t stride,
-                                 size_t count, __m128i offset, bool prefetch, int32_t *dots_out) {
+/// The strides of 384, 512 and 768 codes have code of their own.
+TARGET_INLINE size_t rows_of_stride(const int8_t *query, const int8_t *rows,
+                                    const uint32_t *numbers, size_t stride, size_t count,
+                                    int32_t *dots_out) {
     switch (stride) {
     case 384:
-        return rows_of_lines(query, rows, 6, count, offset, prefetch, dots_out);
+        return rows_of_lines(query, rows, numbers, 6, count, true, dots_out);
     case 512:
-        return rows_of_lines(query, rows, 8, count, offset, prefetch, dots_out);
+        return rows_of_lines(query, rows, numbers, 8, count, true, dots_out);
     case 768:
-        return rows_of_lines(query, rows, 12, count, offset, prefetch, dots_out);
+        return rows_of_lines(query, rows, numbers, 12, count, true, dots_out);
     default:
-        return 0;
+        return rows_of_lines(query, rows, numbers, stride / 64, count, false, dots_out);
     }
 }
 
 TARGET void memdb__dot_rows_avx512(const int8_t *query, const int8_t *rows, size_t stride,
                                    size_t count, int32_t *dots_out) {
-    const __m512i flip = _mm512_set1_epi8((char)0x80);
-    __m512i offsets = _mm512_setzero_si512();
-    for (size_t i = 0; i < stride; i += 64)
-        offsets = _mm512_dpbusd_epi32(offsets, flip, _mm512_loadu_si512(query + i));
-    __m128i offset = _mm_set1_epi32(_mm512_reduce_add_epi32(offsets));
-    size_t i;
-    if (count * stride >= MEMDB__PREFETCH_FROM_BYTES) {
-        i = common_rows(query, rows, stride, count, offset, true, dots_out);
-        for (; i + 4 <= count; i += 4)
-            four_rows(query, rows + i * stride, stride, offset, true, dots_out + i);
-    } else {
-        i = common_rows(query, rows, stride, count, offset, false, dots_out);
-        for (; i + 4 <= count; i += 4)
-            four_rows(query, rows + i * stride, stride, offset, false, dots_out + i);
-    }
+    size_t i = count < 4 ? 0 : rows_of_stride(query, rows, NULL, stride, count, dots_out);
     for (; i < count; i++)
         dots_out[i] = memdb__dot_avx512(query, rows + i * stride, stride);
+}
+
+TARGET void memdb__dot_given_avx512(const int8_t *query, const int8_t *rows, size_t stride,
+                                    const uint32_t *numbers, size_t count, int32_t *dots_out) {
+    size_t i = count < 4 ? 0 : rows_of_stride(query, rows, numbers, stride, count, dots_out);
+    for (; i < count; i++)
+        dots_out[i] = memdb__dot_avx512(query, rows + numbers[i] * stride, stride);
 }
 
 #endif

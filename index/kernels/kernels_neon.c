@@ -55,48 +55,74 @@ static inline void prefetch_step(const int8_t *rows, size_t i) {
     __builtin_prefetch((const void *)ahead, 0, 3);
 }
 
-void memdb__dot_rows_neon(const int8_t *query, const int8_t *rows, size_t stride, size_t count,
-                          int32_t *dots_out) {
-    bool prefetch = count * stride >= MEMDB__PREFETCH_FROM_BYTES;
-    size_t row = 0;
-    for (; row + 4 <= count; row += 4) {
-        const int8_t *at = rows + row * stride;
-        int32x4_t a = vdupq_n_s32(0), b = a, c = a, d = a;
-        for (size_t i = 0; i < stride; i += 16) {
-            if (prefetch)
-                prefetch_step(at, i);
-            int8x16_t q = vld1q_s8(query + i);
-            a = add_products(a, q, vld1q_s8(at + i));
-            b = add_products(b, q, vld1q_s8(at + stride + i));
-            c = add_products(c, q, vld1q_s8(at + 2 * stride + i));
-            d = add_products(d, q, vld1q_s8(at + 3 * stride + i));
-        }
-        vst1q_s32(dots_out + row, vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
+typedef int32_t (*dot_fn)(const int8_t *a, const int8_t *b, size_t size);
+typedef void (*four_fn)(const int8_t *query, const int8_t *const rows[4], size_t stride,
+                        bool prefetch, int32_t *dots_out);
+
+static inline void four_rows(const int8_t *query, const int8_t *const rows[4], size_t stride,
+                             bool prefetch, int32_t *dots_out) {
+    int32x4_t a = vdupq_n_s32(0), b = a, c = a, d = a;
+    for (size_t i = 0; i < stride; i += 16) {
+        if (prefetch)
+            prefetch_step(rows[0], i);
+        int8x16_t q = vld1q_s8(query + i);
+        a = add_products(a, q, vld1q_s8(rows[0] + i));
+        b = add_products(b, q, vld1q_s8(rows[1] + i));
+        c = add_products(c, q, vld1q_s8(rows[2] + i));
+        d = add_products(d, q, vld1q_s8(rows[3] + i));
     }
-    for (; row < count; row++)
-        dots_out[row] = memdb__dot_neon(query, rows + row * stride, stride);
+    vst1q_s32(dots_out, vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
 }
 
-TARGET_SDOT void memdb__dot_rows_neon_sdot(const int8_t *query, const int8_t *rows, size_t stride,
-                                           size_t count, int32_t *dots_out) {
-    bool prefetch = count * stride >= MEMDB__PREFETCH_FROM_BYTES;
+TARGET_SDOT static inline void four_rows_sdot(const int8_t *query, const int8_t *const rows[4],
+                                              size_t stride, bool prefetch, int32_t *dots_out) {
+    int32x4_t a = vdupq_n_s32(0), b = a, c = a, d = a;
+    for (size_t i = 0; i < stride; i += 16) {
+        if (prefetch)
+            prefetch_step(rows[0], i);
+        int8x16_t q = vld1q_s8(query + i);
+        a = sdot(a, q, vld1q_s8(rows[0] + i));
+        b = sdot(b, q, vld1q_s8(rows[1] + i));
+        c = sdot(c, q, vld1q_s8(rows[2] + i));
+        d = sdot(d, q, vld1q_s8(rows[3] + i));
+    }
+    vst1q_s32(dots_out, vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
+}
+
+/// All rows, those of `numbers` or else the first ones.
+static inline void rows_by(dot_fn dot, four_fn four_rows_of, const int8_t *query,
+                           const int8_t *rows, size_t stride, const uint32_t *numbers, size_t count,
+                           int32_t *dots_out) {
+    bool prefetch = !numbers && count * stride >= MEMDB__PREFETCH_FROM_BYTES;
     size_t row = 0;
     for (; row + 4 <= count; row += 4) {
-        const int8_t *at = rows + row * stride;
-        int32x4_t a = vdupq_n_s32(0), b = a, c = a, d = a;
-        for (size_t i = 0; i < stride; i += 16) {
-            if (prefetch)
-                prefetch_step(at, i);
-            int8x16_t q = vld1q_s8(query + i);
-            a = sdot(a, q, vld1q_s8(at + i));
-            b = sdot(b, q, vld1q_s8(at + stride + i));
-            c = sdot(c, q, vld1q_s8(at + 2 * stride + i));
-            d = sdot(d, q, vld1q_s8(at + 3 * stride + i));
-        }
-        vst1q_s32(dots_out + row, vpaddq_s32(vpaddq_s32(a, b), vpaddq_s32(c, d)));
+        const int8_t *four[4];
+        for (size_t i = 0; i < 4; i++)
+            four[i] = rows + (numbers ? numbers[row + i] : row + i) * stride;
+        four_rows_of(query, four, stride, prefetch, dots_out + row);
     }
     for (; row < count; row++)
-        dots_out[row] = memdb__dot_neon_sdot(query, rows + row * stride, stride);
+        dots_out[row] = dot(query, rows + (numbers ? numbers[row] : row) * stride, stride);
+}
+
+void memdb__dot_rows_neon(const int8_t *query, const int8_t *rows, size_t stride, size_t count,
+                          int32_t *dots_out) {
+    rows_by(memdb__dot_neon, four_rows, query, rows, stride, NULL, count, dots_out);
+}
+
+void memdb__dot_given_neon(const int8_t *query, const int8_t *rows, size_t stride,
+                           const uint32_t *numbers, size_t count, int32_t *dots_out) {
+    rows_by(memdb__dot_neon, four_rows, query, rows, stride, numbers, count, dots_out);
+}
+
+void memdb__dot_rows_neon_sdot(const int8_t *query, const int8_t *rows, size_t stride, size_t count,
+                               int32_t *dots_out) {
+    rows_by(memdb__dot_neon_sdot, four_rows_sdot, query, rows, stride, NULL, count, dots_out);
+}
+
+void memdb__dot_given_neon_sdot(const int8_t *query, const int8_t *rows, size_t stride,
+                                const uint32_t *numbers, size_t count, int32_t *dots_out) {
+    rows_by(memdb__dot_neon_sdot, four_rows_sdot, query, rows, stride, numbers, count, dots_out);
 }
 
 #endif

@@ -1,36 +1,11 @@
 // Goal: every kernel of this CPU gives the integer of its scalar twin.
 // Method: all sizes up to 4,096 (sampled above 300), all alignments within a line, random codes and
 // the extreme ones; rows of all strides and counts around the unrolled steps, in blocks on both
-// sides of the prefetch threshold.
-#include "index/kernels/kernels_variants.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-// clang-format off: cmocka.h needs setjmp.h, stdarg.h and stddef.h before it
-#include <cmocka.h>
-// clang-format on
+// sides of the prefetch threshold, in their order and in a random one; queries by the piece.
+#include "tests/unit/index/test_kernels_fixture.h"
 
 #define MAX_SIZE 4096
 #define ROWS 67
-
-static uint64_t state;
-
-static uint32_t next(void) {
-    state = state * 6364136223846793005u + 1442695040888963407u;
-    return (uint32_t)(state >> 33);
-}
-
-static int setup(void **unused) {
-    (void)unused;
-    const char *text = getenv("MEMDB_SEED");
-    state = text ? strtoull(text, NULL, 0) : 20240611;
-    print_message("seed=%llu\n", (unsigned long long)state);
-    return 0;
-}
 
 /// mode 0: random; 1: all 127; 2: all -127; 3: random signs of 127; 4: mostly zero
 static int8_t code(int mode) {
@@ -62,6 +37,8 @@ static int32_t naive(const int8_t *a, const int8_t *b, size_t size) {
 
 typedef int32_t (*dot_fn)(const int8_t *, const int8_t *, size_t);
 typedef void (*dot_rows_fn)(const int8_t *, const int8_t *, size_t, size_t, int32_t *);
+typedef void (*dot_given_fn)(const int8_t *, const int8_t *, size_t, const uint32_t *, size_t,
+                             int32_t *);
 
 static void check_dot(dot_fn dot, const int8_t *a, const int8_t *b, size_t size) {
     int32_t expected = naive(a, b, size);
@@ -96,7 +73,8 @@ static void check_dots(dot_fn dot) {
     test_free(b);
 }
 
-static void check_rows(dot_rows_fn dot_rows, size_t stride, size_t count, int mode) {
+static void check_rows(dot_rows_fn dot_rows, dot_given_fn dot_given, size_t stride, size_t count,
+                       int mode) {
     size_t bytes = stride * count;
     int8_t *rows = aligned_alloc(64, bytes ? bytes : 64);
     int8_t *query_block = test_malloc(stride + 64);
@@ -116,51 +94,73 @@ static void check_rows(dot_rows_fn dot_rows, size_t stride, size_t count, int mo
         if (dots[i] != naive(query, rows + i * stride, stride))
             fail_msg("stride %zu, row %zu of %zu, mode %d", stride, i, count, mode);
     assert_int_equal(dots[count], 12345);
+    uint32_t *numbers = test_malloc((count + 1) * sizeof *numbers);
+    for (size_t i = 0; i < count; i++)
+        numbers[i] = next() % (uint32_t)count;
+    dot_given(query, rows, stride, numbers, count, dots);
+    for (size_t i = 0; i < count; i++)
+        if (dots[i] != naive(query, rows + numbers[i] * stride, stride))
+            fail_msg("stride %zu, given row %u, mode %d", stride, numbers[i], mode);
+    assert_int_equal(dots[count], 12345);
+    test_free(numbers);
     test_free(dots);
     test_free(query_block);
     free(rows);
 }
 
-static void check_all_rows(dot_rows_fn dot_rows) {
+static void check_all_rows(dot_rows_fn dot_rows, dot_given_fn dot_given) {
     for (size_t stride = 64; stride <= MAX_SIZE; stride += 64)
         for (size_t count = 0; count < 10; count++)
-            check_rows(dot_rows, stride, count, (int)(next() % 5));
+            check_rows(dot_rows, dot_given, stride, count, (int)(next() % 5));
     for (int mode = 0; mode < 5; mode++) {
-        check_rows(dot_rows, 384, 257, mode);
-        check_rows(dot_rows, 512, 130, mode);
-        check_rows(dot_rows, 768, 91, mode);
-        check_rows(dot_rows, MAX_SIZE, ROWS, mode);
-        check_rows(dot_rows, 64, 1100, mode);
+        check_rows(dot_rows, dot_given, 384, 257, mode);
+        check_rows(dot_rows, dot_given, 512, 130, mode);
+        check_rows(dot_rows, dot_given, 768, 91, mode);
+        check_rows(dot_rows, dot_given, MAX_SIZE, ROWS, mode);
+        check_rows(dot_rows, dot_given, 64, 1100, mode);
     }
 }
 
-static void test_kernels_dot_equals_the_scalar_twin(void **unused) {
-    (void)unused;
-    for (int level = MEMDB__KERNEL_SCALAR; level <= MEMDB__KERNEL_NEON; level++) {
-        const memdb__kernels_t *kernels = memdb__kernels_at((memdb__kernel_level_t)level);
-        print_message("%s: %s\n", memdb__kernel_level_name((memdb__kernel_level_t)level),
-                      kernels ? "checked" : "not on this CPU");
-        if (kernels)
-            check_dots(kernels->dot);
-    }
+static void check_level(const memdb__kernels_t *kernels) {
+    check_dots(kernels->dot);
+    check_all_rows(kernels->dot_rows, kernels->dot_given);
 }
 
-static void test_kernels_dot_rows_equals_the_scalar_twin(void **unused) {
+static void test_kernels_dots_equal_the_scalar_twin(void **unused) {
     (void)unused;
-    for (int level = MEMDB__KERNEL_SCALAR; level <= MEMDB__KERNEL_NEON; level++) {
-        const memdb__kernels_t *kernels = memdb__kernels_at((memdb__kernel_level_t)level);
-        if (kernels)
-            check_all_rows(kernels->dot_rows);
-    }
+    each_level(check_level);
 }
 
 #if defined(__aarch64__)
 static void test_kernels_neon_without_sdot_equals_the_scalar_twin(void **unused) {
     (void)unused;
     check_dots(memdb__dot_neon);
-    check_all_rows(memdb__dot_rows_neon);
+    check_all_rows(memdb__dot_rows_neon, memdb__dot_given_neon);
 }
 #endif
+
+static void test_kernels_dot_queries_equals_dot(void **unused) {
+    (void)unused;
+    enum { QUERIES = 5 };
+    const size_t shapes[][2] = {{64, 0}, {64, 1}, {384, 131}, {768, 50}, {MAX_SIZE, 9}};
+    for (size_t shape = 0; shape < sizeof shapes / sizeof *shapes; shape++) {
+        size_t stride = shapes[shape][0], count = shapes[shape][1];
+        int8_t *queries = aligned_alloc(64, QUERIES * stride);
+        int8_t *rows = aligned_alloc(64, (count + 1) * stride);
+        int32_t *dots = test_malloc(QUERIES * (count + 1) * sizeof *dots);
+        assert_true(queries && rows);
+        fill(queries, QUERIES * stride, 0);
+        fill(rows, count * stride, 0);
+        memdb__dot_queries(queries, QUERIES, rows, stride, count, dots);
+        for (size_t q = 0; q < QUERIES; q++)
+            for (size_t i = 0; i < count; i++)
+                assert_int_equal(dots[q * count + i],
+                                 naive(queries + q * stride, rows + i * stride, stride));
+        test_free(dots);
+        free(rows);
+        free(queries);
+    }
+}
 
 static void test_kernels_take_rows_with_minus_128(void **unused) {
     (void)unused;
@@ -192,11 +192,11 @@ static void test_kernels_best_is_the_highest_level(void **unused) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_kernels_dot_equals_the_scalar_twin, setup),
-        cmocka_unit_test_setup(test_kernels_dot_rows_equals_the_scalar_twin, setup),
+        cmocka_unit_test_setup(test_kernels_dots_equal_the_scalar_twin, setup),
 #if defined(__aarch64__)
         cmocka_unit_test_setup(test_kernels_neon_without_sdot_equals_the_scalar_twin, setup),
 #endif
+        cmocka_unit_test_setup(test_kernels_dot_queries_equals_dot, setup),
         cmocka_unit_test_setup(test_kernels_take_rows_with_minus_128, setup),
         cmocka_unit_test(test_kernels_best_is_the_highest_level),
     };
