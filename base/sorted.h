@@ -72,6 +72,8 @@ memdb_status_t memdb__sorted_get_hashed(memdb__sorted_t *sorted, const void *key
                                         memdb_error_t *error);
 /// Have the line of the hash fetched where such a key's search will begin. Does not wait.
 void memdb__sorted_prefetch(const memdb__sorted_t *sorted, uint64_t hash);
+/// Have the entry fetched that the line names, which should be there by now.
+void memdb__sorted_prefetch_entry(const memdb__sorted_t *sorted, uint64_t hash);
 static inline uint64_t memdb__sorted_hash(const void *key, size_t key_size) {
     return memdb__hash64(key, key_size, 0);
 }

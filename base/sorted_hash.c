@@ -67,6 +67,20 @@ void memdb__sorted_prefetch(const memdb__sorted_t *sorted, uint64_t hash) {
                        memdb__sorted_line(hash, sorted->hash_lines) * MEMDB__SORTED_LINE_BYTES);
 }
 
+void memdb__sorted_prefetch_entry(const memdb__sorted_t *sorted, uint64_t hash) {
+    const uint8_t *line =
+        sorted->hash + memdb__sorted_line(hash, sorted->hash_lines) * MEMDB__SORTED_LINE_BYTES;
+    for (size_t i = 0; sorted->hash_lines && i < MEMDB__SORTED_LINE_SLOTS; i++) {
+        uint64_t slot = memdb__get_u64(line + i * 8), place = (slot - 1) & PLACE_MASK;
+        if (slot && slot >> MEMDB__SORTED_TAG_SHIFT == (hash & TAG_MASK) &&
+            place < sorted->blocks_size) { // the page is not checked: nothing but time is at stake
+            __builtin_prefetch(sorted->blocks + place);
+            __builtin_prefetch(sorted->blocks + place + 64);
+            return;
+        }
+    }
+}
+
 memdb_status_t memdb__sorted_hash_count(memdb__sorted_t *sorted, uint64_t *count_out,
                                         memdb_error_t *error) {
     size_t size = (size_t)sorted->hash_lines * MEMDB__SORTED_LINE_BYTES;

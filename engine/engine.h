@@ -217,6 +217,10 @@ uint64_t memdb__snapshots_lowest(memdb_t *db);
 memdb_status_t memdb__read_record(const memdb__sight_t *sight, uint64_t id,
                                   memdb__record_t *record_out, uint64_t *version_out,
                                   memdb_error_t *error);
+/// For who reads the records of `count` ids one after the other, each `stride` bytes behind the one
+/// before: called ahead of reading number `at`, from 0 on, it has those fetched that come soon.
+void memdb__expect_records(const memdb__sight_t *sight, const uint64_t *ids, size_t stride,
+                           size_t count, size_t at);
 /// A live space. MEMDB_NOT_FOUND without a message.
 memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t space,
                                  memdb_space_info_t *info_out, memdb_error_t *error);

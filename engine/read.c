@@ -30,6 +30,31 @@ memdb_status_t memdb__read_record(const memdb__sight_t *sight, uint64_t id,
     return MEMDB_OK;
 }
 
+#define EXPECT_FAR 12 // records ahead of the one that is read: where it lies is asked for,
+#define EXPECT_NEAR 6 // and then the record
+
+static void expect_record(const memdb__sight_t *sight, const uint64_t *ids, size_t stride,
+                          size_t number, bool entry) {
+    memdb__key_t key;
+    memdb__key_record(&key, *(const uint64_t *)((const char *)ids + number * stride));
+    if (entry) {
+        memdb__sight_expect_entry(sight, key.bytes, key.size);
+    } else {
+        memdb__sight_expect(sight, key.bytes, key.size);
+    }
+}
+
+void memdb__expect_records(const memdb__sight_t *sight, const uint64_t *ids, size_t stride,
+                           size_t count, size_t at) {
+    size_t far = at ? at + EXPECT_FAR : 0, near = at ? at + EXPECT_NEAR : 0;
+    for (; far <= at + EXPECT_FAR && far < count; far++) {
+        expect_record(sight, ids, stride, far, false);
+    }
+    for (; near <= at + EXPECT_NEAR && near < count; near++) {
+        expect_record(sight, ids, stride, near, true);
+    }
+}
+
 memdb_status_t memdb__read_space(const memdb__sight_t *sight, memdb_space_t space,
                                  memdb_space_info_t *info_out, memdb_error_t *error) {
     memdb__key_t key;

@@ -134,6 +134,14 @@ void memdb__sight_expect(const memdb__sight_t *sight, const void *key, size_t si
     }
 }
 
+void memdb__sight_expect_entry(const memdb__sight_t *sight, const void *key, size_t size) {
+    uint64_t hash = memdb__sorted_hash(key, size);
+    const memdb__view_t *view = sight->view;
+    for (size_t i = view->tier_count; i-- > 0;) {
+        memdb__sorted_prefetch_entry(view->tiers[i]->sorted, hash);
+    }
+}
+
 memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size,
                                 memdb__entry_t *entry_out, memdb_error_t *error) {
     uint64_t hash = memdb__sorted_hash(key, size);

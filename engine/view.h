@@ -60,6 +60,8 @@ typedef struct memdb__sight {
 
 /// Have the places where a key would be found fetched from memory, for who asks for it soon.
 void memdb__sight_expect(const memdb__sight_t *sight, const void *key, size_t size);
+/// The same a step further, when what memdb__sight_expect asked for should be there.
+void memdb__sight_expect_entry(const memdb__sight_t *sight, const void *key, size_t size);
 /// The visible version of a key; a tombstone counts as an entry. MEMDB_NOT_FOUND without a message:
 /// none.
 memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, size_t size,

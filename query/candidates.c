@@ -195,8 +195,10 @@ static bool any_version(void *context, memdb_space_t space, uint64_t id, uint64_
 /// Keep those that pass, `capacity` of them at most, in their order.
 static size_t keep_passing(memdb__recall_t *recall, memdb__words_hit_t *hits, size_t count,
                            size_t capacity) {
+    const uint64_t *ids = count ? &hits->id : NULL;
     size_t kept = 0;
     for (size_t i = 0; i < count && kept < capacity; i++) {
+        memdb__expect_records(&recall->snapshot->sight, ids, sizeof *hits, count, i);
         if (document_passes(&recall->gate, recall->space.space, hits[i].id, hits[i].version)) {
             hits[kept++] = hits[i];
         }
@@ -205,13 +207,13 @@ static size_t keep_passing(memdb__recall_t *recall, memdb__words_hit_t *hits, si
 }
 
 /// The best documents that pass. As with vectors, some more than are wanted are fetched unasked
-/// where nearly all pass, and looked up in their order; only where too many of them did not, the
+/// where enough pass, and looked up in their order; only where too many of them did not, the
 /// search asks as it goes.
 static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
                                    memdb__words_hit_t **hits_out, size_t *count_out,
                                    memdb_error_t *error) {
     memdb__words_search_t search = memdb__recall_words_search(recall);
-    size_t count = 0, kept = 0, fetched = capacity + capacity / 4 + 8;
+    size_t count = 0, kept = 0, fetched = memdb__recall_fetch(recall, capacity);
     bool asks = recall->gate.matcher || memdb__recall_asks(recall);
     memdb__words_hit_t *hits = memdb__arena_allocate(&recall->arena, fetched * sizeof *hits);
     if (!hits) {
@@ -287,10 +289,12 @@ memdb_status_t memdb__recall_score_rows(memdb__recall_t *recall, memdb__vector_h
 /// is read once, here.
 static memdb_status_t take_vectors(memdb__recall_t *recall, const memdb__vector_hit_t *hits,
                                    size_t count, size_t *taken_out, memdb_error_t *error) {
+    const uint64_t *ids = count ? &hits->id : NULL;
     size_t taken = 0;
     for (size_t i = 0; i < count && taken < recall->capacity; i++) {
         memdb__record_t record;
         uint64_t version;
+        memdb__expect_records(&recall->snapshot->sight, ids, sizeof *hits, count, i);
         memdb_status_t status =
             memdb__read_record(&recall->snapshot->sight, hits[i].id, &record, &version, error);
         if (status == MEMDB_NOT_FOUND ||
@@ -323,7 +327,7 @@ static memdb_status_t take_vectors(memdb__recall_t *recall, const memdb__vector_
 static memdb_status_t search_vectors(memdb__recall_t *recall, size_t *taken_out,
                                      memdb_error_t *error) {
     memdb__vector_search_t search = vector_search_of(recall);
-    size_t count = 0, taken = 0, capacity = memdb__recall_fetch(recall);
+    size_t count = 0, taken = 0, capacity = memdb__recall_fetch(recall, recall->capacity);
     memdb__vector_hit_t *hits = memdb__arena_allocate(&recall->arena, capacity * sizeof *hits);
     memdb_status_t status = MEMDB_OK;
     if (!hits) {

@@ -6,6 +6,8 @@
 // away from the question.
 #include "query/query_recall.h"
 
+#include <stdlib.h>
+
 /// The candidates with the best scores, best first; ties by id. Only scores above 0: rounding
 /// makes no difference.
 static uint32_t best_of(const memdb__candidates_t *candidates, uint32_t *best) {
@@ -59,7 +61,13 @@ static memdb_status_t find_examples(memdb__recall_t *recall, memdb__words_exampl
     return MEMDB_OK;
 }
 
-/// What each candidate's text scores for the words of the best hits.
+static int by_id(const void *a, const void *b) {
+    const memdb__words_hit_t *left = a, *right = b;
+    return (left->id > right->id) - (left->id < right->id);
+}
+
+/// What each candidate's text scores for the words of the best hits. They are asked for in the
+/// order of ids, in which documents and postings lie.
 static memdb_status_t add_scores(memdb__recall_t *recall, memdb__words_query_t *words,
                                  const memdb__words_search_t *search, memdb_error_t *error) {
     memdb__candidates_t *candidates = &recall->candidates;
@@ -76,9 +84,13 @@ static memdb_status_t add_scores(memdb__recall_t *recall, memdb__words_query_t *
             .id = candidate->id,
             .version = candidate->has_record ? candidate->record.text_version : 0};
     }
-    status = status ? status : memdb__words_score(words, search, hits, candidates->count, error);
+    if (!status) {
+        qsort(hits, candidates->count, sizeof *hits, by_id);
+        status = memdb__words_score(words, search, hits, candidates->count, error);
+    }
     for (uint32_t i = 0; i < candidates->count && !status; i++) {
-        candidates->items[i].feedback = hits[i].score;
+        bool is_new;
+        memdb__candidates_take(candidates, hits[i].id, &is_new)->feedback = hits[i].score;
     }
     return status;
 }

@@ -140,9 +140,9 @@ memdb_status_t memdb__recall_plan(memdb__recall_t *recall, memdb_error_t *error)
     return status;
 }
 
-size_t memdb__recall_fetch(const memdb__recall_t *recall) {
+size_t memdb__recall_fetch(const memdb__recall_t *recall, size_t capacity) {
     double share = recall->plan.share;
-    double wanted = recall->capacity / (share > SURE_SHARE ? share : SURE_SHARE);
+    double wanted = (double)capacity / (share > SURE_SHARE ? share : SURE_SHARE);
     return (size_t)(wanted * 1.25) + 8;
 }
 

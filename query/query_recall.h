@@ -139,8 +139,8 @@ memdb_status_t memdb__recall_with_plan(memdb_snapshot_t *snapshot, const memdb_q
 memdb_status_t memdb__recall_plan(memdb__recall_t *recall, memdb_error_t *error);
 /// Forget the plan: the gate asks each record for everything.
 void memdb__recall_unplan(memdb__recall_t *recall);
-/// How many rows a vector search fetches unasked, so that enough of them pass as a rule.
-size_t memdb__recall_fetch(const memdb__recall_t *recall);
+/// How many rows or documents a search fetches unasked, so that `capacity` of them pass as a rule.
+size_t memdb__recall_fetch(const memdb__recall_t *recall, size_t capacity);
 /// How many candidates one signal should find.
 double memdb__recall_expected(const memdb__recall_t *recall);
 /// Whether so few of them pass that the search asks as it goes.

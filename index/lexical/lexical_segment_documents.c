@@ -72,15 +72,39 @@ memdb_status_t memdb__segment_length(const memdb__words_segment_t *segment,
     return status;
 }
 
+#define AROUND 32 // documents on both sides of the place where one is expected
+
+/// Where document `id` lies if ids are evenly spread, as most are: they are given out one after the
+/// other.
+static memdb_status_t expect_place(const memdb__words_segment_t *segment,
+                                   const memdb__words_space_t *space, uint64_t id,
+                                   uint32_t *number_out, memdb_error_t *error) {
+    uint64_t first, last;
+    memdb_status_t status = read_id(segment, space, 0, &first, error);
+    status = status ? status : read_id(segment, space, space->documents - 1, &last, error);
+    if (!status) {
+        bool inside = id > first && id < last;
+        double part = inside ? (double)(id - first) / (double)(last - first) : id >= last;
+        *number_out = (uint32_t)(part * (space->documents - 1));
+    }
+    return status;
+}
+
+/// Halving, after a look at both sides of the expected place.
 memdb_status_t memdb__segment_locate(const memdb__words_segment_t *segment,
                                      const memdb__words_space_t *space, uint64_t id,
                                      uint64_t version, uint32_t *number_out, memdb_error_t *error) {
-    uint32_t low = 0, high = space->documents;
+    uint32_t low = 0, high = space->documents, place = 0;
     *number_out = UINT32_MAX;
-    while (low < high) {
+    memdb_status_t status = high ? expect_place(segment, space, id, &place, error) : MEMDB_OK;
+    for (uint32_t looks = 0; !status && low < high; looks++) {
         uint32_t middle = low + (high - low) / 2;
+        uint32_t probe = looks == 0 ? place - AROUND : place + AROUND;
+        if (looks < 2 && probe - low < high - low) { // it lies in [low, high)
+            middle = probe;
+        }
         uint64_t here;
-        memdb_status_t status = read_id(segment, space, middle, &here, error);
+        status = read_id(segment, space, middle, &here, error);
         uint64_t here_version = version;
         if (!status && here == id) { // versions of one id are neighbours
             status = read_version(segment, space, middle, &here_version, error);
@@ -98,5 +122,5 @@ memdb_status_t memdb__segment_locate(const memdb__words_segment_t *segment,
             high = middle;
         }
     }
-    return MEMDB_OK;
+    return status;
 }
