@@ -36,6 +36,25 @@ void *bench_allocate(size_t size) {
     return block;
 }
 
+typedef uint64_t lanes_t __attribute__((vector_size(64)));
+
+#if defined(__x86_64__)
+__attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
+uint64_t
+bench_sum(const void *memory, size_t size) {
+    const lanes_t *at = memory;
+    lanes_t a = {0}, b = {0}, c = {0}, d = {0};
+    for (size_t i = 0; i + 4 <= size / sizeof(lanes_t); i += 4) {
+        a += at[i];
+        b += at[i + 1];
+        c += at[i + 2];
+        d += at[i + 3];
+    }
+    a += b + c + d;
+    return a[0] + a[1] + a[2] + a[3] + a[4] + a[5] + a[6] + a[7];
+}
+
 // ------------------------------------------------------------------------------ durations
 
 // A step's number is the place of the highest bit and the five bits below it.

@@ -8,11 +8,11 @@
 // exact float neighbours.
 #include "base/io.h"
 #include "base/memory.h"
+#include "bench/common.h"
 #include "index/atlas/atlas.h"
 #include "index/kernels/kernels.h"
 
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,15 +43,6 @@ static void *allocate(size_t size) {
 }
 
 // ------------------------------------------------------------------------------ data
-
-static float half_to_float(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31,
-             mantissa = half & 1023;
-    float magnitude = exponent == 0    ? ldexpf((float)mantissa, -24)
-                      : exponent == 31 ? (mantissa ? NAN : INFINITY)
-                                       : ldexpf((float)(1024 + mantissa), (int)exponent - 25);
-    return sign ? -magnitude : magnitude;
-}
 
 /// A whole file, or NULL.
 static void *read_whole(const char *directory, const char *name, size_t *size_out) {
@@ -95,7 +86,7 @@ static bool load(data_t *data, const char *directory, size_t limit) {
     for (size_t i = 0; i < rows; i++) {
         float vector[DIMENSION];
         for (size_t d = 0; d < DIMENSION; d++)
-            vector[d] = half_to_float(base[i * DIMENSION + d]);
+            vector[d] = memdb__half_decode(base[i * DIMENSION + d]);
         add_row(data, vector);
     }
     memdb__free_aligned(base);
@@ -117,28 +108,6 @@ static void generate(data_t *data, size_t rows) {
         else
             memcpy(data->query + (i - rows) * DIMENSION, vector, sizeof vector);
     }
-}
-
-// ------------------------------------------------------------------------------ the limit
-
-typedef uint64_t lanes_t __attribute__((vector_size(64)));
-
-/// Read every byte of 64-byte aligned memory: four independent wide sums.
-#if defined(__x86_64__)
-__attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-static uint64_t
-sum_of(const void *memory, size_t size) {
-    const lanes_t *at = memory;
-    lanes_t a = {0}, b = {0}, c = {0}, d = {0};
-    for (size_t i = 0; i + 4 <= size / sizeof(lanes_t); i += 4) {
-        a += at[i];
-        b += at[i + 1];
-        c += at[i + 2];
-        d += at[i + 3];
-    }
-    a += b + c + d;
-    return a[0] + a[1] + a[2] + a[3] + a[4] + a[5] + a[6] + a[7];
 }
 
 static bool every_row(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
@@ -184,16 +153,16 @@ static void measure_scan(const data_t *data, const memdb__vector_search_t *searc
     size_t bytes = data->rows * STRIDE, count;
     uint8_t *plain = allocate(bytes);
     memcpy(plain, mapped, bytes);
-    uint64_t sum = sum_of(plain, bytes) + sum_of(mapped, bytes);
+    uint64_t sum = bench_sum(plain, bytes) + bench_sum(mapped, bytes);
     timing_t anonymous = {0}, file = {0}, segment = {0}, list = {0};
     memdb__vector_hit_t hits[K];
     for (size_t round = 0; round < rounds; round++) {
         const float *query = data->query + round % data->queries * DIMENSION;
         uint64_t from = memdb__monotonic_ns();
-        sum += sum_of(plain, bytes);
+        sum += bench_sum(plain, bytes);
         note(&anonymous, from);
         from = memdb__monotonic_ns();
-        sum += sum_of(mapped, bytes);
+        sum += bench_sum(mapped, bytes);
         note(&file, from);
         from = memdb__monotonic_ns();
         run_search(search, query, hits, &count);
@@ -252,36 +221,6 @@ static void measure_given(const data_t *data, const memdb__vector_search_t *sear
     }
     printf("score of %d given rows, %s: %.1f us\n", GIVEN, what,
            timing.sum / (double)timing.passes * 1e6);
-}
-
-static void measure_kernels(void) {
-    enum { ROWS = 32, SIZE = 768, PASSES = 200000 };
-    int8_t *rows = allocate(ROWS * SIZE), *query = allocate(SIZE);
-    memset(rows, 3, ROWS * SIZE);
-    memset(query, 5, SIZE);
-    int32_t dots[ROWS];
-    for (int level = 0; level <= MEMDB__KERNEL_NEON; level++) {
-        const memdb__kernels_t *kernels = memdb__kernels_at((memdb__kernel_level_t)level);
-        if (!kernels)
-            continue;
-        size_t passes = level ? PASSES : PASSES / 50;
-        int64_t sum = 0;
-        uint64_t from = memdb__monotonic_ns();
-        for (size_t i = 0; i < passes; i++) {
-            kernels->dot_rows(query, rows, SIZE, ROWS, dots);
-            sum += dots[i % ROWS];
-        }
-        uint64_t middle = memdb__monotonic_ns();
-        for (size_t i = 0; i < passes; i++)
-            sum += kernels->dot(query, rows + i % ROWS * SIZE, SIZE);
-        uint64_t end = memdb__monotonic_ns();
-        printf("%-12s 768 codes in L1: %.2f ns a row, %.2f ns a pair (%lld)\n",
-               memdb__kernel_level_name((memdb__kernel_level_t)level),
-               (double)(middle - from) / (double)passes / ROWS,
-               (double)(end - middle) / (double)passes, (long long)(sum & 1));
-    }
-    memdb__free_aligned(rows);
-    memdb__free_aligned(query);
 }
 
 static void measure(const data_t *data, size_t rounds) {
@@ -361,7 +300,6 @@ int main(int count, char **arguments) {
     if (!real)
         generate(&data, rows);
     printf("data: %s\n", real ? directory : "generated");
-    measure_kernels();
     measure(&data, rounds);
     memdb__vector_list_destroy(data.list);
     memdb__free_aligned(data.query);
