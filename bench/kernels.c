@@ -110,10 +110,8 @@ static double time_of(run_fn run, const work_t *work, double seconds) {
     return (double)(now - from) / (double)runs;
 }
 
-static volatile uint64_t kept;
-
 static void run_sum(const work_t *work) {
-    kept = bench_sum(work->memory, work->rows * work->row_bytes);
+    *(uint64_t *)work->out = bench_sum(work->memory, work->rows * work->row_bytes);
 }
 
 static void measure(const struct kernel *kernel, work_t *work, size_t bytes, double seconds) {
@@ -147,11 +145,14 @@ int main(int count, char **arguments) {
                   {"third-level cache", 8 << 20},
                   {"memory", 128 << 20}};
     double seconds = 0.01;
-    if (count == 3 && !strcmp(arguments[1], "--milliseconds"))
-        seconds = 1e-3 * strtod(arguments[2], NULL);
-    else if (count != 1)
-        return fprintf(stderr, "usage: kernels [--milliseconds N]\n"), 2;
-    size_t largest = levels[3].bytes, results = largest / 48 + BLOCK_ROWS;
+    size_t level_count = sizeof levels / sizeof *levels;
+    if (count == 2 && !strcmp(arguments[1], "--quick")) {
+        seconds = 1e-4;
+        level_count = 2;
+    } else if (count != 1) {
+        return fprintf(stderr, "usage: kernels [--quick]\n"), 2;
+    }
+    size_t largest = levels[level_count - 1].bytes, results = largest / 48 + BLOCK_ROWS;
     work_t work = {.memory = memdb__allocate_aligned(largest),
                    .queries = memdb__allocate_aligned(QUERIES * 4096),
                    .numbers = bench_allocate(results * sizeof(uint32_t)),
@@ -162,7 +163,7 @@ int main(int count, char **arguments) {
     memset(work.queries, 0x1f, QUERIES * 4096); // the largest entry of a table
     bench_describe(memdb__kernel_level_name(memdb__kernels()->level));
     printf("nanoseconds a row (of 16 queries: a row and query)\n");
-    for (size_t level = 0; level < sizeof levels / sizeof *levels; level++) {
+    for (size_t level = 0; level < level_count; level++) {
         printf("%s, %zu KiB\n%-34s %8s %9s %9s %8s\n", levels[level].name,
                levels[level].bytes >> 10, "", "kernel", "plain", "read", "of read");
         for (size_t i = 0; i < sizeof kernels / sizeof *kernels; i++)
