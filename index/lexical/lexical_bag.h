@@ -30,16 +30,13 @@ static inline uint64_t memdb__term_key(const uint8_t *term, size_t size) {
     if (size >= 8) {
         return memdb__get_be64(term);
     }
-    uint8_t head[8] = {0};
+    // Loads that overlap, in registers: bytes put together in memory would be waited for.
     if (size >= 4) {
-        memcpy(head, term, 4);
-        memcpy(head + size - 4, term + size - 4, 4);
-    } else {
-        head[0] = term[0];
-        head[size / 2] = term[size / 2];
-        head[size - 1] = term[size - 1];
+        return (uint64_t)memdb__get_be32(term) << 32 | (uint64_t)memdb__get_be32(term + size - 4)
+                                                           << (64 - 8 * size);
     }
-    return memdb__get_be64(head);
+    return (uint64_t)term[0] << 56 | (uint64_t)term[size / 2] << (56 - 8 * (size / 2)) |
+           (uint64_t)term[size - 1] << (64 - 8 * size);
 }
 
 #endif

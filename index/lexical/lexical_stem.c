@@ -1,18 +1,20 @@
 // The libstemmer adapter.
 //
 // A stemmer object is not thread-safe and costs a microsecond to make, so each thread keeps its
-// own. Words follow Zipf's law, so a small direct-mapped cache in front of it answers most calls:
-// stemming costs some 200 ns, a hit 3. An entry is half a cache line: the word and its stem, each
-// up to 15 bytes, filled with zeros, and its size in the 16th; longer words are not cached.
+// own. Words follow Zipf's law, so a cache of 32,768 in front of it answers most calls: stemming
+// costs some 500 ns, a hit 3 to 15. A word has its place in one of two entries, of which the one
+// that was not asked for again leaves first. An entry is half a cache line: the word and its stem,
+// each up to 15 bytes, filled with zeros, and its size in the 16th; longer words are not cached.
 #include "index/lexical/lexical_stem.h"
 
+#include "base/bytes.h"
 #include "base/memory.h"
 
 #include <libstemmer.h>
 #include <pthread.h>
 #include <string.h>
 
-#define CACHE_BITS 14
+#define PAIR_BITS 14
 #define CACHE_WORD_BYTES 15
 
 typedef struct cached_word {
@@ -27,7 +29,7 @@ typedef struct cache_entry {
 
 struct memdb__stemmer {
     struct sb_stemmer *snowball;
-    cache_entry_t cache[1u << CACHE_BITS];
+    cache_entry_t cache[1u << PAIR_BITS][2];
 };
 
 static pthread_once_t key_once = PTHREAD_ONCE_INIT;
@@ -71,8 +73,7 @@ memdb__stemmer_t *memdb__stemmer_acquire(void) {
 
 // The word as the cache has it.
 static cached_word_t cached_word(const uint8_t *word, size_t size) {
-    cached_word_t cached;
-    memcpy(&cached, word, sizeof cached);
+    cached_word_t cached = {{memdb__get_u64(word), memdb__get_u64(word + 8)}};
     if (size < 8) {
         cached.halves[0] &= ((uint64_t)1 << 8 * size) - 1;
         cached.halves[1] = 0;
@@ -83,22 +84,30 @@ static cached_word_t cached_word(const uint8_t *word, size_t size) {
     return cached;
 }
 
-static cache_entry_t *entry_of(memdb__stemmer_t *stemmer, cached_word_t word) {
+static cache_entry_t *pair_of(memdb__stemmer_t *stemmer, cached_word_t word) {
     uint64_t mixed = word.halves[0] * 0x9E3779B97F4A7C15u ^ word.halves[1] * 0xC2B2AE3D27D4EB4Fu;
-    return &stemmer->cache[(mixed ^ mixed >> 29) * 0x9E3779B97F4A7C15u >> (64 - CACHE_BITS)];
+    return stemmer->cache[(mixed ^ mixed >> 29) * 0x9E3779B97F4A7C15u >> (64 - PAIR_BITS)];
+}
+
+static bool is_word(const cache_entry_t *entry, cached_word_t word) {
+    return entry->word.halves[0] == word.halves[0] && entry->word.halves[1] == word.halves[1];
 }
 
 const uint8_t *memdb__stem(memdb__stemmer_t *stemmer, const uint8_t *word, size_t size,
                            size_t *stem_size_out) {
-    cache_entry_t *entry = NULL;
+    cache_entry_t *pair = NULL;
     cached_word_t cached;
     if (size <= CACHE_WORD_BYTES) {
         cached = cached_word(word, size);
-        entry = entry_of(stemmer, cached);
-        if (entry->word.halves[0] == cached.halves[0] &&
-            entry->word.halves[1] == cached.halves[1]) {
-            *stem_size_out = entry->stem_size;
-            return entry->stem;
+        pair = pair_of(stemmer, cached);
+        if (!is_word(&pair[0], cached) && is_word(&pair[1], cached)) {
+            cache_entry_t moved = pair[0];
+            pair[0] = pair[1];
+            pair[1] = moved;
+        }
+        if (is_word(&pair[0], cached)) {
+            *stem_size_out = pair->stem_size;
+            return pair->stem;
         }
     }
     const sb_symbol *stem = sb_stemmer_stem(stemmer->snowball, word, (int)size);
@@ -111,9 +120,10 @@ const uint8_t *memdb__stem(memdb__stemmer_t *stemmer, const uint8_t *word, size_
         return word;           // stands for itself
     }
     *stem_size_out = stem_size;
-    if (!entry) {
+    if (!pair) {
         return stem;
     }
+    cache_entry_t *entry = &pair[1];
     entry->word = cached;
     entry->stem_size = (uint8_t)stem_size;
     memcpy(entry->stem, stem, stem_size);

@@ -94,6 +94,29 @@ static void test_tokenize_bad_utf8_separates(void **state) {
     assert_string_equal(tokens(MEMDB_TOKENIZER_PLAIN, "cut\xE6\x9D", 5), "cut@0");
 }
 
+// Bytes are read several at a time: each byte of ASCII, at each place of a word, before texts that
+// end soon and late.
+static void test_tokenize_each_ascii_byte_at_each_place(void **state) {
+    (void)state;
+    for (int byte = 0; byte < 128; byte++) {
+        for (size_t place = 1; place < 19; place++) {
+            char text[64] = "abcdefghijklmnopqrst", expected[96];
+            bool upper = byte >= 'A' && byte <= 'Z', digit = byte >= '0' && byte <= '9';
+            text[place] = (char)byte;
+            memcpy(expected, text, sizeof text);
+            expected[place] = (char)(upper ? byte + 'a' - 'A' : byte);
+            memcpy(expected + 20, "@0", 3);
+            if (!upper && !digit && !(byte >= 'a' && byte <= 'z') && byte != '\'') {
+                snprintf(expected, sizeof expected, "%.*s@0 %s@1", (int)place, text,
+                         text + place + 1);
+            }
+            assert_string_equal(tokens(MEMDB_TOKENIZER_PLAIN, text, 20), expected);
+            memset(text + 20, ' ', 20);
+            assert_string_equal(tokens(MEMDB_TOKENIZER_PLAIN, text, 40), expected);
+        }
+    }
+}
+
 static void test_tokenize_long_words_are_cut_at_a_character(void **state) {
     (void)state;
     char text[400], expected[80];
@@ -197,6 +220,7 @@ int main(void) {
         cmocka_unit_test(test_tokenize_folds_accents_and_compatibility),
         cmocka_unit_test(test_tokenize_dense_scripts_as_characters_and_pairs),
         cmocka_unit_test(test_tokenize_bad_utf8_separates),
+        cmocka_unit_test(test_tokenize_each_ascii_byte_at_each_place),
         cmocka_unit_test(test_tokenize_long_words_are_cut_at_a_character),
         cmocka_unit_test(test_tokenize_stops_when_told),
         cmocka_unit_test(test_tokenize_random_bytes_give_bounded_terms),
