@@ -90,8 +90,7 @@ static memdb__list_space_t *ensure_space(memdb__words_list_t *list, memdb_space_
 }
 
 static memdb__list_term_t *ensure_term(memdb__words_list_t *list, memdb__list_space_t *space,
-                                       const uint8_t *term, uint32_t size) {
-    uint64_t hash = memdb__term_hash(space->space, term, size);
+                                       const uint8_t *term, uint32_t size, uint64_t hash) {
     memdb__list_term_t *found =
         (memdb__list_term_t *)memdb__list_find(list, space->space, term, size, hash);
     if (found) {
@@ -119,14 +118,23 @@ static memdb__list_term_t *ensure_term(memdb__words_list_t *list, memdb__list_sp
     return created;
 }
 
+// The capacity of the block that takes value number `count` of a sequence: 2, 4, 8, ...
+static uint32_t capacity_at(uint32_t count) {
+    return 1u << (31 - __builtin_clz(count + 1));
+}
+
 // Make room for one more value.
 static bool reserve(memdb__words_list_t *list, memdb__list_sequence_t *sequence) {
     // relaxed: only the writer stores it
     uint32_t count = atomic_load_explicit(&sequence->count, memory_order_relaxed);
-    if (count == 0 || sequence->room > 0) {
+    if (count == 0) {
         return true;
     }
-    uint32_t capacity = sequence->last ? 2 * sequence->last->capacity : 2;
+    uint32_t capacity = capacity_at(count);
+    if (sequence->room > 0) {
+        __builtin_prefetch(&sequence->last->values[capacity - sequence->room], 1);
+        return true;
+    }
     memdb__list_block_t *block =
         memdb__arena_allocate(&list->arena, sizeof *block + capacity * sizeof(uint64_t));
     if (!block) {
@@ -152,7 +160,7 @@ static void append(memdb__list_sequence_t *sequence, uint64_t value) {
     if (count == 0) {
         sequence->first_value = value;
     } else {
-        sequence->last->values[sequence->last->capacity - sequence->room] = value;
+        sequence->last->values[capacity_at(count) - sequence->room] = value;
         sequence->room--;
     }
     // release: partner of the acquire in memdb__list_count_below; the value is there when it is
@@ -190,39 +198,70 @@ static memdb__list_sequence_t *ensure_removals(memdb__words_list_t *list,
     return removals;
 }
 
-static bool touch(memdb__words_list_t *list, size_t number, memdb__list_sequence_t *sequence,
-                  uint32_t tf) {
-    if (number == list->touched_capacity) {
-        size_t capacity = number ? 2 * number : 64;
-        memdb__list_touched_t *grown = memdb__reallocate(list->touched, capacity * sizeof *grown);
-        if (!grown) {
-            return false;
-        }
-        list->touched = grown;
-        list->touched_capacity = capacity;
+static bool reserve_touched(memdb__words_list_t *list, size_t number) {
+    if (number < list->touched_capacity) {
+        return true;
     }
-    list->touched[number] = (memdb__list_touched_t){sequence, tf};
+    size_t capacity = number ? 2 * number : 64;
+    memdb__list_touched_t *grown = memdb__reallocate(list->touched, capacity * sizeof *grown);
+    if (!grown) {
+        return false;
+    }
+    list->touched = grown;
+    list->touched_capacity = capacity;
     return true;
 }
 
-// Read the bag, find or make its terms, and make room for one value in each. Nothing that a reader
-// counts changes.
-static memdb_status_t prepare(memdb__words_list_t *list, memdb__list_space_t *space,
-                              memdb__bag_t *bag, bool removal, memdb_error_t *error) {
+static memdb_status_t no_memory(memdb_error_t *error) {
+    return memdb__fail(error, MEMDB_NOMEM, "no memory for the words of a document");
+}
+
+// Read the bag into list->touched, and have the terms come near, which lie anywhere in memory: all
+// of them are waited for together.
+static memdb_status_t read_bag(memdb__words_list_t *list, memdb_space_t space, memdb__bag_t *bag,
+                               memdb_error_t *error) {
+    // relaxed: only the writer stores it
+    const memdb__list_table_t *table = atomic_load_explicit(&list->terms, memory_order_relaxed);
     for (size_t number = 0; memdb__bag_next(bag); number++) {
-        memdb__list_term_t *term = ensure_term(list, space, bag->term, bag->size);
-        memdb__list_sequence_t *sequence = NULL;
-        if (term) {
-            sequence = removal ? ensure_removals(list, term) : &term->postings;
+        if (!reserve_touched(list, number)) {
+            return no_memory(error);
         }
-        if (!sequence || !reserve(list, sequence) || !touch(list, number, sequence, bag->tf)) {
-            return memdb__fail(error, MEMDB_NOMEM, "no memory for the words of a document");
-        }
+        uint64_t hash = memdb__term_hash(space, bag->term, bag->size);
+        list->touched[number] = (memdb__list_touched_t){bag->term, bag->size, bag->tf, hash, NULL};
+        __builtin_prefetch((const void *)&table->slots[hash >> 7 & table->mask]);
     }
     if (bag->bad) {
         return memdb__fail(error, MEMDB_CORRUPT, "the term bag of a document is malformed");
     }
+    for (size_t i = 0; i < bag->terms; i++) {
+        // relaxed: a hint
+        const uint8_t *term = atomic_load_explicit(
+            &table->slots[list->touched[i].hash >> 7 & table->mask], memory_order_relaxed);
+        if (term) {
+            __builtin_prefetch(term, 1);
+            __builtin_prefetch(term + 64); // its bytes
+        }
+    }
     return MEMDB_OK;
+}
+
+// Find or make the terms of the bag, and make room for one value in each. Nothing that a reader
+// counts changes.
+static memdb_status_t prepare(memdb__words_list_t *list, memdb__list_space_t *space,
+                              memdb__bag_t *bag, bool removal, memdb_error_t *error) {
+    memdb_status_t status = read_bag(list, space->space, bag, error);
+    for (size_t i = 0; i < bag->terms && !status; i++) {
+        memdb__list_touched_t *touched = &list->touched[i];
+        memdb__list_term_t *term =
+            ensure_term(list, space, touched->term, touched->size, touched->hash);
+        if (term) {
+            touched->sequence = removal ? ensure_removals(list, term) : &term->postings;
+        }
+        if (!touched->sequence || !reserve(list, touched->sequence)) {
+            status = no_memory(error);
+        }
+    }
+    return status;
 }
 
 static memdb_status_t begin(memdb__words_list_t *list, memdb_space_t space, uint64_t version,
@@ -256,7 +295,7 @@ memdb_status_t memdb__words_list_add(memdb__words_list_t *list, memdb_space_t sp
                            space);
     }
     if (!reserve_row(list, entry->documents, number, sizeof(memdb__list_document_t))) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory for the words of a document");
+        return no_memory(error);
     }
     status = prepare(list, entry, &bag, false, error);
     if (status) {
@@ -291,7 +330,7 @@ memdb_status_t memdb__words_list_remove(memdb__words_list_t *list, memdb_space_t
         return memdb__fail(error, MEMDB_LIMIT, "%u removals of space %u in one run", number, space);
     }
     if (!reserve_row(list, entry->removals, number, sizeof(memdb__list_removal_t))) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory for the words of a document");
+        return no_memory(error);
     }
     status = prepare(list, entry, &bag, true, error);
     if (status) {

@@ -31,9 +31,12 @@ struct memdb__list_space {
     _Atomic(void *) removals[MEMDB__LIST_PIECES];  // memdb__list_removal_t
 };
 
+/// A term of the bag in hand.
 typedef struct memdb__list_touched {
-    memdb__list_sequence_t *sequence;
-    uint32_t tf;
+    const uint8_t *term;
+    uint32_t size, tf;
+    uint64_t hash;
+    memdb__list_sequence_t *sequence; // where its value goes
 } memdb__list_touched_t;
 
 struct memdb__words_list {
