@@ -22,6 +22,7 @@ typedef struct memdb__merge_source {
     uint64_t position;     // of the record after it
     memdb__buffer_t terms; // of a list: pointers to its terms in the space, sorted
     size_t next;
+    uint32_t visible; // postings of the term in hand, of a list
 } memdb__merge_source_t;
 
 typedef struct memdb__merge_document {

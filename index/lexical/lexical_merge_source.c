@@ -1,6 +1,5 @@
 // A source of a merge: a delta list or a segment, walked space by space and term by term.
 #include "index/lexical/lexical_bag.h"
-#include "index/lexical/lexical_code.h"
 #include "index/lexical/lexical_merge.h"
 
 #include <stdlib.h>
@@ -65,19 +64,43 @@ memdb_status_t memdb__merge_enter_space(memdb__merge_source_t *source, memdb_spa
     return status ? status : memdb__merge_next_term(source, error);
 }
 
+// Sorted terms lie anywhere in memory: those that come soon are fetched while others are written.
+static void fetch_ahead(const sorted_term_t *terms, size_t count, size_t next) {
+    enum { TERMS = 12, BLOCKS = 6 };
+    if (next + TERMS < count) {
+        const uint8_t *term = (const uint8_t *)terms[next + TERMS].term;
+        __builtin_prefetch(term);
+        __builtin_prefetch(term + 64); // its bytes
+    }
+    if (next + BLOCKS < count) {
+        // relaxed: a hint
+        __builtin_prefetch(
+            atomic_load_explicit(&terms[next + BLOCKS].term->postings.first, memory_order_relaxed));
+    }
+}
+
+static void next_list_term(memdb__merge_source_t *source) {
+    const sorted_term_t *terms = (const sorted_term_t *)source->terms.data;
+    size_t count = source->terms.size / sizeof *terms;
+    source->term = NULL;
+    if (source->next < count) {
+        const memdb__list_term_t *term = terms[source->next].term;
+        fetch_ahead(terms, count, source->next);
+        source->term = term->bytes;
+        source->term_size = term->size;
+        source->visible = memdb__list_visible_postings(term, &source->view);
+        source->next++;
+    }
+}
+
 memdb_status_t memdb__merge_next_term(memdb__merge_source_t *source, memdb_error_t *error) {
+    if (source->list) {
+        next_list_term(source);
+        return MEMDB_OK;
+    }
     const uint8_t *before = source->term;
     size_t before_size = source->term_size;
     source->term = NULL;
-    if (source->list) {
-        const sorted_term_t *terms = (const sorted_term_t *)source->terms.data;
-        if (source->next < source->terms.size / sizeof *terms) {
-            source->term = terms[source->next].term->bytes;
-            source->term_size = terms[source->next].term->size;
-            source->next++;
-        }
-        return MEMDB_OK;
-    }
     if (source->position >= source->row.dictionary_end) {
         return MEMDB_OK;
     }
@@ -105,53 +128,66 @@ int64_t memdb__merge_net_df(const memdb__merge_source_t *source) {
     if (source->segment) {
         return source->record.net_df;
     }
-    const memdb__list_term_t *term = list_term(source);
-    return (int64_t)memdb__list_visible_postings(term, &source->view) -
-           memdb__list_visible_removals(term, &source->view);
+    return (int64_t)source->visible -
+           memdb__list_visible_removals(list_term(source), &source->view);
 }
 
+// Append a posting, for which there is room.
 static void add_posting(const memdb__merge_source_t *source, uint32_t number, uint32_t tf,
-                        memdb__buffer_t *postings) {
-    uint32_t mapped = ((const uint32_t *)source->map.data)[number];
-    if (mapped != UINT32_MAX) {
-        memdb__words_posting_t posting = {mapped, tf};
-        memdb__buffer_append(postings, &posting, sizeof posting);
+                        uint8_t code, memdb__buffer_t *postings) {
+    memdb__words_posting_t posting = {((const uint32_t *)source->map.data)[number], tf, code};
+    if (posting.document != UINT32_MAX) {
+        memcpy(postings->data + postings->size, &posting, sizeof posting);
+        postings->size += sizeof posting;
     }
+}
+
+static bool make_room(memdb__buffer_t *postings, uint32_t count) {
+    return memdb__buffer_reserve(postings, (size_t)count * sizeof(memdb__words_posting_t));
 }
 
 static memdb_status_t add_run(const memdb__merge_source_t *source, const memdb__words_run_t *run,
                               memdb__buffer_t *postings, memdb_error_t *error) {
     memdb__words_run_data_t data;
     memdb_status_t status = memdb__segment_run(source->segment, &source->row, run, &data, error);
-    for (uint32_t i = 0; i < run->count && !status; i++) {
+    if (status || !make_room(postings, run->count)) {
+        return status;
+    }
+    for (uint32_t i = 0; i < run->count; i++) {
         uint32_t tf = memdb__run_tf(run, &data, i);
         if (tf == 0) {
             return memdb__segment_corrupt(source->segment, MEMDB__WORDS_POSTINGS, run->position,
                                           "a posting lacks its count", error);
         }
-        add_posting(source, run->chunk * MEMDB__WORDS_CHUNK + data.offsets[i], tf, postings);
+        add_posting(source, run->chunk * MEMDB__WORDS_CHUNK + data.offsets[i], tf, data.codes[i],
+                    postings);
     }
-    return status;
+    return MEMDB_OK;
+}
+
+static void add_list_postings(const memdb__merge_source_t *source, memdb__buffer_t *postings) {
+    memdb__list_spans_t spans;
+    for (memdb__list_spans_begin(&spans, &list_term(source)->postings, source->visible);
+         spans.count && make_room(postings, spans.count); memdb__list_spans_next(&spans)) {
+        for (uint32_t i = 0; i < spans.count; i++) {
+            uint64_t value = spans.values[i];
+            add_posting(source, (uint32_t)value, (uint32_t)(value >> 32) & 0xFFFFFF,
+                        (uint8_t)(value >> 56), postings);
+        }
+    }
 }
 
 memdb_status_t memdb__merge_postings(const memdb__merge_source_t *source, memdb__buffer_t *postings,
                                      memdb_error_t *error) {
     if (source->list) {
-        const memdb__list_term_t *term = list_term(source);
-        memdb__list_spans_t spans;
-        for (memdb__list_spans_begin(&spans, &term->postings,
-                                     memdb__list_visible_postings(term, &source->view));
-             spans.count; memdb__list_spans_next(&spans)) {
-            for (uint32_t i = 0; i < spans.count; i++) {
-                uint64_t value = spans.values[i];
-                add_posting(source, (uint32_t)value, (uint32_t)(value >> 32) & 0xFFFFFF, postings);
-            }
-        }
+        add_list_postings(source, postings);
         return MEMDB_OK;
     }
     const memdb__words_record_t *record = &source->record;
-    for (uint32_t i = 0; record->runs == 0 && i < record->count; i++) {
-        add_posting(source, record->documents[i], record->tf[i], postings);
+    if (record->runs == 0 && make_room(postings, record->count)) {
+        for (uint32_t i = 0; i < record->count; i++) {
+            add_posting(source, record->documents[i], record->tf[i], record->codes[i], postings);
+        }
     }
     memdb__words_runs_t runs = memdb__words_runs(record);
     memdb__words_run_t run;

@@ -25,11 +25,11 @@ struct memdb__words_writer {
     memdb__buffer_t run, table; // of the term in hand
     uint64_t document_count, space_count, term_count;
     // the space in hand
-    const memdb__words_document_t *documents;
     memdb__words_space_t space;
     double average_length;
     bool ranked;
     uint8_t by_weight[MEMDB__CODE_COUNT]; // codes, heaviest first, at the space's average length
+    uint8_t place_of[MEMDB__CODE_COUNT];  // of a code in it
 };
 
 static memdb_status_t no_memory(memdb_error_t *error) {
@@ -101,7 +101,6 @@ memdb_status_t memdb__words_writer_begin_space(memdb__words_writer_t *writer, me
     if (columns_failed(writer)) {
         return no_memory(error);
     }
-    writer->documents = documents;
     writer->space = (memdb__words_space_t){
         .space = space,
         .documents = count,
@@ -131,19 +130,17 @@ static void rank_codes(memdb__words_writer_t *writer) {
         writer->by_weight[i] = (uint8_t)i;
     }
     qsort_r(writer->by_weight, MEMDB__CODE_COUNT, 1, compare_weights, weights);
+    for (uint32_t i = 0; i < MEMDB__CODE_COUNT; i++) {
+        writer->place_of[writer->by_weight[i]] = (uint8_t)i;
+    }
     writer->ranked = true;
-}
-
-static uint32_t document_length(const memdb__words_writer_t *writer, uint32_t number) {
-    return writer->documents[number].length;
 }
 
 static bool encode_inline(memdb__words_writer_t *writer, const memdb__words_posting_t *postings,
                           uint32_t count) {
     uint32_t before = 0;
     for (uint32_t i = 0; i < count; i++) {
-        uint8_t code =
-            memdb__code_of(postings[i].tf, document_length(writer, postings[i].document));
+        uint8_t code = postings[i].code;
         memdb__buffer_append_varint(&writer->dictionary, postings[i].document - before);
         memdb__buffer_append_u8(&writer->dictionary, code);
         if (memdb__code_needs_tf(code)) {
@@ -154,9 +151,9 @@ static bool encode_inline(memdb__words_writer_t *writer, const memdb__words_post
     return !writer->dictionary.failed;
 }
 
-// One run into writer->run; adds its codes to the histogram. Returns how many exceptions it has.
+// One run into writer->run. Returns how many exceptions it has.
 static uint32_t encode_run(memdb__words_writer_t *writer, const memdb__words_posting_t *postings,
-                           uint32_t count, uint32_t *histogram) {
+                           uint32_t count) {
     memdb__buffer_t *run = &writer->run;
     memdb__buffer_clear(run);
     if (!memdb__buffer_reserve(run, (size_t)count * (3 + MEMDB__WORDS_EXCEPTION_BYTES) + 1)) {
@@ -164,14 +161,13 @@ static uint32_t encode_run(memdb__words_writer_t *writer, const memdb__words_pos
     }
     uint8_t *offsets = run->data, *codes = offsets + 2 * (size_t)count, *exception = codes + count;
     for (uint32_t i = 0; i < count; i++) {
-        uint32_t document = postings[i].document, tf = postings[i].tf;
-        uint8_t code = memdb__code_of(tf, document_length(writer, document));
+        uint32_t document = postings[i].document;
+        uint8_t code = postings[i].code;
         memdb__put_u16(offsets + 2 * (size_t)i, (uint16_t)document);
         codes[i] = code;
-        histogram[code]++;
         if (memdb__code_needs_tf(code)) {
             memdb__put_u16(exception, (uint16_t)document);
-            memdb__put_u32(exception + 2, tf);
+            memdb__put_u32(exception + 2, postings[i].tf);
             exception += MEMDB__WORDS_EXCEPTION_BYTES;
         }
     }
@@ -184,26 +180,32 @@ static uint32_t encode_run(memdb__words_writer_t *writer, const memdb__words_pos
     return exceptions;
 }
 
-static void encode_ranks(memdb__words_writer_t *writer, const uint32_t *histogram, uint32_t count) {
+static void encode_ranks(memdb__words_writer_t *writer, const memdb__words_posting_t *postings,
+                         uint32_t count) {
+    uint32_t histogram[MEMDB__CODE_COUNT] = {0}; // by place in the order of weights
     if (!writer->ranked) {
         rank_codes(writer);
     }
-    uint32_t rank = 0, seen = 0;
-    for (uint32_t i = 0; i < MEMDB__CODE_COUNT && rank < MEMDB__WORDS_RANKS; i++) {
-        uint8_t code = writer->by_weight[i];
-        seen += histogram[code];
-        while (rank < MEMDB__WORDS_RANKS && memdb__words_ranks[rank] <= count &&
-               seen >= memdb__words_ranks[rank]) {
-            memdb__buffer_append_u8(&writer->dictionary, code);
-            rank++;
+    uint32_t ranks = 1, place = MEMDB__CODE_COUNT, seen = 0;
+    while (ranks < MEMDB__WORDS_RANKS && memdb__words_ranks[ranks] <= count) {
+        ranks++;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t here = writer->place_of[postings[i].code];
+        histogram[here]++;
+        place = here < place ? here : place;
+    }
+    for (uint32_t rank = 0; rank < ranks; rank++) {
+        while (seen + histogram[place] < memdb__words_ranks[rank]) {
+            seen += histogram[place++];
         }
+        memdb__buffer_append_u8(&writer->dictionary, writer->by_weight[place]);
     }
 }
 
 static memdb_status_t encode_runs(memdb__words_writer_t *writer,
                                   const memdb__words_posting_t *postings, uint32_t count,
                                   memdb_error_t *error) {
-    uint32_t histogram[MEMDB__CODE_COUNT] = {0};
     uint64_t position = memdb__container_position(writer->container);
     uint32_t runs = 0, chunk_before = 0;
     memdb__buffer_clear(&writer->table);
@@ -212,7 +214,7 @@ static memdb_status_t encode_runs(memdb__words_writer_t *writer,
         while (end < count && postings[end].document / MEMDB__WORDS_CHUNK == chunk) {
             end++;
         }
-        uint32_t exceptions = encode_run(writer, postings + i, end - i, histogram);
+        uint32_t exceptions = encode_run(writer, postings + i, end - i);
         if (writer->run.failed) {
             return no_memory(error);
         }
@@ -228,7 +230,7 @@ static memdb_status_t encode_runs(memdb__words_writer_t *writer,
         runs++;
         i = end;
     }
-    encode_ranks(writer, histogram, count);
+    encode_ranks(writer, postings, count);
     memdb__buffer_append_varint(&writer->dictionary, position / 2);
     memdb__buffer_append_varint(&writer->dictionary, runs);
     memdb__buffer_append(&writer->dictionary, writer->table.data, writer->table.size);

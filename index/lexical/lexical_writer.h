@@ -15,6 +15,7 @@ typedef struct memdb__words_document {
 
 typedef struct memdb__words_posting {
     uint32_t document, tf; // the number within the space
+    uint8_t code;          // memdb__code_of tf and the document's length
 } memdb__words_posting_t;
 
 typedef struct memdb__words_writer memdb__words_writer_t;
@@ -22,7 +23,7 @@ typedef struct memdb__words_writer memdb__words_writer_t;
 memdb_status_t memdb__words_writer_create(int directory, const char *name,
                                           const memdb__segment_identity_t *identity,
                                           memdb__words_writer_t **writer_out, memdb_error_t *error);
-/// Documents rise by (id, version), and are borrowed until the space ends.
+/// Documents rise by (id, version).
 memdb_status_t memdb__words_writer_begin_space(memdb__words_writer_t *writer, memdb_space_t space,
                                                const memdb__words_document_t *documents,
                                                uint32_t count, memdb_error_t *error);
