@@ -136,6 +136,23 @@ memdb_status_t cli_each_link(const cli_links_t *links, uint64_t id,
                              void *context, memdb_error_t *error);
 /// The field `direction` of a request.
 memdb_direction_t cli_get_direction(const cli_json_t *request, memdb_direction_t otherwise);
+
+/// A walk over links, by the fields of a request: space, type, direction, filter, as_of, valid_at.
+typedef struct cli_walk {
+    cli_links_t links;
+    memdb_graph_options_t options; // of expired memories it passes by
+    memdb_filter_t *filter;
+    memdb_nodes_t *nodes; // NULL: none so far
+} cli_walk_t;
+/// End it with cli_walk_end, on failure too.
+memdb_status_t cli_walk_begin(cli_session_t *session, const cli_json_t *request,
+                              memdb_direction_t otherwise, cli_walk_t *walk, memdb_error_t *error);
+/// Fill `nodes` with what is around the memory that the request names.
+memdb_status_t cli_walk_expand(cli_walk_t *walk, const cli_json_t *request, uint64_t *start_out,
+                               memdb_error_t *error);
+/// Whether a link holds when the walk asks for.
+bool cli_walk_follows(const cli_walk_t *walk, const memdb_link_t *link);
+void cli_walk_end(cli_walk_t *walk);
 cli_json_t *cli_time_json(int64_t time);         // null for MEMDB_TIME_NONE
 cli_json_t *cli_bytes_json(memdb_bytes_t bytes); // lent text of the library
 void cli_set_unsigned(cli_json_t *object, const char *name, uint64_t number);
@@ -163,6 +180,7 @@ memdb_status_t cli_run_link(cli_session_t *, const cli_json_t *, cli_json_t *, m
 memdb_status_t cli_run_unlink(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_neighbours(cli_session_t *, const cli_json_t *, cli_json_t *,
                                   memdb_error_t *);
+memdb_status_t cli_run_path(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_begin(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_commit(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_abort(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);

@@ -139,7 +139,7 @@ static const struct {
     {"snapshot_limit_us", "INTEGER", "the age at which snapshots end; 0: one hour"},
     {"type", "TEXT", "the type of the link"},
     {"weight", "NUMBER", "1 when left out"},
-    {"hops", "INTEGER", "neighbours: 1 in this version; graph: 2 when left out"},
+    {"hops", "INTEGER", "neighbours: 1 when left out, graph: 2, path: any"},
     {"format", "WORD", NULL},
     {"vectors", "FILE", "float32, little-endian, one row for each line"},
     {"dimension", "INTEGER", "numbers in a row of --vectors"},

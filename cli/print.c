@@ -262,31 +262,42 @@ void cli_print_trace(cli_screen_t *screen, const cli_json_t *request, const cli_
     }
 }
 
+// "to it: knows"; of a node that is farther away than the start's links reach, also from where.
+static void show_way(const cli_json_t *node, const cli_json_t *link, cli_buffer_t *out) {
+    bool to = integer_of(link, "to") == integer_of(node, "id");
+    memdb_bytes_t type = text_of(link, "type");
+    cli_buffer_text(out, to ? "to it" : "from it");
+    if (integer_of(node, "hops") > 1)
+        cli_buffer_printf(out, to ? " from #%lld" : " to #%lld",
+                          (long long)integer_of(link, to ? "from" : "to"));
+    cli_buffer_text(out, type.size ? ": " : "");
+    cli_buffer_append(out, type.data, type.size);
+}
+
 void cli_print_neighbours(cli_screen_t *screen, const cli_json_t *request,
                           const cli_json_t *answer) {
-    static const char *const titles[] = {">id", "key", "link", ">weight"};
+    static const char *const titles[] = {">id", "key", ">hops", "link", ">weight"};
     const cli_json_t *nodes = cli_json_get(answer, "nodes");
-    cli_table_t *table = cli_table_create(titles, 4);
+    cli_table_t *table = cli_table_create(titles, 5);
     (void)request;
     for (size_t i = 0; i < cli_json_count(nodes); i++) {
         const cli_json_t *node = cli_json_at(nodes, i), *via = cli_json_get(node, "via");
-        for (size_t j = 0; j < cli_json_count(via); j++) {
+        size_t rows = cli_json_count(via);
+        for (size_t j = 0; j < (rows ? rows : 1); j++) {
             const cli_json_t *link = cli_json_at(via, j);
-            bool out = integer_of(link, "to") == integer_of(node, "id");
             cli_buffer_t way = {0};
             char text[32];
             snprintf(text, sizeof text, "#%lld", (long long)integer_of(node, "id"));
             cli_table_text(table, text);
             cli_table_cell(table, text_of(node, "key"));
-            cli_buffer_text(&way, out ? "to it" : "from it");
-            if (text_of(link, "type").size) {
-                cli_buffer_text(&way, ": ");
-                cli_buffer_append(&way, text_of(link, "type").data, text_of(link, "type").size);
-            }
+            snprintf(text, sizeof text, "%lld", (long long)integer_of(node, "hops"));
+            cli_table_text(table, text);
+            if (rows)
+                show_way(node, link, &way);
             cli_table_cell(table, (memdb_bytes_t){way.data, way.size});
             cli_buffer_free(&way);
             snprintf(text, sizeof text, "%g", cli_json_number(cli_json_get(link, "weight")));
-            cli_table_text(table, text);
+            cli_table_text(table, rows ? text : "");
         }
     }
     if (cli_json_count(nodes))

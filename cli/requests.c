@@ -130,11 +130,22 @@ static const cli_field_t neighbours_fields[] = {
     KEY,
     NAME("type", 0),
     {"direction", CLI_FIELD_CHOICE, false, 0, 0, directions},
-    COUNT("hops", 1, BIG),
+    COUNT("hops", 1, 1000000),
     COUNT("limit", 1, 100000),
+    FILTER,
     AS_OF,
     VALID_AT,
     END};
+static const cli_field_t path_fields[] = {SPACE,
+                                          REQUIRED("from", CLI_FIELD_REFERENCE, 0, 0),
+                                          REQUIRED("to", CLI_FIELD_REFERENCE, 0, 0),
+                                          NAME("type", 0),
+                                          {"direction", CLI_FIELD_CHOICE, false, 0, 0, directions},
+                                          COUNT("hops", 1, 1000000),
+                                          FILTER,
+                                          AS_OF,
+                                          VALID_AT,
+                                          END};
 static const cli_field_t forget_fields[] = {SPACE, ID, KEY, FILTER, FLAG("erase"), DURABILITY, END};
 static const cli_field_t begin_fields[] = {{"snapshot", CLI_FIELD_BOOL, false, 0, 0, NULL}, END};
 static const cli_field_t commit_fields[] = {DURABILITY, END};
@@ -178,6 +189,7 @@ const cli_op_t cli_ops[] = {
     {"link", link_fields, cli_run_link, false},
     {"unlink", link_fields, cli_run_unlink, false},
     {"neighbours", neighbours_fields, cli_run_neighbours, false},
+    {"path", path_fields, cli_run_path, false},
     {"forget", forget_fields, cli_run_forget, false},
     {"begin", begin_fields, cli_run_begin, false},
     {"commit", commit_fields, cli_run_commit, false},

@@ -1,4 +1,4 @@
-// link, unlink, neighbours.
+// link, unlink, and the links of a memory.
 #include "cli/cli_request.h"
 
 static memdb_status_t find_ends(cli_session_t *session, memdb_snapshot_t *snapshot,
@@ -79,56 +79,6 @@ cli_json_t *cli_link_json(const memdb_link_t *link) {
     return via;
 }
 
-static cli_json_t *find_node(cli_json_t *nodes, uint64_t id) {
-    for (size_t i = 0; i < cli_json_count(nodes); i++) {
-        cli_json_t *node = cli_json_at(nodes, i);
-        if ((uint64_t)cli_json_integer(cli_json_get(node, "id")) == id)
-            return node;
-    }
-    return NULL;
-}
-
-typedef struct walk {
-    cli_session_t *session;
-    const cli_json_t *request;
-    memdb_snapshot_t *snapshot;
-    memdb_space_t space;
-    uint64_t id, limit;
-    cli_json_t *nodes;
-} walk_t;
-
-// A neighbour is one node however many links lead to it: `via` holds them all.
-static memdb_status_t add_link(void *context, const memdb_link_t *link, memdb_error_t *error) {
-    walk_t *walk = context;
-    uint64_t other = link->from == walk->id ? link->to : link->from;
-    int64_t moment;
-    if (cli_get_time(walk->request, "valid_at", &moment) &&
-        !memdb_is_valid(link->valid_from, link->valid_to, moment))
-        return MEMDB_OK;
-    cli_json_t *node = find_node(walk->nodes, other);
-    if (!node) {
-        memdb_memory_t memory = {.size = sizeof memory};
-        if (cli_json_count(walk->nodes) == walk->limit)
-            return MEMDB_OK;
-        memdb_status_t status = memdb_get(walk->snapshot, walk->space, other, &memory);
-        if (status != MEMDB_OK)
-            return cli_engine(walk->session, status, error, "the other end, memory %llu",
-                              (unsigned long long)other);
-        if (!cli_shows(walk->request, walk->snapshot, &memory))
-            return MEMDB_OK;
-        node = cli_json_new_object();
-        cli_set_unsigned(node, "id", other);
-        cli_json_set(node, "key",
-                     memory.fields & MEMDB_FIELD_KEY && memory.key.size ? cli_bytes_json(memory.key)
-                                                                        : cli_json_new_null());
-        cli_set_unsigned(node, "hops", 1);
-        cli_json_set(node, "via", cli_json_new_array());
-        cli_json_append(walk->nodes, node);
-    }
-    cli_json_append(cli_json_get(node, "via"), cli_link_json(link));
-    return MEMDB_OK;
-}
-
 memdb_status_t cli_each_link(const cli_links_t *links, uint64_t id,
                              memdb_status_t (*visit)(void *context, const memdb_link_t *link,
                                                      memdb_error_t *error),
@@ -156,39 +106,4 @@ memdb_direction_t cli_get_direction(const cli_json_t *request, memdb_direction_t
            : name.data[0] == 'o' ? MEMDB_DIRECTION_OUT
            : name.data[0] == 'i' ? MEMDB_DIRECTION_IN
                                  : MEMDB_DIRECTION_BOTH;
-}
-
-memdb_status_t cli_run_neighbours(cli_session_t *session, const cli_json_t *request,
-                                  cli_json_t *answer, memdb_error_t *error) {
-    const cli_json_t *reference;
-    memdb_memory_t memory;
-    walk_t walk = {.session = session,
-                   .request = request,
-                   .limit = (uint64_t)cli_get_integer(request, "limit", 100)};
-    if (cli_get_integer(request, "hops", 1) > 1)
-        return cli_fail(error, MEMDB_UNSUPPORTED, "hops: this version goes one hop");
-    memdb_status_t status = cli_reference(request, &reference, error);
-    if (status == MEMDB_OK)
-        status = cli_read_begin_at(session, request, &walk.snapshot, error);
-    if (status != MEMDB_OK)
-        return status;
-    walk.nodes = cli_json_new_array();
-    cli_json_set(answer, "nodes", walk.nodes);
-    status = cli_space_find(session, walk.snapshot, cli_space_name(request), &walk.space, error);
-    if (status == MEMDB_OK)
-        status =
-            cli_find_memory(session, walk.snapshot, walk.space,
-                            cli_json_get(request, "id") ? "id" : "key", reference, &memory, error);
-    if (status == MEMDB_OK) {
-        walk.id = memory.id;
-        cli_links_t links = {.session = session,
-                             .snapshot = walk.snapshot,
-                             .space = walk.space,
-                             .direction = cli_get_direction(request, MEMDB_DIRECTION_OUT),
-                             .type = cli_get_bytes(request, "type"),
-                             .what = "neighbours"};
-        status = cli_each_link(&links, walk.id, add_link, &walk, error);
-    }
-    cli_read_end(session, walk.snapshot);
-    return status;
 }

@@ -399,6 +399,7 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     pthread_mutex_init(&db->fold, NULL);
     pthread_mutex_init(&db->thread_mutex, NULL);
     pthread_mutex_init(&db->embedders_mutex, NULL);
+    memdb__visited_pool_init(&db->visited);
     pthread_mutex_init(&db->error_mutex, NULL);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
@@ -426,6 +427,7 @@ static void destroy(memdb_t *db) {
         memdb__epochs_deinit(&db->epochs);
     }
     memdb__pins_deinit(&db->pins);
+    memdb__visited_pool_deinit(&db->visited);
     while (db->embedders) {
         memdb__embedder_t *next = db->embedders->next;
         memdb__free(db->embedders->name);

@@ -28,6 +28,7 @@
 #include "blob/blob.h"
 #include "engine/attribute/attribute.h"
 #include "engine/view.h"
+#include "index/graph/visited.h"
 #include "wal/wal.h"
 
 #define MEMDB__LEASE 256              // ids taken from the control file at a time
@@ -121,6 +122,7 @@ struct memdb {
     memdb__embedder_t *embedders;
     pthread_mutex_t error_mutex;
     memdb_error_t error;
+    memdb__visited_pool_t visited;     // tables of walks over links, kept for the next one
     _Atomic int64_t snapshot_limit_us; // the age at which snapshots end; see settings.h
     _Atomic uint64_t stored;           // bytes put into the arena since its last checkpoint
     _Atomic uint64_t naming;           // transactions that stored blobs and have not ended

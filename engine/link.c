@@ -1,8 +1,8 @@
 // Links: typed directed edges between memories of one space, read one hop out and in.
 //
 // 'L' entries (by source) carry the link; 'I' entries (by target) lead to them. Removing a link
-// buries its 'L' entry; forgetting a memory leaves its links, which are skipped because an end is
-// gone, and dropped by the next fold.
+// buries both; an 'I' entry may outlive its link all the same, and is skipped then. Forgetting a
+// memory leaves its links, which are skipped because an end is gone, and dropped by the next fold.
 #include "base/json.h"
 #include "engine/engine.h"
 

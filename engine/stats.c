@@ -1,5 +1,6 @@
 // Statistics of a handle and its database.
 #include "engine/engine.h"
+#include "engine/graph.h"
 #include "engine/history.h"
 
 #include <fcntl.h>
@@ -89,6 +90,7 @@ static void fill_from_view(const memdb__view_t *view, memdb_stats_t *stats) {
             name->sorted.file_size + name->words.file_size + name->vectors.file_size;
         stats->superseded_bytes += name->superseded_bytes;
     }
+    stats->graph_bytes = memdb__view_packed_bytes(view);
     for (size_t i = 0; i < view->run_count; i++) {
         stats->delta_bytes += memdb__run_bytes(view->runs[i]);
     }
@@ -150,6 +152,7 @@ static memdb_status_t fill(memdb_t *db, memdb_snapshot_t *snapshot, memdb_stats_
     stats->visible_lsn = snapshot->sight.visible;
     fill_from_view(snapshot->sight.view, stats);
     fill_from_control(db, stats);
+    stats->graph_bytes += memdb__visited_pool_bytes(&db->visited);
     stats->commits = atomic_load_explicit(&db->commits, memory_order_relaxed);
     stats->refused = atomic_load_explicit(&db->refused, memory_order_relaxed);
     stats->conflicts = atomic_load_explicit(&db->conflicts, memory_order_relaxed);

@@ -1,5 +1,5 @@
 // Views: tiers and runs read as one ordered map. See view.h.
-#include "engine/view.h"
+#include "engine/graph.h"
 
 #include <stdio.h>
 
@@ -46,6 +46,8 @@ memdb_status_t memdb__tier_open(int segments_directory, const uint8_t database_i
         return memdb__fail(error, MEMDB_NOMEM, "tier: out of memory");
     }
     atomic_init(&tier->references, 1);
+    atomic_init(&tier->links, NULL);
+    pthread_mutex_init(&tier->packing, NULL);
     tier->name = *name;
     memdb_status_t status = open_files(segments_directory, database_id, tier, error);
     if (status) {
@@ -69,6 +71,8 @@ void memdb__tier_release(memdb__tier_t *tier) {
     memdb__sorted_close(tier->sorted);
     memdb__words_segment_close(tier->words);
     memdb__vector_segment_close(tier->vectors);
+    memdb__packed_destroy(atomic_load_explicit(&tier->links, memory_order_relaxed)); // the last one
+    pthread_mutex_destroy(&tier->packing);
     memdb__free(tier);
 }
 
@@ -175,10 +179,10 @@ memdb_status_t memdb__sight_get(const memdb__sight_t *sight, const void *key, si
 /// tiers hold is visible.
 static bool spaces_are_in_tiers(const memdb__sight_t *sight) {
     const memdb__view_t *view = sight->view;
-    bool in_tiers =
-        sight->visible >= view->applied_lsn && !(sight->own && memdb__own_has_spaces(sight->own));
+    bool in_tiers = sight->visible >= view->applied_lsn &&
+                    !(sight->own && memdb__own_holds(sight->own, MEMDB__RUN_SPACES));
     for (size_t i = 0; in_tiers && i < view->run_count; i++) {
-        in_tiers = !memdb__run_has_spaces(view->runs[i]);
+        in_tiers = !memdb__run_holds(view->runs[i], MEMDB__RUN_SPACES);
     }
     return in_tiers;
 }
@@ -436,6 +440,11 @@ static memdb_status_t open_merge(memdb__merge_t *merge, const memdb__sight_t *si
 memdb_status_t memdb__merge_open(memdb__merge_t *merge, const memdb__sight_t *sight,
                                  const void *key, size_t size, memdb_error_t *error) {
     return open_merge(merge, sight, UINT64_MAX, false, 0, key, size, error);
+}
+
+memdb_status_t memdb__merge_open_delta(memdb__merge_t *merge, const memdb__sight_t *sight,
+                                       const void *key, size_t size, memdb_error_t *error) {
+    return open_merge(merge, sight, UINT64_MAX, false, sight->view->tier_count, key, size, error);
 }
 
 memdb_status_t memdb__merge_open_retained(memdb__merge_t *merge, const memdb__sight_t *sight,

@@ -11,6 +11,8 @@
 #include "engine/keys.h"
 #include "engine/run/own.h"
 
+typedef struct memdb__packed memdb__packed_t; // graph.h
+
 /// One tier, opened: its files are mapped, so unlinking them does no harm. Shared by views,
 /// counted.
 typedef struct memdb__tier {
@@ -19,6 +21,8 @@ typedef struct memdb__tier {
     memdb__sorted_t *sorted;
     memdb__words_segment_t *words;    // NULL: none
     memdb__vector_segment_t *vectors; // NULL: none
+    _Atomic(memdb__packed_t *) links; // NULL: no walk needed them so far; see graph.h
+    pthread_mutex_t packing;          // one thread at a time packs them
 } memdb__tier_t;
 
 /// The name of a segment's file in the directory `segments`.
@@ -102,6 +106,9 @@ typedef struct memdb__merge {
 
 memdb_status_t memdb__merge_open(memdb__merge_t *merge, const memdb__sight_t *sight,
                                  const void *key, size_t size, memdb_error_t *error);
+/// The same without the tiers.
+memdb_status_t memdb__merge_open_delta(memdb__merge_t *merge, const memdb__sight_t *sight,
+                                       const void *key, size_t size, memdb_error_t *error);
 /// The same with a horizon: all that readers at or above it can see.
 memdb_status_t memdb__merge_open_retained(memdb__merge_t *merge, const memdb__sight_t *sight,
                                           uint64_t horizon, const void *key, size_t size,

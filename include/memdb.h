@@ -29,6 +29,7 @@
 #define MEMDB_H
 
 #include "memdb_database.h"
+#include "memdb_graph.h"
 #include "memdb_maintenance.h"
 #include "memdb_memory.h"
 #include "memdb_recall.h"

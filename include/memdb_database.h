@@ -119,6 +119,7 @@ typedef struct memdb_stats {
     uint64_t blob_named_bytes;  ///< of the arena, when it was last looked at as a whole
     uint64_t extents_waiting;   ///< emptied extents that an older snapshot may still read
     uint64_t aside_bytes;       ///< of tails of the log that recovery cut behind a hole
+    uint64_t graph_bytes;       ///< private memory of packed links and of walks over them
 } memdb_stats_t;
 
 MEMDB_API memdb_status_t memdb_get_stats(memdb_t *db, memdb_stats_t *stats_out);

@@ -63,6 +63,7 @@ typedef struct memdb_snapshot memdb_snapshot_t;
 typedef struct memdb_cursor memdb_cursor_t;
 typedef struct memdb_link_cursor memdb_link_cursor_t;
 typedef struct memdb_result memdb_result_t;
+typedef struct memdb_nodes memdb_nodes_t;
 typedef struct memdb_blob_writer memdb_blob_writer_t;
 typedef struct memdb_blob_reader memdb_blob_reader_t;
 

@@ -165,8 +165,8 @@ memdb_status_t memdb__own_get(memdb__own_t *own, const void *key, size_t size, u
                : MEMDB_NOT_FOUND;
 }
 
-bool memdb__own_has_spaces(const memdb__own_t *own) {
-    return own->run && memdb__run_has_spaces(own->run); // no put writes one
+bool memdb__own_holds(const memdb__own_t *own, memdb__run_holds_t what) {
+    return own->run && memdb__run_holds(own->run, what); // no put writes any of it
 }
 
 static memdb_status_t visit_puts(memdb__own_t *own,

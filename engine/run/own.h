@@ -42,8 +42,8 @@ memdb_status_t memdb__own_run(memdb__own_t *own, memdb__run_t **run_out, memdb_e
 memdb_status_t memdb__own_get(memdb__own_t *own, const void *key, size_t size, uint64_t hash,
                               memdb__entry_t *entry_out, memdb_error_t *error);
 
-/// Whether an entry of a space was written.
-bool memdb__own_has_spaces(const memdb__own_t *own);
+/// Whether such a thing was written.
+bool memdb__own_holds(const memdb__own_t *own, memdb__run_holds_t what);
 
 /// Visit the keys that exclude other commits' writing, each with its value: what the run has, and
 /// of the puts that it lacks the records and keys. A key may be visited more than once.

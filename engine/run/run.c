@@ -205,6 +205,18 @@ void memdb__run_link(memdb__run_t *run, memdb__node_t *node) {
     }
 }
 
+static void note_kind(memdb__run_t *run, uint8_t kind, bool tombstone) {
+    uint32_t what = kind == MEMDB__KEY_SPACE                                ? MEMDB__RUN_SPACES
+                    : kind == MEMDB__KEY_LINK || kind == MEMDB__KEY_LINK_IN ? MEMDB__RUN_LINKS
+                    : kind == MEMDB__KEY_RECORD && tombstone                ? MEMDB__RUN_FORGOTTEN
+                                                                            : 0;
+    // Relaxed: one writer; see memdb__run_holds.
+    uint32_t holds = atomic_load_explicit(&run->holds, memory_order_relaxed);
+    if (what & ~holds) {
+        atomic_store_explicit(&run->holds, holds | what, memory_order_relaxed);
+    }
+}
+
 /// Make a node and bring it into the list.
 static memdb__node_t *insert_node(memdb__run_t *run, const memdb__key_t *key, uint64_t version,
                                   const uint8_t *value, size_t value_size, bool tombstone) {
@@ -216,9 +228,7 @@ static memdb__node_t *insert_node(memdb__run_t *run, const memdb__key_t *key, ui
     node->value = value;
     node->value_size = (uint32_t)value_size;
     node->tombstone = tombstone;
-    if (key->bytes[0] == MEMDB__KEY_SPACE) {
-        atomic_store_explicit(&run->has_spaces, true, memory_order_relaxed); // see has_spaces
-    }
+    note_kind(run, key->bytes[0], tombstone);
     if (key->bytes[0] == MEMDB__KEY_KEY) {
         memdb__run_loosen(run, node);
     } else {
@@ -257,9 +267,9 @@ bool memdb__run_get(const memdb__run_t *run, const void *key, size_t size, uint6
     return memdb__run_get_hashed(run, key, size, memdb__sorted_hash(key, size), visible, entry_out);
 }
 
-bool memdb__run_has_spaces(const memdb__run_t *run) {
+bool memdb__run_holds(const memdb__run_t *run, memdb__run_holds_t what) {
     // Relaxed: set before the position is raised, which the caller has read.
-    return atomic_load_explicit(&((memdb__run_t *)run)->has_spaces, memory_order_relaxed);
+    return atomic_load_explicit(&((memdb__run_t *)run)->holds, memory_order_relaxed) & what;
 }
 
 bool memdb__run_rewrites(const memdb__run_t *run) {

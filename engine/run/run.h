@@ -62,9 +62,14 @@ bool memdb__run_get_hashed(const memdb__run_t *run, const void *key, size_t size
 void memdb__run_prefetch(const memdb__run_t *run, uint64_t hash);
 /// Whether keys like this one are found by their hash: those that are asked for one by one.
 bool memdb__run_hash_holds(const void *key, size_t size);
-/// Whether the run has an entry of a space ('D'). Exact for the frames below the position that was
-/// read before.
-bool memdb__run_has_spaces(const memdb__run_t *run);
+/// What a run may hold that most runs do not, so that who looks for it can pass the others by.
+typedef enum memdb__run_holds {
+    MEMDB__RUN_SPACES = 1,    // an entry of a space ('D')
+    MEMDB__RUN_LINKS = 2,     // an entry of a link ('L', 'I')
+    MEMDB__RUN_FORGOTTEN = 4, // a memory is forgotten
+} memdb__run_holds_t;
+/// Whether the run holds it. Exact for the frames below the position that was read before.
+bool memdb__run_holds(const memdb__run_t *run, memdb__run_holds_t what);
 
 /// Whether some record was written more than once: if not, each entry of an index that the run has
 /// was written by the same put as the only version of its record. Exact for a sealed run.

@@ -233,6 +233,17 @@ static memdb_status_t apply_link(memdb__run_t *run, const memdb__operation_t *op
                : out_of_memory(error);
 }
 
+/// Both entries are buried, so that what a run says of the links into a memory stands with it.
+static memdb_status_t apply_unlink(memdb__run_t *run, const memdb__operation_t *operation,
+                                   uint64_t version, memdb_error_t *error) {
+    memdb__key_t key;
+    memdb__key_link(&key, operation->id, operation->name, operation->to);
+    bool fine = memdb__run_insert(run, &key, version, NULL, 0, true);
+    memdb__key_link_in(&key, operation->id, operation->name, operation->to);
+    return fine && memdb__run_insert(run, &key, version, NULL, 0, true) ? MEMDB_OK
+                                                                        : out_of_memory(error);
+}
+
 static memdb_status_t apply_space(memdb__run_t *run, const memdb__operation_t *operation,
                                   uint64_t version, memdb_error_t *error) {
     memdb__key_t key;
@@ -275,9 +286,7 @@ static memdb_status_t apply_operation(memdb__run_t *run, const memdb__operation_
     case MEMDB__OPERATION_LINK:
         return apply_link(run, operation, version, error);
     case MEMDB__OPERATION_UNLINK:
-        memdb__key_link(&key, operation->id, operation->name, operation->to);
-        return memdb__run_insert(run, &key, version, NULL, 0, true) ? MEMDB_OK
-                                                                    : out_of_memory(error);
+        return apply_unlink(run, operation, version, error);
     case MEMDB__OPERATION_SPACE:
         return apply_space(run, operation, version, error);
     case MEMDB__OPERATION_DROP:

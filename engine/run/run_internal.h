@@ -57,7 +57,7 @@ struct memdb__run {
     uint64_t random;
     memdb__finger_t fingers[MEMDB__RUN_FINGERS];
     _Atomic(memdb__run_hash_t *) hash; // NULL: no key so far
-    _Atomic bool has_spaces;           // some entry is a space's
+    _Atomic uint32_t holds;            // of memdb__run_holds_t
     _Atomic bool rewrites;             // some record has several versions, or was forgotten again
     _Atomic(memdb__node_t *) loose;    // nodes of keys that are not in the list yet, newest first
     _Atomic uint64_t loose_count;      // those, and those that are being linked

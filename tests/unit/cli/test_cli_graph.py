@@ -55,6 +55,32 @@ class Graph(shell_case.ShellCase):
         self.assertEqual((len(svg.findall(f"{space}circle")), len(svg.findall(f"{space}line"))), (6, 7))
         self.assertIn("a <b> \"c\" & \\ d", [text.text for text in svg.iter(f"{space}text")])
 
+    def test_neighbours_go_as_far_as_they_are_told(self):
+        self.small()
+        near, far, some = self.ask({"op": "neighbours", "key": "ann"}, {"op": "neighbours", "key": "ann", "hops": 9},
+                                   {"op": "neighbours", "key": "ann", "hops": 9, "limit": 2, "direction": "both"})
+        self.assertEqual([node["key"] for node in near["nodes"]], ["bob"])
+        self.assertEqual([(node["key"], node["hops"]) for node in far["nodes"]], [("bob", 1), ("dan", 2), ("carol", 3), ("eve", 3)])
+        self.assertEqual([(link["from"], link["to"], link["type"]) for node in far["nodes"] for link in node["via"]],
+                         [(1, 2, "knows"), (2, 4, "works with"), (4, 3, ""), (4, 5, "knows")])
+        self.assertEqual([node["key"] for node in some["nodes"]], ["bob", "carol"])
+        self.assertIn("from #2", self.command("neighbours", "ann", "--hops", "2"))
+        kept, = self.ask({"op": "neighbours", "key": "ann", "hops": 9, "filter": "key != ?", "params": ["dan"]})
+        self.assertEqual([node["key"] for node in kept["nodes"]], ["bob"])
+
+    def test_a_path_is_a_shortest_one(self):
+        self.small()
+        there, back, short, typed, none = self.ask({"op": "path", "from": "ann", "to": "carol"}, {"op": "path", "from": "carol", "to": "dan", "direction": "in"},
+                                                   {"op": "path", "from": "ann", "to": "carol", "hops": 2}, {"op": "path", "from": "ann", "to": "dan", "type": "knows"},
+                                                   {"op": "path", "from": "ann", "to": "nobody"})
+        self.assertEqual([(node["key"], node["hops"], len(node["via"])) for node in there["nodes"]], [("ann", 0, 0), ("bob", 1, 1), ("dan", 2, 1), ("carol", 3, 1)])
+        self.assertEqual([node["key"] for node in back["nodes"]], ["carol", "dan"])
+        self.assertEqual((short["nodes"], typed["nodes"]), ([], []))
+        self.assertEqual(none["code"], "MEMDB_NOT_FOUND")
+        self.assertIn("to: ", none["message"])
+        self.assertIn("bob", self.command("path", "ann", "carol"))
+        self.assertEqual(self.command("path", "ann", "dan", "knows"), "no links\n")
+
     def test_random_graphs_have_what_a_plain_walk_finds(self):
         seed = random.randrange(1 << 30)
         print(f"seed={seed}")

@@ -69,7 +69,6 @@ class Json(shell_case.ShellCase):
     def test_what_comes_later_is_unsupported(self):
         recall = {"op": "recall", "text": "x"}
         later = [{**recall, name: value} for name, value in (("seeds", [1]),)]
-        later += [{"op": "neighbours", "key": "a", "hops": 2}]
         for request, answer in zip(later, self.ask(*later)):
             self.refused(answer, "MEMDB_UNSUPPORTED")
             self.assertTrue(answer["message"], request)

@@ -48,12 +48,13 @@ static void apply(memdb__run_t *run, const memdb__operation_t *operations, size_
     memdb__buffer_deinit(&payload);
 }
 
-/// A blob's entry (with a value), or the removal of a link or a memory (a tombstone), under one of
+/// A blob's entry (with a value), or the removal of a link (two tombstones) or a memory (one), under
 /// a few keys. Ids of memories rise on the whole, in steps of all sizes, as those of new memories
-/// do.
-static void add_random(memdb__run_t *run, uint64_t version, entry_t *entry) {
+/// do. Returns how many entries it is.
+static size_t add_random(memdb__run_t *run, uint64_t version, entry_t *entry) {
     uint8_t hash[16] = {0}, reference[32] = {0};
     memdb__operation_t operation = {0};
+    size_t count = 1;
     *entry = (entry_t){.version = version, .value = draw(1u << 30), .tombstone = draw(4) == 0};
     if (entry->tombstone && draw(2)) {
         operation = (memdb__operation_t){.kind = MEMDB__OPERATION_FORGET,
@@ -65,6 +66,9 @@ static void add_random(memdb__run_t *run, uint64_t version, entry_t *entry) {
                                          .to = 1 + draw(20),
                                          .name = {"type", draw(5)}};
         memdb__key_link(&entry->key, operation.id, operation.name, operation.to);
+        entry[1] = entry[0];
+        memdb__key_link_in(&entry[1].key, operation.id, operation.name, operation.to);
+        count = 2;
     } else {
         hash[draw(16)] = (uint8_t)draw(HASHES / 16);
         operation = (memdb__operation_t){.kind = MEMDB__OPERATION_BLOB,
@@ -74,6 +78,7 @@ static void add_random(memdb__run_t *run, uint64_t version, entry_t *entry) {
         memdb__key_blob(&entry->key, hash);
     }
     apply(run, &operation, 1, version);
+    return count;
 }
 
 static void same_entry(const memdb__entry_t *got, const entry_t *wanted) {
@@ -135,18 +140,19 @@ static void check_from(const memdb__run_t *run, const entry_t **wanted, size_t c
 
 static void test_run_matches_a_sorted_array_at_every_version(void **state) {
     (void)state;
-    static entry_t entries[ENTRIES];
-    static const entry_t *wanted[ENTRIES];
+    static entry_t entries[2 * ENTRIES];
+    static const entry_t *wanted[2 * ENTRIES];
     memdb__run_t *run = memdb__run_create(1);
+    size_t all = 0;
     assert_non_null(run);
     for (size_t i = 0; i < ENTRIES; i++) {
-        add_random(run, 10 + i * 3, &entries[i]);
+        all += add_random(run, 10 + i * 3, &entries[all]);
     }
-    qsort(entries, ENTRIES, sizeof entries[0], by_place);
+    qsort(entries, all, sizeof entries[0], by_place);
     for (int round = 0; round < 60; round++) {
         uint64_t visible = round == 0 ? UINT64_MAX : round == 1 ? 0 : draw(ENTRIES * 3 + 20);
-        size_t count = visible_entries(entries, ENTRIES, visible, wanted);
-        memdb__key_t key = entries[draw(ENTRIES)].key;
+        size_t count = visible_entries(entries, all, visible, wanted);
+        memdb__key_t key = entries[draw((uint32_t)all)].key;
         if (round % 3 == 1) {
             key.size = draw((uint32_t)key.size + 1);
         } else if (round % 3 == 2) {

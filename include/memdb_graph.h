@@ -1,0 +1,80 @@
+/// Walks over the links of a space. Include memdb.h. docs/graph.md has costs and limits.
+#ifndef MEMDB_INCLUDE_MEMDB_GRAPH_H
+#define MEMDB_INCLUDE_MEMDB_GRAPH_H
+
+#include "memdb_memory.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Which links a walk follows, and how much of the graph it may read. NULL, and a field of 0, mean
+/// the default.
+typedef struct memdb_graph_options {
+    size_t size;
+    memdb_direction_t direction; ///< links are followed this way; default out
+    const memdb_bytes_t *types;  ///< only links of these types; none: of all
+    size_t type_count;
+    const memdb_filter_t *filter; ///< memories that do not pass, starts excepted, are passed by
+    int64_t valid_at;    ///< only links and memories that are valid then; 0: all, starts excepted
+    bool unexpired;      ///< only memories that have not expired at the snapshot's time
+    uint32_t hops;       ///< how far; expand: 0 is 1, path: 0 is any
+    uint32_t limit;      ///< nodes given at most; default all that were met
+    uint64_t node_limit; ///< nodes met at most; default 1,000,000
+    uint64_t link_limit; ///< links read at most; default 10,000,000
+} memdb_graph_options_t;
+
+/// A memory that a walk met.
+typedef struct memdb_node {
+    uint64_t id;
+    uint64_t via;  ///< the memory that led to it first; 0: it is a start
+    uint32_t hops; ///< links from the nearest start
+} memdb_node_t;
+
+/// What a walk did.
+typedef struct memdb_nodes_info {
+    size_t size;
+    uint64_t met, links; ///< nodes met, starts too, and links read
+    bool cut;            ///< a limit on nodes or links ended it early
+} memdb_nodes_info_t;
+
+/// The graph of a space: its memories and the links between them, as the snapshot sees them, own
+/// writes of a transaction and older moments included. Parallel links of several types are one
+/// each. The order of nodes at one distance depends on the links alone.
+///
+/// Ownership   release nodes with memdb_nodes_free; they do not depend on the snapshot.
+/// Blocks      the first walk of a process, and the first after a checkpoint or merge, packs the
+///             links of new segments in memory (docs/graph.md).
+/// Errors      of all walks: MEMDB_NOT_FOUND  a start is not in the space.
+///             MEMDB_INVALID    an option, which the message names.
+///             MEMDB_INTERRUPTED
+///
+/// All memories within `hops` links of the starts, nearest first; the starts are not among them.
+MEMDB_API memdb_status_t memdb_graph_expand(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                            const uint64_t *starts, size_t start_count,
+                                            const memdb_graph_options_t *options,
+                                            memdb_nodes_t **nodes_out);
+
+/// A shortest path by number of links: the memories on it, both ends too. Searched from both ends,
+/// level by level, the smaller frontier first; what it reads is so about the square root of what a
+/// search from one end would.
+///
+/// Errors      MEMDB_DONE   there is none (of at most `hops` links). `nodes_out` is untouched.
+///             MEMDB_LIMIT  a limit on nodes or links was reached before.
+MEMDB_API memdb_status_t memdb_graph_path(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                          uint64_t from, uint64_t to,
+                                          const memdb_graph_options_t *options,
+                                          memdb_nodes_t **nodes_out);
+
+MEMDB_API size_t memdb_nodes_count(const memdb_nodes_t *nodes);
+/// Lent until the nodes are freed; NULL: there are not so many.
+MEMDB_API const memdb_node_t *memdb_nodes_at(const memdb_nodes_t *nodes, size_t number);
+/// `info_out`'s size is set by the caller.
+MEMDB_API memdb_status_t memdb_nodes_get_info(const memdb_nodes_t *nodes,
+                                              memdb_nodes_info_t *info_out);
+MEMDB_API void memdb_nodes_free(memdb_nodes_t *nodes);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,54 @@
+// Walks over links: what the files graph_*.c share.
+//
+// A walk reads nodes' links through the engine's reader, numbers the nodes as it meets them, and
+// honours the limits of its options. docs/graph.md tells what each operator promises.
+#ifndef MEMDB_QUERY_GRAPH_H
+#define MEMDB_QUERY_GRAPH_H
+
+#include "engine/engine.h"
+#include "engine/graph.h"
+#include "query/query_filter.h"
+
+struct memdb_nodes {
+    memdb_node_t *items;
+    size_t count;
+    memdb_nodes_info_t info;
+};
+
+typedef struct memdb__walk {
+    memdb_snapshot_t *snapshot;
+    memdb_space_t space;
+    memdb_graph_options_t options; // with defaults filled in; hops as given
+    memdb__graph_t graph;
+    memdb__visited_t *visited;
+    memdb__visited_t *judged;     // by filter and times: hops is 1 where it passes; NULL: all pass
+    memdb__buffer_t ids, weights; // links that pass the filter
+    uint64_t links, reads;        // links read, and nodes whose links were
+    bool cut;                     // a limit was reached
+} memdb__walk_t;
+
+/// Check the options, and open. Release with memdb__walk_end, on failure too.
+memdb_status_t memdb__walk_begin(memdb__walk_t *walk, memdb_snapshot_t *snapshot,
+                                 memdb_space_t space, const memdb_graph_options_t *options,
+                                 memdb_error_t *error);
+void memdb__walk_end(memdb__walk_t *walk);
+/// Meet a start, at hop 0. Its number is given; it passes the filter.
+memdb_status_t memdb__walk_start(memdb__walk_t *walk, uint64_t id, size_t *number_out,
+                                 memdb_error_t *error);
+/// Let a memory pass the filter whatever it is.
+memdb_status_t memdb__walk_excuse(memdb__walk_t *walk, uint64_t id, memdb_error_t *error);
+/// A node's links, lent until the next call. Where the limit of links is reached they are cut
+/// short, and walk->cut is set.
+memdb_status_t memdb__walk_links(memdb__walk_t *walk, size_t number,
+                                 memdb__graph_links_t *links_out, memdb_error_t *error);
+/// Meet a node through a link of node `via`. SIZE_MAX in *number_out: the limit of nodes was
+/// reached, and walk->cut is set.
+memdb_status_t memdb__walk_meet(memdb__walk_t *walk, size_t via, uint64_t id, size_t *number_out,
+                                bool *new_out, memdb_error_t *error);
+/// Number `number` as the node that a caller is given.
+memdb_node_t memdb__walk_node(const memdb__walk_t *walk, size_t number);
+/// An empty result with room for `capacity` nodes.
+memdb_status_t memdb__walk_nodes(const memdb__walk_t *walk, size_t capacity,
+                                 memdb_nodes_t **nodes_out, memdb_error_t *error);
+
+#endif
