@@ -50,7 +50,7 @@ static const char options[] =
 static const char prompt[] =
     "Plain text asks. A line that begins with \"+ \" is remembered; one that begins\n"
     "with \"# \" is a remark.\n"
-    "In a question, quotes mark a phrase and pre* a prefix.\n"
+    "In a question pre* is a prefix; with --boolean +word must occur, -word must not.\n"
     "Options of a command come before its text:\n"
     "  .remember --session may --actor Ann the key is under the pot\n"
     "Ctrl-C drops the line, or interrupts the command; Ctrl-D ends; Tab completes.\n"
@@ -120,6 +120,7 @@ static const struct {
     {"token_budget", "INTEGER", "the best that cost at most so many tokens together"},
     {"mmr", "NUMBER", "0 to 1: how much likeness to hits before it counts against one"},
     {"fold", "", "hits with nearly the same text count as one"},
+    {"boolean", "", "in the question +word must occur and -word must not; +(a b): one of them"},
     {"filter", "TEXT", "only those of which it is true: \"kind = 'fact' and attr.place = 'Rome'\""},
     {"params", "JSON", "values for each ? of the filter, '[\"Rome\", 5]'"},
     {"weights", "JSON",

@@ -97,6 +97,7 @@ static const cli_field_t recall_fields[] = {
     {"weights", CLI_FIELD_WEIGHTS, false, 0, 0, NULL},
     {"mmr", CLI_FIELD_NUMBER, false, 0, 1, NULL},
     FLAG("fold"),
+    FLAG("boolean"),
     {"recall_target", CLI_FIELD_NUMBER, false, 0, 1, NULL},
     FLAG("explain"),
     END};

@@ -174,6 +174,7 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     }
     query.filter = filter;
     query.vector = vector;
+    query.boolean = cli_json_truth(cli_json_get(request, "boolean"));
     query.explain = cli_json_truth(cli_json_get(request, "explain"));
     query.now = cli_get_moment(request, "now");
     query.valid_at = cli_get_moment(request, "valid_at");

@@ -32,7 +32,7 @@ typedef struct memdb_query {
     size_t size;
     const memdb_space_t *spaces; ///< one or more
     size_t space_count;
-    memdb_bytes_t text;  ///< words; "a phrase" in quotes counts extra, pre* is a prefix
+    memdb_bytes_t text;  ///< words; pre* is a prefix
     const float *vector; ///< optional
     uint32_t dimension;
     memdb_bytes_t session; ///< size > 0: only memories of this session
@@ -40,7 +40,7 @@ typedef struct memdb_query {
     memdb_recall_mode_t mode;
     double weights[MEMDB_SIGNAL_COUNT]; ///< used when has_weights
     bool has_weights;
-    bool phrase_required; ///< a quoted phrase must occur as such, and every prefix must match
+    bool phrase_required; ///< each "quoted phrase" of the text must occur as such, and each prefix
     const memdb_filter_t *filter; ///< only memories that pass are hits
     bool explain;                 ///< keep what was done, for memdb_result_plan
     int64_t now; ///< the moment of the question, for "last week" in it; 0: the snapshot's time,
@@ -53,6 +53,8 @@ typedef struct memdb_query {
     bool fold;     ///< hits whose texts share four fifths of their words count as one, the best
     double mmr;    ///< 0 to 1: how much likeness to the hits before it counts against a hit; 0: off
     uint32_t token_budget; ///< above 0: the best that cost so much at most together; without skip
+    bool boolean; ///< in the text +word must occur and -word must not; so may a "phrase", a prefix,
+                  ///< and (a group), of which any counts (docs/recall.md)
 } memdb_query_t;
 
 typedef struct memdb_hit {

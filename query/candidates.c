@@ -1,7 +1,7 @@
 // Candidates: the best memories of a space by words, and by vector, with the scores of both.
 //
 // The searches ask their callbacks whether the snapshot sees a document or row, whether it is of
-// the session that is asked for, and, where the query demands it, whether its phrases are there.
+// the session that is asked for, and whether it holds the words that the query demands.
 // Damage that a callback meets is kept in gate.live.error and ends the recall: an answer is right,
 // or it is an error.
 #include "query/query_recall.h"
@@ -74,7 +74,26 @@ void memdb__candidates_deinit(memdb__candidates_t *candidates) {
 // ------------------------------------------------------------------------------ what a candidate
 // must be
 
-bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
+static void keep_error(memdb__recall_gate_t *gate, const memdb_error_t *error) {
+    if (!gate->live.error.status) {
+        gate->live.error = *error;
+    }
+}
+
+static bool meets(memdb__recall_gate_t *gate, const memdb__record_t *record) {
+    memdb_error_t error;
+    bool meets = false;
+    memdb__error_clear(&error);
+    if (!gate->demand) {
+        return true;
+    }
+    if (memdb__words_demand_meets(gate->demand, record->text, record->actor, &meets, &error)) {
+        keep_error(gate, &error);
+    }
+    return meets;
+}
+
+bool memdb__recall_shows(memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
                          uint64_t version, const memdb__record_t *record) {
     const memdb__live_t *live = &gate->live;
     return record->space == space && (!gate->set || memdb__plan_set_has(gate->set, id)) &&
@@ -84,24 +103,7 @@ bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, 
            (gate->valid_at == MEMDB_TIME_NONE ||
             memdb_is_valid(record->valid_from, record->valid_to, gate->valid_at)) &&
            memdb__recall_within(gate, record) &&
-           memdb__filter_passes(gate->filter, id, version, record);
-}
-
-memdb_status_t memdb__recall_matches(memdb__recall_gate_t *gate, const memdb__record_t *record,
-                                     bool *matches_out, memdb_error_t *error) {
-    uint32_t occurrences;
-    *matches_out = true;
-    if (!gate->matcher) {
-        return MEMDB_OK;
-    }
-    return memdb__words_query_matches(gate->matcher, record->text.data, record->text.size,
-                                      matches_out, &occurrences, error);
-}
-
-static void keep_error(memdb__recall_gate_t *gate, const memdb_error_t *error) {
-    if (!gate->live.error.status) {
-        gate->live.error = *error;
-    }
+           memdb__filter_passes(gate->filter, id, version, record) && meets(gate, record);
 }
 
 /// The record of a memory that a search met, when the query may show it.
@@ -119,22 +121,10 @@ static bool read_shown(memdb__recall_gate_t *gate, memdb_space_t space, uint64_t
 }
 
 static bool document_passes(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
-    memdb__recall_gate_t *gate = context;
     memdb__record_t record;
-    memdb_error_t error;
-    bool matches = false;
-    memdb__error_clear(&error);
-    if (!read_shown(gate, space, id, &record) || record.text_version != version) {
-        return false;
-    }
-    if (memdb__recall_matches(gate, &record, &matches, &error)) {
-        keep_error(gate, &error);
-    }
-    return matches;
+    return read_shown(context, space, id, &record) && record.text_version == version;
 }
 
-/// Phrases are not asked here: where they are demanded, the documents that match are found by
-/// words.
 static bool row_passes(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
     memdb__record_t record;
     return read_shown(context, space, id, &record) && record.vector_version == version;
@@ -214,7 +204,7 @@ static memdb_status_t search_words(memdb__recall_t *recall, size_t capacity,
                                    memdb_error_t *error) {
     memdb__words_search_t search = memdb__recall_words_search(recall);
     size_t count = 0, kept = 0, fetched = memdb__recall_fetch(recall, capacity);
-    bool asks = recall->gate.matcher || memdb__recall_asks(recall);
+    bool asks = memdb__recall_asks(recall);
     memdb__words_hit_t *hits = memdb__arena_allocate(&recall->arena, fetched * sizeof *hits);
     if (!hits) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", fetched);
@@ -385,24 +375,8 @@ memdb_status_t memdb__recall_score_vectors(memdb__recall_t *recall, uint32_t fir
 
 // ------------------------------------------------------------------------------ both
 
-/// A demanded phrase or prefix: the memories that match are found by their words, and vectors
-/// choose among these.
-static memdb_status_t collect_matching(memdb__recall_t *recall, memdb_error_t *error) {
-    size_t count,
-        capacity = recall->k > MEMDB__RECALL_MATCHING ? recall->k : MEMDB__RECALL_MATCHING;
-    memdb__words_hit_t *hits;
-    memdb_status_t status = search_words(recall, capacity, &hits, &count, error);
-    if (status) {
-        return status;
-    }
-    if (!memdb__candidates_reserve(&recall->candidates, (uint32_t)count)) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", count);
-    }
-    take_words(recall, hits, count);
-    return MEMDB_OK;
-}
-
-static memdb_status_t collect_by_words(memdb__recall_t *recall, memdb_error_t *error) {
+static memdb_status_t collect_by_words(memdb__recall_t *recall, size_t *taken_out,
+                                       memdb_error_t *error) {
     memdb__words_hit_t *hits;
     size_t count = 0;
     uint32_t step = memdb__explain_open(recall->explain, "words");
@@ -411,6 +385,7 @@ static memdb_status_t collect_by_words(memdb__recall_t *recall, memdb_error_t *e
         take_words(recall, hits, count);
     }
     memdb__explain_close(recall->explain, step, memdb__recall_expected(recall), count);
+    *taken_out = count;
     return status;
 }
 
@@ -422,20 +397,25 @@ static memdb_status_t collect_by_vector(memdb__recall_t *recall, memdb_error_t *
     return status;
 }
 
-/// The best by words, and the best by vector.
+/// The best by words, and the best by vector. A search of words finds what has a score; a memory
+/// that is demanded by the rarest terms of a prefix may have none, so where the search comes to its
+/// end the members are read.
 static memdb_status_t collect_best(memdb__recall_t *recall, memdb_error_t *error) {
+    size_t taken = recall->capacity;
     if (!memdb__candidates_reserve(&recall->candidates, 2 * recall->capacity)) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %u candidates", recall->capacity);
     }
-    memdb_status_t status = recall->use_words ? collect_by_words(recall, error) : MEMDB_OK;
+    memdb_status_t status = recall->use_words ? collect_by_words(recall, &taken, error) : MEMDB_OK;
+    if (!status && taken < recall->capacity && memdb__words_demand_requires(recall->gate.demand)) {
+        return memdb__recall_collect_members(recall, error);
+    }
     return status || !recall->vector ? status : collect_by_vector(recall, error);
 }
 
 /// A question that asks for nothing but a time: all that lies in it, the first ones where these are
 /// many.
 static memdb_status_t take_listed(memdb__recall_t *recall, memdb_error_t *error) {
-    size_t taken = 0,
-           most = recall->k > MEMDB__RECALL_MATCHING ? recall->k : MEMDB__RECALL_MATCHING;
+    size_t taken = 0, most = recall->k > MEMDB__RECALL_LISTED ? recall->k : MEMDB__RECALL_LISTED;
     most = most < recall->listed_count ? most : recall->listed_count;
     if (!memdb__candidates_reserve(&recall->candidates, (uint32_t)most)) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for %zu candidates", most);
@@ -443,17 +423,14 @@ static memdb_status_t take_listed(memdb__recall_t *recall, memdb_error_t *error)
     for (size_t i = 0; i < recall->listed_count && taken < most; i++) {
         memdb__record_t record;
         uint64_t version;
-        bool is_new, matches = false;
+        bool is_new;
         memdb_status_t status = memdb__read_record(&recall->snapshot->sight, recall->listed[i],
                                                    &record, &version, error);
-        if (!status && memdb__recall_shows(&recall->gate, recall->space.space, recall->listed[i],
-                                           version, &record)) {
-            status = memdb__recall_matches(&recall->gate, &record, &matches, error);
-        }
         if (status && status != MEMDB_NOT_FOUND) {
             return status;
         }
-        if (matches) {
+        if (!status && memdb__recall_shows(&recall->gate, recall->space.space, recall->listed[i],
+                                           version, &record)) {
             memdb__candidates_take(&recall->candidates, recall->listed[i], &is_new);
             taken++;
         }
@@ -466,8 +443,7 @@ static memdb_status_t collect(memdb__recall_t *recall, memdb_error_t *error) {
     if (!status) {
         status = recall->plan.kind == MEMDB__PLAN_MEMBERS
                      ? memdb__recall_collect_members(recall, error)
-                 : recall->gate.matcher ? collect_matching(recall, error)
-                                        : collect_best(recall, error);
+                     : collect_best(recall, error);
     }
     if (!status && recall->only_windows) {
         status = memdb__recall_list(recall, error);

@@ -85,8 +85,9 @@ static memdb_status_t take_documents(memdb__recall_t *recall, members_t *members
         qsort(members->documents, members->document_count, sizeof *members->documents,
               best_document);
     }
+    bool demanded = memdb__words_demand_requires(recall->gate.demand);
     while (!status && taken < members->document_count && taken < recall->capacity &&
-           members->documents[taken].score > 0) {
+           (demanded || members->documents[taken].score > 0)) {
         memdb__recall_take_words(recall, &members->documents[taken++]);
     }
     memdb__explain_close(recall->explain, step, (double)members->document_count, taken);

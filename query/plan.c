@@ -16,10 +16,15 @@ static double words_cost(const memdb__recall_t *recall, double documents, double
     return recall->use_words ? documents * each : 0;
 }
 
+/// A look at a record, and at its text where words are demanded.
+static double look_cost(const memdb__recall_t *recall) {
+    return MEMDB__COST_LOOK + (recall->gate.demand ? MEMDB__COST_MATCH : 0);
+}
+
 /// Read and score each member.
 static double members_cost(const memdb__recall_t *recall, double rows) {
     double finds = recall->vector ? rows * MEMDB__COST_FIND_ROW : 0;
-    return rows * MEMDB__COST_LOOK + finds + rows_cost(recall, rows, MEMDB__COST_JUMP) +
+    return rows * look_cost(recall) + finds + rows_cost(recall, rows, MEMDB__COST_JUMP) +
            words_cost(recall, rows, MEMDB__COST_WORDS);
 }
 
@@ -27,7 +32,7 @@ static double members_cost(const memdb__recall_t *recall, double rows) {
 static double looks_cost(const memdb__recall_t *recall, double rows, double share) {
     double signals = (recall->vector != NULL) + (recall->use_words ? 1 : 0);
     double looks = share > 0 ? recall->capacity / share : rows;
-    return signals * (looks < rows ? looks : rows) * MEMDB__COST_LOOK;
+    return signals * (looks < rows ? looks : rows) * look_cost(recall);
 }
 
 static double within_cost(const memdb__recall_t *recall, double memories, double rows,
@@ -58,6 +63,9 @@ static memdb__plan_kind_t choose_by_set(const memdb__recall_t *recall,
 
 static bool wants_set(const memdb__recall_t *recall, const memdb__planner_t *planner) {
     const memdb__plan_estimate_t *whole = &planner->whole;
+    if (whole->answerable && memdb__words_demand_requires(recall->gate.demand)) {
+        return true; // a search of words reads its lists anyway
+    }
     if (!whole->answerable || recall->plan.forced == MEMDB__PLAN_AFTER) {
         return false;
     }
@@ -70,14 +78,14 @@ static bool wants_set(const memdb__recall_t *recall, const memdb__planner_t *pla
            after_cost(recall, planner);
 }
 
-/// A set is there: what to do with it. All but some are never gone through one by one, and a
-/// demanded phrase is found by its words.
+/// A set is there: what to do with it. All but some are never gone through one by one.
 static memdb__plan_kind_t settle(const memdb__recall_t *recall, const memdb__planner_t *planner,
                                  uint64_t rows) {
-    if (recall->plan.set.inverted || recall->gate.matcher) {
+    bool chooses = !recall->plan.forced || recall->plan.forced == MEMDB__PLAN_AFTER;
+    if (recall->plan.set.inverted) {
         return MEMDB__PLAN_WITHIN;
     }
-    return recall->plan.forced ? recall->plan.forced : choose_by_set(recall, planner, (double)rows);
+    return chooses ? choose_by_set(recall, planner, (double)rows) : recall->plan.forced;
 }
 
 void memdb__recall_unplan(memdb__recall_t *recall) {
@@ -114,10 +122,13 @@ static memdb_status_t follow(memdb__recall_t *recall, memdb__planner_t *planner)
 }
 
 memdb_status_t memdb__recall_plan(memdb__recall_t *recall, memdb_error_t *error) {
+    memdb__words_search_t words = memdb__recall_words_search(recall);
     memdb__planner_t planner = {.sight = &recall->snapshot->sight,
                                 .space = recall->space.space,
                                 .filter = recall->query->filter,
                                 .gate = &recall->gate,
+                                .demand = recall->gate.demand,
+                                .words = &words,
                                 .explain = recall->explain,
                                 .error = error};
     const memdb__plan_estimate_t *whole = &planner.whole;

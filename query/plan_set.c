@@ -168,8 +168,33 @@ static memdb_status_t estimate_node(memdb__planner_t *planner, uint32_t number, 
     return status;
 }
 
+/// What the set leaves open of a demand is asked of every record in any case, so the set counts as
+/// exact. Nothing is known of how words go together.
+static memdb_status_t estimate_demand(memdb__planner_t *planner) {
+    memdb__words_demand_t *demand = planner->demand;
+    memdb__words_demand_estimate_t words;
+    memdb_status_t status =
+        memdb__words_demand_estimate(demand, planner->words, &words, planner->error);
+    if (status) {
+        return status;
+    }
+    bool requires = memdb__words_demand_requires(demand);
+    double memories = planner->memories > 1 ? planner->memories : 1;
+    planner->scope[MEMDB__PLAN_DEMAND] = (memdb__plan_estimate_t){
+        .answerable = requires,
+        .exact = true,
+        .ids = (double)words.rows,
+        .rows = requires ? within((double)words.rows, planner->memories) : planner->memories,
+        .walk = (double)words.walked,
+        .rest = 1 - within((double)words.forbidden / memories, 1)};
+    return MEMDB_OK;
+}
+
 static memdb_status_t estimate_scope(memdb__planner_t *planner, memdb__plan_scope_t part) {
     sample_t sample = {.planner = planner};
+    if (part == MEMDB__PLAN_DEMAND) {
+        return estimate_demand(planner);
+    }
     memdb_status_t status =
         memdb__recall_scope_each(planner->gate, planner->space, part, sample_range, &sample);
     planner->scope[part] = estimate_of(&sample);
@@ -314,11 +339,14 @@ static memdb_status_t make_node(memdb__planner_t *planner, uint32_t number, bool
 static memdb_status_t make_scope(memdb__planner_t *planner, memdb__plan_scope_t part,
                                  memdb__plan_set_t *out) {
     static const char *const names[MEMDB__PLAN_SCOPES] = {"ids of the session", "ids of the window",
-                                                          "ids of the windows of the question"};
+                                                          "ids of the windows of the question",
+                                                          "ids of the words that are demanded"};
     making_t making = {planner, &out->ids};
     uint32_t step = memdb__explain_open(planner->explain, "%s", names[part]);
     memdb_status_t status =
-        memdb__recall_scope_each(planner->gate, planner->space, part, add_range, &making);
+        part == MEMDB__PLAN_DEMAND
+            ? memdb__words_demand_ids(planner->demand, planner->words, &out->ids, planner->error)
+            : memdb__recall_scope_each(planner->gate, planner->space, part, add_range, &making);
     memdb__explain_close_set(planner->explain, step, planner->scope[part].ids, &out->ids);
     return status;
 }

@@ -13,6 +13,7 @@
 #define MEMDB_QUERY_PLAN_H
 
 #include "engine/engine.h"
+#include "index/lexical/lexical.h"
 #include "query/query_filter.h"
 
 typedef enum memdb__plan_kind {
@@ -47,6 +48,7 @@ typedef enum memdb__plan_scope {
     MEMDB__PLAN_SESSION,
     MEMDB__PLAN_WINDOW, // the query's own
     MEMDB__PLAN_SPANS,  // windows that its text names
+    MEMDB__PLAN_DEMAND, // words that it demands; their ids come from the index of words
     MEMDB__PLAN_SCOPES,
 } memdb__plan_scope_t;
 
@@ -55,6 +57,8 @@ typedef struct memdb__planner {
     memdb_space_t space;
     const memdb_filter_t *filter;          // or NULL
     const struct memdb__recall_gate *gate; // session and windows
+    memdb__words_demand_t *demand;         // or NULL
+    const memdb__words_search_t *words;    // of the space, where there is a demand
     memdb__attributes_t attributes;
     double memories;                   // of the space, about
     memdb__plan_estimate_t *estimates; // of each node of the filter
@@ -72,6 +76,7 @@ typedef struct memdb__planner {
 #define MEMDB__COST_TEST 1.0       // whether a row is in a set
 #define MEMDB__COST_FIND_ROW 100.0 // a row that is found by its id
 #define MEMDB__COST_WORDS 250.0    // the words of a document that is found and scored alone
+#define MEMDB__COST_MATCH 1000.0   // whether a text holds the words that are demanded
 #define MEMDB__COST_SEARCH 1.8     // a search of words, for each memory of the space
 
 // ------------------------------------------------------------------------------ plan_leaf.c
@@ -99,8 +104,8 @@ memdb_status_t memdb__plan_leaf_each(const memdb__planner_t *planner,
 
 // ------------------------------------------------------------------------------ scope.c
 
-/// Whether a query is bounded so, and by which ranges of keys: hints, as those of times and
-/// sessions are.
+/// Whether a query is bounded so, and (but for a demand) by which ranges of keys: hints, as those
+/// of times and sessions are.
 bool memdb__recall_scope_has(const struct memdb__recall_gate *gate, memdb__plan_scope_t part);
 memdb_status_t memdb__recall_scope_each(const struct memdb__recall_gate *gate, memdb_space_t space,
                                         memdb__plan_scope_t part, memdb__plan_visit_fn visit,

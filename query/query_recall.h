@@ -9,6 +9,7 @@
 #include "engine/engine.h"
 #include "index/atlas/atlas.h"
 #include "index/lexical/lexical.h"
+#include "query/query_boolean.h"
 #include "query/query_explain.h"
 #include "query/query_plan.h"
 #include "query/query_when.h"
@@ -19,8 +20,7 @@
 #define MEMDB__SELECT_EVEN 1e-6       // what is worth more by less than rounding makes is not
 #define MEMDB__SELECT_ALIKE 0.8       // likeness from which texts are folded
 #define MEMDB__RECALL_CANDIDATES 200u // by words, and by vector; k where that is more
-#define MEMDB__RECALL_MATCHING                                                                     \
-    1000u // where a phrase is demanded: so many that hold it; k where that is more
+#define MEMDB__RECALL_LISTED 1000u    // where only a time is asked for; k where that is more
 #define MEMDB__RECALL_K1 1.2
 #define MEMDB__RECALL_B 0.4
 #define MEMDB__RECALL_RARE 1.25        // power on idf
@@ -81,7 +81,7 @@ typedef struct memdb__recall_gate {
     const memdb__stop_t *stop;     // asked for each memory
     memdb_bytes_t session;         // size > 0: only that session
     const memdb_filter_t *filter;  // NULL: every memory passes, or every one of the set
-    memdb__words_query_t *matcher; // NULL: no phrase or prefix is demanded
+    memdb__words_demand_t *demand; // NULL: no words are demanded
     int64_t valid_at;              // only what holds then; MEMDB_TIME_NONE: all
     int64_t from, to;              // the query's own window
     const memdb__span_t *spans;    // only memories in one of them; span_count 0: all
@@ -102,6 +102,7 @@ typedef struct memdb__recall {
     // Of the whole query.
     memdb_snapshot_t *snapshot;
     const memdb_query_t *query; // checked
+    memdb__boolean_t question; // its text
     uint32_t k;
     uint32_t capacity;  // candidates of one signal
     int64_t now;        // when the question is asked
@@ -167,12 +168,9 @@ void memdb__candidates_deinit(memdb__candidates_t *candidates);
 memdb_status_t memdb__recall_read(memdb__recall_t *recall, memdb__candidate_t *candidate,
                                   memdb_error_t *error);
 /// Whether the query may show the memory of this record: its space, its expiry, its session,
-/// its window and its filter.
-bool memdb__recall_shows(const memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
+/// its window, its filter and what its words demand. What goes wrong is kept in gate->live.error.
+bool memdb__recall_shows(memdb__recall_gate_t *gate, memdb_space_t space, uint64_t id,
                          uint64_t version, const memdb__record_t *record);
-/// Whether the memory's text holds every phrase and prefix that is demanded.
-memdb_status_t memdb__recall_matches(memdb__recall_gate_t *gate, const memdb__record_t *record,
-                                     bool *matches_out, memdb_error_t *error);
 /// Exact scores of documents by words, and of rows by vector: as the searches give them.
 /// MEMDB_CORRUPT: a row is nowhere.
 memdb_status_t memdb__recall_score_words(memdb__recall_t *recall, memdb__words_hit_t *hits,
@@ -260,7 +258,7 @@ typedef struct memdb__recall_tally {
     uint64_t memories;  // in the spaces, expired ones too
     bool words, vector; // a space was searched so
     bool asked_words;
-    bool demands;                    // phrases or prefixes
+    bool demands;                    // words must be there, or must not
     bool windows;                    // only what lies in windows of time or of sessions
     bool only_windows;               // and all of that
     size_t found, folded, too_large; // by memdb__recall_select; found is 0 where nothing selects

@@ -99,6 +99,9 @@ static memdb_status_t find_vector(memdb__recall_t *recall, memdb_error_t *error)
         return MEMDB_OK;
     }
     const float *vector = query->vector;
+    if (!vector && !recall->question.text.size) {
+        return MEMDB_OK; // it only forbids
+    }
     if (!vector) {
         if (!memdb__embedder_of(recall->snapshot->db, recall->space.name, &embedder)) {
             return query->mode == MEMDB_RECALL_AUTO
@@ -123,7 +126,7 @@ static memdb_status_t find_vector(memdb__recall_t *recall, memdb_error_t *error)
         if (!embedded) {
             return memdb__fail(error, MEMDB_NOMEM, "no memory for a vector");
         }
-        if (!embedder.embed(embedder.context, &query->text, 1, embedded)) {
+        if (!embedder.embed(embedder.context, &recall->question.text, 1, embedded)) {
             return memdb__fail(error, MEMDB_INVALID, "the space's embedder failed");
         }
         for (uint32_t i = 0; i < dimension; i++) {
@@ -138,15 +141,20 @@ static memdb_status_t find_vector(memdb__recall_t *recall, memdb_error_t *error)
     return MEMDB_OK;
 }
 
-/// Parse the question as the space's documents are parsed.
+/// Parse the question as the space's documents are parsed, and what it demands.
 static memdb_status_t find_words(memdb__recall_t *recall, memdb_error_t *error) {
     const memdb_query_t *query = recall->query;
-    bool demands = query->phrase_required;
-    if (!query->text.size || (query->mode == MEMDB_RECALL_VECTOR && !demands)) {
-        return MEMDB_OK;
+    memdb_bytes_t text = recall->question.text;
+    memdb_status_t status = memdb__boolean_demand(&recall->question, recall->space.tokenizer,
+                                                  &recall->gate.demand, error);
+    if (status || !text.size || query->mode == MEMDB_RECALL_VECTOR) {
+        return status;
     }
-    memdb_status_t status = memdb__words_query_create(recall->space.tokenizer, query->text.data,
-                                                      query->text.size, &recall->words, error);
+    status = memdb__words_query_create(recall->space.tokenizer, text.data, text.size,
+                                       &recall->words, error);
+    if (!status && recall->gate.demand) {
+        status = memdb__words_demand_require(recall->gate.demand, recall->words, error);
+    }
     if (status) {
         return status;
     }
@@ -156,14 +164,8 @@ static memdb_status_t find_words(memdb__recall_t *recall, memdb_error_t *error) 
         return MEMDB_OK;
     }
     recall->use_words =
-        query->mode != MEMDB_RECALL_VECTOR &&
-        (query->mode == MEMDB_RECALL_WORDS || recall->weights[MEMDB_SIGNAL_WORDS] > 0);
-    if (!demands) {
-        return MEMDB_OK;
-    }
-    // A parsed question serves one thing at a time; the search asks its callbacks in its midst.
-    return memdb__words_query_create(recall->space.tokenizer, query->text.data, query->text.size,
-                                     &recall->gate.matcher, error);
+        query->mode == MEMDB_RECALL_WORDS || recall->weights[MEMDB_SIGNAL_WORDS] > 0;
+    return MEMDB_OK;
 }
 
 /// A part of ranking, as a step of the explanation. It may add candidates.
@@ -217,7 +219,7 @@ static memdb_status_t search_space(memdb__recall_t *recall, memdb_result_t *resu
         return status;
     }
     // Only what is asked of: a run builds its lists when they are first needed (rule 13).
-    if (recall->words && !recall->word_sources) {
+    if ((recall->words || recall->gate.demand) && !recall->word_sources) {
         status = memdb__snapshot_words(recall->snapshot, &recall->word_sources,
                                        &recall->word_source_count, error);
     }
@@ -230,7 +232,7 @@ static memdb_status_t search_space(memdb__recall_t *recall, memdb_result_t *resu
     }
     tally->words = tally->words || recall->use_words;
     tally->vector = tally->vector || recall->vector;
-    tally->demands = tally->demands || recall->gate.matcher;
+    tally->demands = tally->demands || recall->gate.demand;
     status = memdb__recall_scope(recall, error);
     if (status) {
         return status;
@@ -244,6 +246,10 @@ static memdb_status_t search_space(memdb__recall_t *recall, memdb_result_t *resu
     uint32_t step = memdb__explain_open(recall->explain, "rank");
     uint32_t found = recall->candidates.count;
     status = status ? status : rank(recall, error);
+    if (!status && recall->gate.live.error.status) { // met where a memory was looked at
+        *error = recall->gate.live.error;
+        status = error->status;
+    }
     memdb__explain_close(recall->explain, step, found, recall->candidates.count);
     return status ? status : memdb__result_add(result, recall, error);
 }
@@ -281,7 +287,7 @@ static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
     memdb__explain_close(recall->explain, step, recall->k, result->count - before);
     memdb__candidates_deinit(&recall->candidates);
     memdb__recall_unplan(recall);
-    memdb__words_query_destroy(recall->gate.matcher);
+    memdb__words_demand_destroy(recall->gate.demand);
     memdb__words_query_destroy(recall->words);
     memdb__arena_deinit(&recall->arena);
     tally->spaces++;
@@ -318,7 +324,8 @@ static void read_times(memdb__recall_t *recall) {
                   : recall->snapshot->txn ? memdb__now_us() // what it wrote itself is past, too
                                           : recall->snapshot->time;
     if (query->mode == MEMDB_RECALL_AUTO && recall->weights[MEMDB_SIGNAL_TIME] > 0) {
-        memdb__when_read(query->text.data, query->text.size, recall->now, &recall->when);
+        memdb__when_read(recall->question.text.data, recall->question.text.size, recall->now,
+                         &recall->when);
     }
 }
 
@@ -346,6 +353,9 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
     const memdb_query_t *query = recall->query;
     memdb_status_t status = memdb__snapshot_usable(recall->snapshot, error);
     status = status ? status : check_query(query, error);
+    status = status ? status
+                    : memdb__boolean_read(query->text, query->boolean, query->phrase_required,
+                                          &recall->question, error);
     if (status) {
         return status;
     }
@@ -414,6 +424,7 @@ memdb_status_t memdb__recall_with_plan(memdb_snapshot_t *snapshot, const memdb_q
         return memdb__report(snapshot->db, error.status, &error);
     }
     memdb_status_t status = run(&recall, result, &tally, &error);
+    memdb__boolean_deinit(&recall.question);
     status = status ? status : describe(&recall, result, &error);
     if (status) {
         memdb__error_context(&error, status, "recall");

@@ -92,9 +92,8 @@ void memdb__result_explain(memdb_result_t *result, const memdb_query_t *query,
                  memories(count), query->session.size ? " of the session" : "",
                  query->filter ? " within the filter" : "");
     } else if (tally->demands) {
-        snprintf(fewer, size, "only %zu %s%s %s the quoted phrase or prefix", count,
-                 memories(count), query->filter ? " within the filter" : "",
-                 count == 1 ? "holds" : "hold");
+        snprintf(fewer, size, "only %zu %s%s %s what the question demands", count, memories(count),
+                 query->filter ? " within the filter" : "", count == 1 ? "meets" : "meet");
     } else {
         snprintf(fewer, size, "only %zu live %s%s%s%s %s", count, memories(count),
                  query->session.size ? " of the session" : "",

@@ -154,6 +154,8 @@ bool memdb__recall_scope_has(const memdb__recall_gate_t *gate, memdb__plan_scope
         return gate->session.size > 0;
     case MEMDB__PLAN_WINDOW:
         return gate->from != INT64_MIN || gate->to != INT64_MAX;
+    case MEMDB__PLAN_DEMAND:
+        return gate->demand != NULL;
     default:
         return gate->span_count > 0;
     }

@@ -48,18 +48,14 @@ static memdb_status_t lend_from(memdb__recall_t *recall, uint32_t number, memdb_
 /// A neighbour may be shown when a search that met it would have shown it.
 static memdb_status_t admit(memdb__recall_t *recall, memdb__candidate_t *candidate,
                             memdb_error_t *error) {
-    bool matches = false;
     if (recall->gate.set && !memdb__plan_set_has(recall->gate.set, candidate->id)) {
         candidate->state = MEMDB__CANDIDATE_REFUSED;
         return MEMDB_OK;
     }
     memdb_status_t status = memdb__recall_read(recall, candidate, error);
-    if (!status && candidate->has_record &&
-        memdb__recall_shows(&recall->gate, recall->space.space, candidate->id, candidate->version,
-                            &candidate->record)) {
-        status = memdb__recall_matches(&recall->gate, &candidate->record, &matches, error);
-    }
-    if (!matches) {
+    if (status || !candidate->has_record ||
+        !memdb__recall_shows(&recall->gate, recall->space.space, candidate->id, candidate->version,
+                             &candidate->record)) {
         candidate->state = MEMDB__CANDIDATE_REFUSED;
     }
     return status;

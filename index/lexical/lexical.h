@@ -19,6 +19,7 @@
 #ifndef MEMDB_INDEX_LEXICAL_LEXICAL_H
 #define MEMDB_INDEX_LEXICAL_LEXICAL_H
 
+#include "base/bitmap.h"
 #include "base/container.h"
 #include "base/memory.h"
 #include "base/stop.h"
@@ -117,21 +118,17 @@ typedef struct memdb__words_query memdb__words_query_t;
     64u // a prefix stands for so many of its terms, the most frequent ones
 
 /// Parse a question: terms (stop words dropped, unless nothing is left; a repeated term counts
-/// once), "quoted phrases" (their terms count as terms too), and prefix* terms: each term that
-/// begins with the prefix, and the stem of the prefix itself. A query may be used for many
-/// searches, by one thread at a time.
+/// once), and prefix* terms: each term that begins with the prefix, and the stem of the prefix
+/// itself. What is quoted is words alone. A query may be used for many searches, by one thread at
+/// a time.
 memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char *text, size_t size,
                                          memdb__words_query_t **query_out, memdb_error_t *error);
 void memdb__words_query_destroy(memdb__words_query_t *query);
 size_t memdb__words_query_terms(const memdb__words_query_t *query); // 0: nothing to ask
-size_t memdb__words_query_phrases(const memdb__words_query_t *query);
-/// How often the phrases occur in `text` (tokenised as documents are), summed, and whether each
-/// phrase and each prefix occurs in it at all. The index keeps no positions: a search finds the
-/// candidates by their terms, and this decides. A prefix matches a word that begins with it, before
-/// or after stemming.
-memdb_status_t memdb__words_query_matches(memdb__words_query_t *query, const char *text,
-                                          size_t size, bool *all_out, uint32_t *phrase_count_out,
-                                          memdb_error_t *error);
+/// Bytes of the quotation mark that `text` begins with: " or one of U+201C, U+201D; 0: none.
+size_t memdb__quote_at(const char *text, size_t size);
+/// The place of the next quotation mark; `size` when there is none.
+size_t memdb__quote_find(const char *text, size_t from, size_t size);
 
 typedef struct memdb__words_hit {
     uint64_t id, version;
@@ -188,6 +185,46 @@ memdb_status_t memdb__words_feedback(memdb__words_query_t *question,
                                      const memdb__words_example_t *documents, size_t document_count,
                                      size_t most, memdb__words_query_t **query_out,
                                      memdb_error_t *error);
+
+// ------------------------------------------------------------------------------ demands
+
+/// What a question demands of a document: that it holds one of some phrases, for each clause that
+/// is required, and none for each that is forbidden. Used by one thread at a time.
+typedef struct memdb__words_demand memdb__words_demand_t;
+
+memdb__words_demand_t *memdb__words_demand_create(memdb_tokenizer_kind_t kind); // NULL: no memory
+void memdb__words_demand_destroy(memdb__words_demand_t *demand);
+/// Add a phrase (a word is one, too), which opens a clause or is one more alternative of the last
+/// one. `prefix`: its last word is the beginning of one, which matches each term that begins with
+/// it, and its own stem. A text without a word is empty, and nothing is added.
+memdb_status_t memdb__words_demand_phrase(memdb__words_demand_t *demand, bool opens, bool forbidden,
+                                          bool prefix, const char *text, size_t size,
+                                          bool *empty_out, memdb_error_t *error);
+size_t memdb__words_demand_clauses(const memdb__words_demand_t *demand); // NULL has none
+bool memdb__words_demand_requires(const memdb__words_demand_t *demand);  // and not only forbids
+/// Let the query ask for each word that is required, stop words too.
+memdb_status_t memdb__words_demand_require(const memdb__words_demand_t *demand,
+                                           memdb__words_query_t *query, memdb_error_t *error);
+/// Whether a document meets the demand. A phrase is found in the text or in the actor's name.
+memdb_status_t memdb__words_demand_meets(memdb__words_demand_t *demand, memdb_bytes_t text,
+                                         memdb_bytes_t actor, bool *meets_out,
+                                         memdb_error_t *error);
+
+typedef struct memdb__words_demand_estimate {
+    uint64_t rows;      // memories that may hold what is required; 0 where nothing is
+    uint64_t walked;    // postings that memdb__words_demand_ids walks
+    uint64_t forbidden; // postings of what is forbidden
+} memdb__words_demand_estimate_t;
+/// How much of the search's space may meet the demand; `live` and `accept` are not asked.
+memdb_status_t memdb__words_demand_estimate(memdb__words_demand_t *demand,
+                                            const memdb__words_search_t *search,
+                                            memdb__words_demand_estimate_t *estimate_out,
+                                            memdb_error_t *error);
+/// Add the ids of all memories that may hold what is required to the empty set `ids`. An estimate
+/// was made, and something is required.
+memdb_status_t memdb__words_demand_ids(const memdb__words_demand_t *demand,
+                                       const memdb__words_search_t *search, memdb__bitmap_t *ids,
+                                       memdb_error_t *error);
 
 /// Whether one of the search's sources holds document (id, version); `live` and `accept` are not
 /// asked.

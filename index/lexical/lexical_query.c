@@ -1,6 +1,6 @@
-// Parsing questions, and matching phrases and prefixes against a text.
+// Parsing questions.
 //
-// A question is plain text. Quotes that close mark phrases; a word that ends with a star is a
+// A question is plain text. A word that ends with a star, outside of quotes that close, is a
 // prefix. Everything else goes through the tokenizer of documents, so that both sides agree on what
 // a term is.
 #include "index/lexical/lexical_query.h"
@@ -12,7 +12,6 @@
 
 typedef struct parser {
     memdb__words_query_t *query;
-    bool phrase;
     bool failed;
     bool has_last;
     memdb__query_slice_t last_word, last_term; // of the newest token that is no pair
@@ -49,12 +48,8 @@ static bool take_token(void *context, const memdb__token_t *token) {
         parser->last_word = is_slice(query, word.term, token->word, token->word_size)
                                 ? word.term
                                 : keep(query, token->word, token->word_size);
-        if (parser->phrase) {
-            memdb__query_phrase_word_t member = {word.term, 0};
-            memdb__buffer_append(&query->phrase_words, &member, sizeof member);
-        }
     }
-    parser->failed = query->bytes.failed || query->words.failed || query->phrase_words.failed;
+    parser->failed = query->bytes.failed || query->words.failed;
     return !parser->failed &&
            MEMDB__COUNT_OF(query->words, memdb__query_word_t) < MEMDB__WORDS_QUERY_WORDS;
 }
@@ -110,72 +105,42 @@ static bool parse_plain(parser_t *parser, const uint8_t *text, size_t size) {
     return true;
 }
 
-// Borders of the phrase's automaton.
-static void prepare_phrase(memdb__words_query_t *query, const memdb__query_phrase_t *phrase) {
-    memdb__query_phrase_word_t *words =
-        MEMDB__ITEMS_OF(query->phrase_words, memdb__query_phrase_word_t) + phrase->first;
-    for (uint32_t i = 1, border = 0; i < phrase->count; i++) {
-        const uint8_t *term = at(query, words[i].term);
-        while (border && !is_slice(query, words[border].term, term, words[i].term.size)) {
-            border = words[border - 1].border;
-        }
-        border += is_slice(query, words[border].term, term, words[i].term.size);
-        words[i].border = border;
-    }
-}
-
-static bool parse_phrase(parser_t *parser, const uint8_t *text, size_t size) {
-    memdb__words_query_t *query = parser->query;
-    memdb__query_phrase_t phrase = {
-        .first = (uint32_t)MEMDB__COUNT_OF(query->phrase_words, memdb__query_phrase_word_t)};
-    parser->phrase = true;
-    bool good = tokenize(parser, text, size);
-    parser->phrase = false;
-    phrase.count =
-        (uint32_t)MEMDB__COUNT_OF(query->phrase_words, memdb__query_phrase_word_t) - phrase.first;
-    if (!good || phrase.count == 0) {
-        return good;
-    }
-    prepare_phrase(query, &phrase);
-    return memdb__buffer_append(&query->phrases, &phrase, sizeof phrase);
-}
-
-// Length of a quotation mark at `text`, 0 if there is none: " and the typographic ones U+201C,
-// U+201D.
-static size_t quote_at(const uint8_t *text, size_t size) {
+size_t memdb__quote_at(const char *text, size_t size) {
     if (text[0] == '"') {
         return 1;
     }
-    return size >= 3 && text[0] == 0xE2 && text[1] == 0x80 && (text[2] == 0x9C || text[2] == 0x9D)
+    return size >= 3 &&
+                   (memcmp(text, "\xE2\x80\x9C", 3) == 0 || memcmp(text, "\xE2\x80\x9D", 3) == 0)
                ? 3
                : 0;
 }
 
-static size_t find_quote(const uint8_t *text, size_t from, size_t size) {
-    while (from < size && !quote_at(text + from, size - from)) {
+size_t memdb__quote_find(const char *text, size_t from, size_t size) {
+    while (from < size && !memdb__quote_at(text + from, size - from)) {
         from++;
     }
     return from;
 }
 
-static bool parse(parser_t *parser, const uint8_t *text, size_t size) {
+static bool parse(parser_t *parser, const char *text, size_t size) {
+    const uint8_t *bytes = (const uint8_t *)text;
     for (size_t i = 0; i < size;) {
-        size_t open = find_quote(text, i, size);
-        size_t inside = open < size ? open + quote_at(text + open, size - open) : size;
-        size_t close = find_quote(text, inside, size);
+        size_t open = memdb__quote_find(text, i, size);
+        size_t inside = open < size ? open + memdb__quote_at(text + open, size - open) : size;
+        size_t close = memdb__quote_find(text, inside, size);
         if (open < size && close == size) { // a quote that does not close is punctuation
             open = size;
         }
-        if (open > i && !parse_plain(parser, text + i, open - i)) {
+        if (open > i && !parse_plain(parser, bytes + i, open - i)) {
             return false;
         }
         if (open == size) {
             return true;
         }
-        if (!parse_phrase(parser, text + inside, close - inside)) {
+        if (!tokenize(parser, bytes + inside, close - inside)) {
             return false;
         }
-        i = close + quote_at(text + close, size - close);
+        i = close + memdb__quote_at(text + close, size - close);
     }
     return true;
 }
@@ -234,7 +199,7 @@ memdb_status_t memdb__words_query_parse(memdb_tokenizer_kind_t kind, const char 
     if (query) {
         query->kind = kind;
         parser_t parser = {.query = query};
-        if (parse(&parser, (const uint8_t *)text, size)) {
+        if (parse(&parser, text, size)) {
             reduce_words(query, keep_stop_words);
             *query_out = query;
             return MEMDB_OK;
@@ -257,8 +222,6 @@ void memdb__words_query_destroy(memdb__words_query_t *query) {
     memdb__buffer_deinit(&query->bytes);
     memdb__buffer_deinit(&query->words);
     memdb__buffer_deinit(&query->prefixes);
-    memdb__buffer_deinit(&query->phrases);
-    memdb__buffer_deinit(&query->phrase_words);
     memdb__free(query);
 }
 
@@ -267,74 +230,18 @@ size_t memdb__words_query_terms(const memdb__words_query_t *query) {
            MEMDB__COUNT_OF(query->prefixes, memdb__query_prefix_t);
 }
 
-size_t memdb__words_query_phrases(const memdb__words_query_t *query) {
-    return MEMDB__COUNT_OF(query->phrases, memdb__query_phrase_t);
-}
-
-static bool begins_with(const memdb__words_query_t *query, memdb__query_slice_t prefix,
-                        const uint8_t *data, size_t size) {
-    return size >= prefix.size && memcmp(data, at(query, prefix), prefix.size) == 0;
-}
-
-static void step_phrase(const memdb__words_query_t *query, memdb__query_phrase_t *phrase,
-                        const memdb__token_t *token) {
-    const memdb__query_phrase_word_t *words =
-        MEMDB__ITEMS_OF(query->phrase_words, memdb__query_phrase_word_t) + phrase->first;
-    while (phrase->matched &&
-           !is_slice(query, words[phrase->matched].term, token->term, token->size)) {
-        phrase->matched = words[phrase->matched - 1].border;
+bool memdb__words_query_add(memdb__words_query_t *query, const uint8_t *term, size_t size) {
+    size_t count = MEMDB__COUNT_OF(query->words, memdb__query_word_t);
+    for (size_t i = 0; i < count; i++) {
+        if (is_slice(query, MEMDB__ITEMS_OF(query->words, memdb__query_word_t)[i].term, term,
+                     size)) {
+            return true;
+        }
     }
-    phrase->matched += is_slice(query, words[phrase->matched].term, token->term, token->size);
-    if (phrase->matched == phrase->count) {
-        phrase->occurrences++;
-        phrase->matched = words[phrase->count - 1].border;
+    memdb__query_word_t word = {.term = keep(query, term, size), .weight = 1};
+    if (query->bytes.failed || !memdb__buffer_append(&query->words, &word, sizeof word)) {
+        return false;
     }
-}
-
-static bool match_token(void *context, const memdb__token_t *token) {
-    memdb__words_query_t *query = context;
-    memdb__query_phrase_t *phrases = MEMDB__ITEMS_OF(query->phrases, memdb__query_phrase_t);
-    memdb__query_prefix_t *prefixes = MEMDB__ITEMS_OF(query->prefixes, memdb__query_prefix_t);
-    for (size_t i = 0; i < memdb__words_query_phrases(query) && !token->pair; i++) {
-        step_phrase(query, &phrases[i], token);
-    }
-    for (size_t i = 0; i < MEMDB__COUNT_OF(query->prefixes, memdb__query_prefix_t); i++) {
-        memdb__query_prefix_t *prefix = &prefixes[i];
-        prefix->seen =
-            prefix->seen || begins_with(query, prefix->word, token->term, token->size) ||
-            begins_with(query, prefix->word, token->word, token->word_size) ||
-            (prefix->stem.size && is_slice(query, prefix->stem, token->term, token->size));
-    }
+    sort_words(MEMDB__ITEMS_OF(query->words, memdb__query_word_t), count + 1, query->bytes.data);
     return true;
-}
-
-memdb_status_t memdb__words_query_matches(memdb__words_query_t *query, const char *text,
-                                          size_t size, bool *all_out, uint32_t *phrase_count_out,
-                                          memdb_error_t *error) {
-    memdb__query_phrase_t *phrases = MEMDB__ITEMS_OF(query->phrases, memdb__query_phrase_t);
-    memdb__query_prefix_t *prefixes = MEMDB__ITEMS_OF(query->prefixes, memdb__query_prefix_t);
-    size_t phrase_count = memdb__words_query_phrases(query);
-    size_t prefix_count = MEMDB__COUNT_OF(query->prefixes, memdb__query_prefix_t);
-    for (size_t i = 0; i < phrase_count; i++) {
-        phrases[i].matched = phrases[i].occurrences = 0;
-    }
-    for (size_t i = 0; i < prefix_count; i++) {
-        prefixes[i].seen = false;
-    }
-    if ((phrase_count || prefix_count) &&
-        !memdb__tokenize_each(query->kind, (const uint8_t *)text, size, match_token, query)) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory to match a text of %zu bytes", size);
-    }
-    bool all = true;
-    uint32_t total = 0;
-    for (size_t i = 0; i < phrase_count; i++) {
-        total += phrases[i].occurrences;
-        all = all && phrases[i].occurrences > 0;
-    }
-    for (size_t i = 0; i < prefix_count; i++) {
-        all = all && prefixes[i].seen;
-    }
-    *all_out = all;
-    *phrase_count_out = total;
-    return MEMDB_OK;
 }

@@ -17,29 +17,15 @@ typedef struct memdb__query_word {
 
 typedef struct memdb__query_prefix {
     memdb__query_slice_t word, stem; // stem: empty where it is the word
-    bool seen;                       // while matching
 } memdb__query_prefix_t;
-
-/// A phrase is a run of query->phrase_words; `matched` is the state of its automaton (Knuth,
-/// Morris, Pratt 1977).
-typedef struct memdb__query_phrase {
-    uint32_t first, count, matched, occurrences;
-} memdb__query_phrase_t;
-
-typedef struct memdb__query_phrase_word {
-    memdb__query_slice_t term;
-    uint32_t border; // longest proper prefix of the phrase up to here that is a suffix of it
-} memdb__query_phrase_word_t;
 
 typedef struct memdb__search_scratch memdb__search_scratch_t;
 
 struct memdb__words_query {
     memdb_tokenizer_kind_t kind;
     memdb__buffer_t bytes;
-    memdb__buffer_t words;        // memdb__query_word_t; after parsing: the terms, rising by bytes
-    memdb__buffer_t prefixes;     // memdb__query_prefix_t
-    memdb__buffer_t phrases;      // memdb__query_phrase_t
-    memdb__buffer_t phrase_words; // memdb__query_phrase_word_t
+    memdb__buffer_t words;    // memdb__query_word_t; after parsing: the terms, rising by bytes
+    memdb__buffer_t prefixes; // memdb__query_prefix_t
     memdb__search_scratch_t *scratch; // of lexical_search.c; NULL before the first search
 };
 
@@ -50,6 +36,9 @@ struct memdb__words_query {
 memdb_status_t memdb__words_query_parse(memdb_tokenizer_kind_t kind, const char *text, size_t size,
                                         bool keep_stop_words, memdb__words_query_t **query_out,
                                         memdb_error_t *error);
+
+/// Ask for one more term, unless it is asked for already. False: out of memory.
+bool memdb__words_query_add(memdb__words_query_t *query, const uint8_t *term, size_t size);
 
 void memdb__search_scratch_destroy(memdb__search_scratch_t *scratch);
 

@@ -1,3 +1,4 @@
-# The filter language of query/, and the times that a question names.
+# The filter language of query/, the times that a question names, and boolean questions.
 memdb_fuzz(filter memdb_query memdb_engine memdb_index memdb_blob memdb_wal memdb_base)
 memdb_fuzz(when memdb_query memdb_engine memdb_index memdb_blob memdb_wal memdb_base)
+memdb_fuzz(boolean memdb_query memdb_engine memdb_index memdb_blob memdb_wal memdb_base)

@@ -38,6 +38,16 @@ class Select(shell_case.ShellCase):
         self.assertEqual([hit["key"] for answer in answers[1:4] for hit in answer["hits"]], whole)
         self.assertEqual([answer.get("next") for answer in answers[1:4]], [3, 6, None])
 
+    def test_signs_demand_words_where_the_request_says_so(self):
+        def keys(text, **fields):
+            answer, = self.ask({"op": "recall", "text": text, **fields})
+            return sorted(hit["key"] for hit in answer["hits"])
+        self.assertEqual(keys("cat +(mammal dog) -aunts", boolean=True), ["6"])
+        self.assertEqual(keys('+"my aunt" -straw', boolean=True), ["7"])
+        self.assertEqual(len(keys("cat +(mammal dog) -aunts")), 8)
+        answer, = self.ask({"op": "recall", "text": 'cat +"my aunt', "boolean": True})
+        self.assertIn("text: at byte 4: a quotation mark does not close", answer["message"])
+
     def test_what_makes_no_sense_is_refused(self):
         for fields, name in (({"mmr": 2}, "mmr"), ({"token_budget": 0}, "token_budget"), ({"skip": -1}, "skip"),
                              ({"skip": 1, "token_budget": 5}, "token_budget"), ({"fold": True, "k": 600}, "fold")):

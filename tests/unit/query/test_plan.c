@@ -2,10 +2,10 @@
 //
 // Memories are drawn with fields and attributes of all types (filter_model.h), some of them changed
 // and forgotten again, with attribute indexes on some of what filters ask for; so are filters, and
-// sessions and windows beside them. Each recall is made with each plan in turn: hits and scores
-// must be the same, bit for bit. With a k above all that is there, hits must be exactly the
-// memories that pass, as the evaluator says of each (which test_filter_model holds against a plain
-// interpreter).
+// sessions, windows and demanded words beside them. Each recall is made with each plan in turn:
+// hits and scores must be the same, bit for bit. With a k above all that is there, hits must be
+// exactly the memories that pass, as the evaluator says of each (which test_filter_model holds
+// against a plain interpreter).
 #include "query/query_recall.h"
 #include "tests/lib/database.h"
 #include "tests/unit/query/filter_model.h"
@@ -149,6 +149,13 @@ static bool in_window(const memdb_query_t *query, const memdb__record_t *record)
            (record->time >= query->window_from && record->time < query->window_to);
 }
 
+/// Of a question that begins with a sign.
+static bool is_demanded(const memdb_query_t *query, const memdb__record_t *record) {
+    const char *word = query->text.data + 1, *end = strchr(word, ' ');
+    bool holds = memmem(record->text.data, record->text.size, word, (size_t)(end - word)) != NULL;
+    return !query->boolean || holds == (query->text.data[0] == '+');
+}
+
 /// With a k above all, hits are the memories that pass: each has a vector.
 static void check_all(world_t *world, memdb_snapshot_t *snapshot, const memdb_query_t *query,
                       const memdb_result_t *result, const char *filter) {
@@ -167,7 +174,7 @@ static void check_all(world_t *world, memdb_snapshot_t *snapshot, const memdb_qu
                       (!query->session.size ||
                        memdb__compare(query->session.data, query->session.size, record.session.data,
                                       record.session.size) == 0) &&
-                      in_window(query, &record);
+                      in_window(query, &record) && is_demanded(query, &record);
         if (passes != hit) {
             fail_msg("%s: memory %llu %s", filter, (unsigned long long)world->ids[i],
                      passes ? "is missing" : "should not be a hit");
@@ -237,9 +244,10 @@ static void ask(world_t *world, memdb_snapshot_t *snapshot, bool then) {
     char *written = NULL;
     char phrase[64];
     float vector[DIMENSION];
-    bool all = draw(3) == 0;
+    bool all = draw(3) == 0, demands = draw(3) == 0;
     memdb_result_t *plain, *other;
-    snprintf(phrase, sizeof phrase, "%s %s", words[draw(6)], words[draw(6)]);
+    snprintf(phrase, sizeof phrase, "%s%s %s", demands ? draw(3) ? "+" : "-" : "", words[draw(6)],
+             words[draw(6)]);
     for (int i = 0; i < DIMENSION; i++) {
         vector[i] = (float)draw(200) - 99.5f;
     }
@@ -252,6 +260,7 @@ static void ask(world_t *world, memdb_snapshot_t *snapshot, bool then) {
                            .k = all ? 2 * MEMORIES : 1 + draw(20),
                            .mode = all ? MEMDB_RECALL_AUTO : (memdb_recall_mode_t)draw(3),
                            .explain = true,
+                           .boolean = demands,
                            .filter = draw_filter(&written)};
     if (draw(6) == 0) {
         query.session = text(sessions[draw(3)]);

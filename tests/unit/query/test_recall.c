@@ -130,7 +130,7 @@ static void test_recall_says_why_there_are_fewer(void **state) {
     expect(db, &query, (uint64_t[]){0}, "the question holds no word to look for");
     query = ask(&space, "\"green house\"");
     query.phrase_required = true;
-    expect(db, &query, (uint64_t[]){0}, "only 0 memories hold the quoted phrase or prefix");
+    expect(db, &query, (uint64_t[]){0}, "only 0 memories meet what the question demands");
     query = ask(&space, "");
     query.vector = EAST;
     query.dimension = 2;

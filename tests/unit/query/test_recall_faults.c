@@ -65,6 +65,7 @@ static memdb_status_t ask_for(memdb_snapshot_t *snapshot, memdb_space_t space, c
         return status;
     query.filter = filter;
     query.explain = true;
+    query.boolean = words[0] == '+';
     status = memdb__recall_with_plan(snapshot, &query, plan, result);
     memdb_filter_free(filter);
     return status;
@@ -108,6 +109,8 @@ static void test_every_failed_allocation_is_an_error_and_no_leak(void **state) {
     fail_each_allocation(db, space, WORDS, MEMDB__PLAN_CHOOSE);
     fail_each_allocation(db, space, "word3 in our first session", MEMDB__PLAN_CHOOSE);
     fail_each_allocation(db, space, "What did we discuss on 1970-01-01 and in the last 3 sessions?",
+                         MEMDB__PLAN_CHOOSE);
+    fail_each_allocation(db, space, "+(word3 wor*) word4 -\"word8 word9\" -word7",
                          MEMDB__PLAN_CHOOSE);
     must(db, memdb_index_create(db, space, text("attr.n"), MEMDB_DURABILITY_NONE));
     for (int plan = MEMDB__PLAN_MEMBERS; plan <= MEMDB__PLAN_AFTER; plan++) {
