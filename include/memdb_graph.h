@@ -18,17 +18,28 @@ typedef struct memdb_graph_options {
     const memdb_filter_t *filter; ///< memories that do not pass, starts excepted, are passed by
     int64_t valid_at;    ///< only links and memories that are valid then; 0: all, starts excepted
     bool unexpired;      ///< only memories that have not expired at the snapshot's time
-    uint32_t hops;       ///< how far; expand: 0 is 1, path: 0 is any
+    uint32_t hops;       ///< how far; expand: 0 is 1, spread: 0 is 3, path: 0 is any; not rank
     uint32_t limit;      ///< nodes given at most; default all that were met
     uint64_t node_limit; ///< nodes met at most; default 1,000,000
     uint64_t link_limit; ///< links read at most; default 10,000,000
+    double restart;      ///< rank: chance to begin anew at each step, below 1; default .15
+    double tolerance;    ///< rank: see there, below 1; default 1e-4
+    double decay;        ///< spread: what a link hands on, below 1; default .5
+    double threshold;    ///< spread: a node with less activation hands nothing on; default .001
 } memdb_graph_options_t;
+
+/// A memory to start from, and its weight; 0 counts as 1.
+typedef struct memdb_seed {
+    uint64_t id;
+    double weight; ///< finite, not below 0
+} memdb_seed_t;
 
 /// A memory that a walk met.
 typedef struct memdb_node {
     uint64_t id;
     uint64_t via;  ///< the memory that led to it first; 0: it is a start
-    uint32_t hops; ///< links from the nearest start
+    uint32_t hops; ///< links from the start, on the way on which it was met
+    double score;  ///< rank, spread; else 0
 } memdb_node_t;
 
 /// What a walk did.
@@ -36,6 +47,7 @@ typedef struct memdb_nodes_info {
     size_t size;
     uint64_t met, links; ///< nodes met, starts too, and links read
     bool cut;            ///< a limit on nodes or links ended it early
+    double residual;     ///< rank: what all scores together lack of 1
 } memdb_nodes_info_t;
 
 /// The graph of a space: its memories and the links between them, as the snapshot sees them, own
@@ -65,6 +77,33 @@ MEMDB_API memdb_status_t memdb_graph_path(memdb_snapshot_t *snapshot, memdb_spac
                                           uint64_t from, uint64_t to,
                                           const memdb_graph_options_t *options,
                                           memdb_nodes_t **nodes_out);
+
+/// Personalised PageRank: how often a walker ends at each memory who begins at a seed (chosen by
+/// weight), at each step ends with chance `restart`, and else follows a link (chosen by weight;
+/// those of 0 and below never). Where no link goes on, he ends. Best first; seeds are among them.
+///
+/// Source      local push (Andersen, Chung, Lang: Local Graph Partitioning using PageRank Vectors,
+///             FOCS 2006): a node hands on as long as more than `tolerance` times the weight of its
+///             links waits there. So what it costs depends on the tolerance, and not on the size of
+///             the graph: the links over which something is handed on weigh at most
+///             1 / (tolerance * restart) together.
+/// Error       no score is above the exact one, and all together lack `residual`. With
+///             MEMDB_DIRECTION_BOTH each lacks at most `tolerance` times the weight of its links.
+MEMDB_API memdb_status_t memdb_graph_rank(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                          const memdb_seed_t *seeds, size_t seed_count,
+                                          const memdb_graph_options_t *options,
+                                          memdb_nodes_t **nodes_out);
+
+/// Spreading activation: seeds are active by their weight. Hop by hop, each node that was reached
+/// hands on, once and over each link, `decay` times the link's weight (cut to 0..1) of what it held
+/// when its hop began. Most active first; seeds are among them.
+///
+/// Source      Collins and Loftus 1975; the constraints on distance and activation after Crestani:
+///             Application of Spreading Activation Techniques in Information Retrieval, 1997.
+MEMDB_API memdb_status_t memdb_graph_spread(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                            const memdb_seed_t *seeds, size_t seed_count,
+                                            const memdb_graph_options_t *options,
+                                            memdb_nodes_t **nodes_out);
 
 MEMDB_API size_t memdb_nodes_count(const memdb_nodes_t *nodes);
 /// Lent until the nodes are freed; NULL: there are not so many.

@@ -1,8 +1,14 @@
 // What all walks over links do: options, starts, limits, results. See query_graph.h.
 #include "query/query_graph.h"
 
+#include <math.h>
+
 #define DEFAULT_NODES 1000000u
 #define DEFAULT_LINKS 10000000u
+#define DEFAULT_RESTART .15
+#define DEFAULT_TOLERANCE 1e-4
+#define DEFAULT_DECAY .5
+#define DEFAULT_THRESHOLD .001
 #define NODES_CHECKED 1024u // between two looks at whether the snapshot has ended
 
 static memdb_status_t check_options(const memdb_graph_options_t *options, memdb_error_t *error) {
@@ -18,6 +24,19 @@ static memdb_status_t check_options(const memdb_graph_options_t *options, memdb_
     memdb_status_t status = MEMDB_OK;
     for (size_t i = 0; !status && i < options->type_count; i++) {
         status = memdb__check_text("types", options->types[i], MEMDB_MAX_NAME_BYTES, false, error);
+    }
+    const struct {
+        const char *name;
+        double value, end;
+    } parts[] = {{"restart", options->restart, 1},
+                 {"tolerance", options->tolerance, 1},
+                 {"decay", options->decay, 1},
+                 {"threshold", options->threshold, HUGE_VAL}};
+    for (size_t i = 0; !status && i < sizeof parts / sizeof *parts; i++) {
+        if (!(parts[i].value >= 0 && parts[i].value < parts[i].end)) {
+            status = memdb__fail(error, MEMDB_INVALID, "%s: %g is not in [0, %g)", parts[i].name,
+                                 parts[i].value, parts[i].end);
+        }
     }
     return status;
 }
@@ -44,6 +63,10 @@ memdb_status_t memdb__walk_begin(memdb__walk_t *walk, memdb_snapshot_t *snapshot
     status = status ? status : check_options(own, error);
     own->node_limit = own->node_limit ? own->node_limit : DEFAULT_NODES;
     own->link_limit = own->link_limit ? own->link_limit : DEFAULT_LINKS;
+    own->restart = own->restart > 0 ? own->restart : DEFAULT_RESTART;
+    own->tolerance = own->tolerance > 0 ? own->tolerance : DEFAULT_TOLERANCE;
+    own->decay = own->decay > 0 ? own->decay : DEFAULT_DECAY;
+    own->threshold = own->threshold > 0 ? own->threshold : DEFAULT_THRESHOLD;
     if (!status) {
         status = memdb__sight_has_space(&snapshot->sight, space, error);
     }
@@ -63,6 +86,7 @@ void memdb__walk_end(memdb__walk_t *walk) {
     memdb__visited_give(&walk->snapshot->db->visited, walk->judged);
     memdb__buffer_deinit(&walk->ids);
     memdb__buffer_deinit(&walk->weights);
+    memdb__buffer_deinit(&walk->heats);
     memdb__graph_close(&walk->graph);
 }
 

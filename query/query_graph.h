@@ -15,6 +15,14 @@ struct memdb_nodes {
     memdb_nodes_info_t info;
 };
 
+/// What a node has of what began at the seeds.
+typedef struct memdb__heat {
+    double score;
+    double waiting; // and was not handed on so far
+    double total;   // of its links' weights; 0: not known
+    bool queued;
+} memdb__heat_t;
+
 typedef struct memdb__walk {
     memdb_snapshot_t *snapshot;
     memdb_space_t space;
@@ -23,6 +31,7 @@ typedef struct memdb__walk {
     memdb__visited_t *visited;
     memdb__visited_t *judged;     // by filter and times: hops is 1 where it passes; NULL: all pass
     memdb__buffer_t ids, weights; // links that pass the filter
+    memdb__buffer_t heats;        // memdb__heat_t of each node, where seeds have weights
     uint64_t links, reads;        // links read, and nodes whose links were
     bool cut;                     // a limit was reached
 } memdb__walk_t;
@@ -50,5 +59,13 @@ memdb_node_t memdb__walk_node(const memdb__walk_t *walk, size_t number);
 /// An empty result with room for `capacity` nodes.
 memdb_status_t memdb__walk_nodes(const memdb__walk_t *walk, size_t capacity,
                                  memdb_nodes_t **nodes_out, memdb_error_t *error);
+
+// ------------------------------------------------------------------------------ graph_rank.c
+
+/// Heats for all nodes that were met; new ones are 0. The pointer holds until the next call. NULL:
+/// out of memory.
+memdb__heat_t *memdb__walk_heats(memdb__walk_t *walk);
+/// Rank what can be reached from the starts, whose scores are their weights: scores become ranks.
+memdb_status_t memdb__walk_rank(memdb__walk_t *walk, double *residual_out, memdb_error_t *error);
 
 #endif

@@ -48,9 +48,9 @@ static void apply(memdb__run_t *run, const memdb__operation_t *operations, size_
     memdb__buffer_deinit(&payload);
 }
 
-/// A blob's entry (with a value), or the removal of a link (two tombstones) or a memory (one), under
-/// a few keys. Ids of memories rise on the whole, in steps of all sizes, as those of new memories
-/// do. Returns how many entries it is.
+/// A blob's entry (with a value), or the removal of a link (two tombstones) or a memory (one),
+/// under a few keys. Ids of memories rise on the whole, in steps of all sizes, as those of new
+/// memories do. Returns how many entries it is.
 static size_t add_random(memdb__run_t *run, uint64_t version, entry_t *entry) {
     uint8_t hash[16] = {0}, reference[32] = {0};
     memdb__operation_t operation = {0};

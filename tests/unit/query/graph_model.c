@@ -53,6 +53,69 @@ void plain_hops(const ask_t *ask, uint32_t hops[NODES]) {
     }
 }
 
+/// One step of all walkers: those that end are added to `ranks`. Returns how many go on.
+static double step(const ask_t *ask, double restart, const double walkers[NODES],
+                   double next[NODES], double ranks[NODES], double weights[NODES]) {
+    plain_link_t links[MOST_LINKS];
+    double left = 0;
+    memset(next, 0, NODES * sizeof *next);
+    for (size_t a = 0; a < NODES; a++) {
+        size_t count = plain_links(ask, a, links);
+        weights[a] = 0;
+        for (size_t i = 0; i < count; i++) {
+            weights[a] += links[i].weight;
+        }
+        double ends = weights[a] > 0 ? restart : 1;
+        ranks[a] += ends * walkers[a];
+        for (size_t i = 0; i < count && ends < 1; i++) {
+            double part = (1 - ends) * walkers[a] * links[i].weight / weights[a];
+            next[links[i].other] += part;
+            left += part;
+        }
+    }
+    return left;
+}
+
+void plain_rank(const ask_t *ask, const double seeds[2], double restart, double ranks[NODES],
+                double weights[NODES]) {
+    double walkers[NODES] = {0}, next[NODES], left = 1;
+    memset(ranks, 0, NODES * sizeof *ranks);
+    walkers[ask->starts[0]] += seeds[0] / (seeds[0] + seeds[1]);
+    walkers[ask->starts[1]] += seeds[1] / (seeds[0] + seeds[1]);
+    while (left > 1e-13) {
+        left = step(ask, restart, walkers, next, ranks, weights);
+        memcpy(walkers, next, sizeof next);
+    }
+}
+
+void plain_spread(const ask_t *ask, const double seeds[2], uint32_t hops, double decay,
+                  double threshold, double scores[NODES]) {
+    plain_link_t links[MOST_LINKS];
+    uint32_t reached[NODES];
+    memset(reached, 0xFF, sizeof reached);
+    memset(scores, 0, NODES * sizeof *scores);
+    for (int i = 0; i < 2; i++) {
+        reached[ask->starts[i]] = 0;
+        scores[ask->starts[i]] += seeds[i];
+    }
+    for (uint32_t hop = 0; hop < hops; hop++) {
+        double held[NODES];
+        memcpy(held, scores, sizeof held);
+        for (size_t a = 0; a < NODES; a++) {
+            bool fires = reached[a] == hop && held[a] >= threshold;
+            size_t count = fires ? plain_links(ask, a, links) : 0;
+            for (size_t i = 0; i < count; i++) {
+                size_t other = links[i].other;
+                double weight = links[i].weight < 1 ? links[i].weight : 1;
+                if (weight > 0) {
+                    scores[other] += decay * weight * held[a];
+                    reached[other] = reached[other] < hop + 1 ? reached[other] : hop + 1;
+                }
+            }
+        }
+    }
+}
+
 size_t plain_find(const state_t *state, uint64_t id) {
     size_t a = 0;
     while (a < NODES && !(state->memories[a].live && state->memories[a].id == id)) {

@@ -51,6 +51,11 @@ extern const char *const graph_types[TYPES];
 size_t plain_links(const ask_t *ask, size_t a, plain_link_t links[MOST_LINKS]);
 /// How far each memory is from the nearest start; UINT32_MAX: it is not reached.
 void plain_hops(const ask_t *ask, uint32_t hops[NODES]);
+/// Exact personalised PageRank of two seeds, by iteration. `weights`: of each node's links.
+void plain_rank(const ask_t *ask, const double seeds[2], double restart, double ranks[NODES],
+                double weights[NODES]);
+void plain_spread(const ask_t *ask, const double seeds[2], uint32_t hops, double decay,
+                  double threshold, double scores[NODES]);
 size_t plain_find(const state_t *state, uint64_t id);
 
 #endif

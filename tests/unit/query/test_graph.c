@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "tests/lib/database.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -46,7 +47,7 @@ static memdb_space_t fill(memdb_t *db) {
 static memdb_status_t walk(memdb_t *db, memdb_space_t space, size_t *count_out) {
     memdb_filter_t *filter;
     memdb_snapshot_t *snapshot;
-    memdb_nodes_t *nodes = NULL, *path = NULL;
+    memdb_nodes_t *nodes = NULL, *path = NULL, *ranks = NULL, *spread = NULL;
     memdb_status_t status = memdb_filter_parse(text("kind is null"), NULL, 0, &filter, NULL);
     if (status) {
         return status;
@@ -62,7 +63,18 @@ static memdb_status_t walk(memdb_t *db, memdb_space_t space, size_t *count_out) 
     if (!status) {
         status = memdb_graph_path(snapshot, space, ids[0], ids[100], &options, &path);
     }
-    *count_out = memdb_nodes_count(nodes) + memdb_nodes_count(path);
+    const memdb_seed_t seeds[] = {{ids[0], 1}, {ids[9], 0}};
+    if (!status) {
+        options.tolerance = 1e-5;
+        status = memdb_graph_rank(snapshot, space, seeds, 2, &options, &ranks);
+    }
+    if (!status) {
+        status = memdb_graph_spread(snapshot, space, seeds, 2, &options, &spread);
+    }
+    *count_out = memdb_nodes_count(nodes) + memdb_nodes_count(path) + memdb_nodes_count(ranks) +
+                 memdb_nodes_count(spread);
+    memdb_nodes_free(ranks);
+    memdb_nodes_free(spread);
     memdb_nodes_free(nodes);
     memdb_nodes_free(path);
     memdb_snapshot_end(snapshot);
@@ -143,6 +155,21 @@ static void test_what_is_wrong_is_named(void **state) {
          space,
          MEMDB_INVALID,
          "types"},
+        {{.size = sizeof(memdb_graph_options_t), .restart = 1},
+         ids[0],
+         space,
+         MEMDB_INVALID,
+         "restart"},
+        {{.size = sizeof(memdb_graph_options_t), .decay = -1},
+         ids[0],
+         space,
+         MEMDB_INVALID,
+         "decay"},
+        {{.size = sizeof(memdb_graph_options_t), .tolerance = NAN},
+         ids[0],
+         space,
+         MEMDB_INVALID,
+         "tolerance"},
         {{.size = sizeof(memdb_graph_options_t)}, 99999, space, MEMDB_NOT_FOUND, "99999"},
         {{.size = sizeof(memdb_graph_options_t)}, ids[NODES / 2], space, MEMDB_NOT_FOUND, "memory"},
         {{.size = sizeof(memdb_graph_options_t)}, ids[0], 77, MEMDB_NOT_FOUND, "space 77"},
@@ -159,6 +186,10 @@ static void test_what_is_wrong_is_named(void **state) {
                          cases[i].status);
     }
     assert_int_equal(memdb_graph_expand(snapshot, space, NULL, 0, NULL, &nodes), MEMDB_INVALID);
+    assert_int_equal(
+        memdb_graph_rank(snapshot, space, &(memdb_seed_t){ids[0], -1}, 1, NULL, &nodes),
+        MEMDB_INVALID);
+    assert_int_equal(memdb_graph_spread(snapshot, space, NULL, 0, NULL, &nodes), MEMDB_INVALID);
     assert_null(nodes);
     memdb_snapshot_end(snapshot);
 }

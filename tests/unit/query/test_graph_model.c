@@ -9,6 +9,7 @@
 #include "engine/graph.h"
 #include "tests/unit/query/graph_model.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -207,6 +208,70 @@ static void compare_path(world_t *world, memdb_snapshot_t *snapshot, ask_t ask,
     memdb_nodes_free(nodes);
 }
 
+static void seed(world_t *world, const ask_t *ask, memdb_seed_t seeds[2], double weights[2]) {
+    for (int i = 0; i < 2; i++) {
+        seeds[i].id = ask->state->memories[ask->starts[i]].id;
+        seeds[i].weight = draw(world, 4);
+        weights[i] = seeds[i].weight > 0 ? seeds[i].weight : 1;
+    }
+}
+
+static void compare_rank(world_t *world, memdb_snapshot_t *snapshot, const ask_t *ask,
+                         memdb_graph_options_t options) {
+    double exact[NODES], weights[NODES], seed_weights[2], lacks = 0, before = INFINITY;
+    memdb_seed_t seeds[2];
+    memdb_nodes_t *nodes;
+    memdb_nodes_info_t info = {.size = sizeof info};
+    seed(world, ask, seeds, seed_weights);
+    options.tolerance = draw(world, 2) ? 1e-3 : 1e-6;
+    options.restart = .1 + .1 * draw(world, 5);
+    plain_rank(ask, seed_weights, options.restart, exact, weights);
+    must(world->fixture->db, memdb_graph_rank(snapshot, world->space, seeds, 2, &options, &nodes));
+    must(world->fixture->db, memdb_nodes_get_info(nodes, &info));
+    for (size_t a = 0; a < NODES; a++) {
+        lacks += exact[a];
+    }
+    for (size_t i = 0; i < memdb_nodes_count(nodes); i++) {
+        const memdb_node_t *node = memdb_nodes_at(nodes, i);
+        size_t a = plain_find(ask->state, node->id);
+        assert_true(node->score <= before && node->score <= exact[a] + 1e-9);
+        before = node->score;
+        lacks -= node->score;
+        exact[a] -= node->score;
+    }
+    assert_true(fabs(lacks - info.residual) < 1e-9);
+    for (size_t a = 0; a < NODES; a++) {
+        // Starts pass the filter and are walked from, so links go both ways between all that do.
+        assert_true(ask->direction != MEMDB_DIRECTION_BOTH ||
+                    exact[a] <= options.tolerance * weights[a] + 1e-9);
+    }
+    memdb_nodes_free(nodes);
+}
+
+static void compare_spread(world_t *world, memdb_snapshot_t *snapshot, const ask_t *ask,
+                           memdb_graph_options_t options) {
+    double scores[NODES], weights[2];
+    size_t expected = 0;
+    memdb_seed_t seeds[2];
+    memdb_nodes_t *nodes;
+    seed(world, ask, seeds, weights);
+    options.hops = 1 + draw(world, 4);
+    options.threshold = draw(world, 2) ? .2 : 1e-9;
+    plain_spread(ask, weights, options.hops, .5, options.threshold, scores);
+    must(world->fixture->db,
+         memdb_graph_spread(snapshot, world->space, seeds, 2, &options, &nodes));
+    for (size_t a = 0; a < NODES; a++) {
+        expected += scores[a] > 0;
+    }
+    assert_int_equal(memdb_nodes_count(nodes), expected);
+    for (size_t i = 0; i < expected; i++) {
+        const memdb_node_t *node = memdb_nodes_at(nodes, i);
+        double score = scores[plain_find(ask->state, node->id)];
+        assert_true(fabs(node->score - score) < 1e-9 * score);
+    }
+    memdb_nodes_free(nodes);
+}
+
 static void ask_all(world_t *world, memdb_snapshot_t *snapshot, const state_t *state) {
     memdb_filter_t *filter = NULL;
     ask_t ask = {.state = state,
@@ -239,6 +304,8 @@ static void ask_all(world_t *world, memdb_snapshot_t *snapshot, const state_t *s
     compare_expand(world, snapshot, &ask, options);
     compare_budgets(world, snapshot, &ask, options);
     compare_path(world, snapshot, ask, options);
+    compare_rank(world, snapshot, &ask, options);
+    compare_spread(world, snapshot, &ask, options);
     memdb_filter_free(filter);
 }
 
