@@ -55,6 +55,8 @@ const cli_command_t *cli_request_find(const char *name);
 const cli_command_t *cli_command_nearest(const char *name, bool at_prompt);
 const cli_op_t *cli_command_op(const cli_command_t *command);
 
+#define CLI_SNIPPET_BYTES 600 // of a hit's text on a screen, unless --snippet says otherwise
+
 struct cli_shell {
     cli_session_t session;
     cli_screen_t screen;

@@ -53,14 +53,19 @@ void cli_show(cli_screen_t *screen, cli_style_t style, memdb_bytes_t text);
 void cli_show_text(cli_screen_t *screen, cli_style_t style, const char *text);
 /// The same in at most `columns`, at least one: a longer text ends with an ellipsis. What it took.
 size_t cli_show_cut(cli_screen_t *screen, cli_style_t style, memdb_bytes_t text, size_t columns);
-/// Wrap text to the width behind `indent` spaces. Words that the question has too are bold.
+/// Places of a text that are bold, rising and apart.
+typedef struct cli_marks {
+    const memdb_mark_t *items;
+    size_t count;
+} cli_marks_t;
+/// Wrap text to the width behind `indent` spaces. `marks` may be NULL.
 void cli_show_wrapped(cli_screen_t *screen, memdb_bytes_t text, size_t indent,
-                      memdb_bytes_t question);
+                      const cli_marks_t *marks);
 
 /// The same from where the line stands, which is `indent` columns in: only further lines are
 /// indented.
 void cli_show_hanging(cli_screen_t *screen, memdb_bytes_t text, size_t indent,
-                      memdb_bytes_t question);
+                      const cli_marks_t *marks);
 
 typedef struct cli_table cli_table_t;
 /// `columns` titles, at most CLI_MAX_COLUMNS; a title that begins with '>' is right-aligned.

@@ -64,7 +64,7 @@ static void show_entry(cli_screen_t *screen, const char *entry, memdb_bytes_t no
     if (note.size && strlen(entry) > NOTE_COLUMN - 3)
         cli_buffer_printf(&screen->out, "\n%*s", NOTE_COLUMN, "");
     if (note.size)
-        cli_show_hanging(screen, note, NOTE_COLUMN, (memdb_bytes_t){"", 0});
+        cli_show_hanging(screen, note, NOTE_COLUMN, NULL);
     else
         cli_buffer_char(&screen->out, '\n');
 }
@@ -121,6 +121,7 @@ static const struct {
     {"mmr", "NUMBER", "0 to 1: how much likeness to hits before it counts against one"},
     {"fold", "", "hits with nearly the same text count as one"},
     {"boolean", "", "in the question +word must occur and -word must not; +(a b): one of them"},
+    {"snippet", "INTEGER", "show so many bytes around the words of the question at most"},
     {"filter", "TEXT", "only those of which it is true: \"kind = 'fact' and attr.place = 'Rome'\""},
     {"params", "JSON", "values for each ? of the filter, '[\"Rome\", 5]'"},
     {"weights", "JSON",
@@ -192,7 +193,7 @@ void cli_help_command(cli_screen_t *screen, const cli_command_t *command) {
     cli_buffer_t head = {0};
     cli_buffer_printf(&head, "%s%s%s%s: %s", command->act ? "." : "", command->name,
                       command->usage[0] ? " " : "", command->usage, command->summary);
-    cli_show_wrapped(screen, (memdb_bytes_t){head.data, head.size}, 0, (memdb_bytes_t){"", 0});
+    cli_show_wrapped(screen, (memdb_bytes_t){head.data, head.size}, 0, NULL);
     cli_buffer_free(&head);
     if (command->act)
         return;

@@ -4,6 +4,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const cli_json_t *member(const cli_json_t *object, const char *name) {
@@ -155,8 +156,32 @@ void cli_print_plan(cli_screen_t *screen, const cli_json_t *answer) {
     for (void *at = cli_json_first(weights); at; at = cli_json_next(weights, at))
         cli_buffer_printf(&line, " %s %g", cli_json_name_at(at),
                           cli_json_number(cli_json_value_at(at)));
-    cli_show_wrapped(screen, (memdb_bytes_t){line.data, line.size}, 2, (memdb_bytes_t){"", 0});
+    cli_show_wrapped(screen, (memdb_bytes_t){line.data, line.size}, 2, NULL);
     cli_buffer_free(&line);
+}
+
+// The piece of a hit's text around the words of the question, these in bold; an ellipsis where the
+// text goes on.
+static void show_snippet(cli_screen_t *screen, const cli_json_t *hit) {
+    const cli_json_t *snippet = cli_json_get(hit, "snippet");
+    const cli_json_t *pieces = cli_json_get(snippet, "pieces");
+    size_t count = cli_json_count(pieces), marked = 0;
+    memdb_mark_t *items = cli_allocate((count / 2 + 1) * sizeof *items);
+    cli_buffer_t text = {0};
+    if (integer_of(snippet, "from") > 0)
+        cli_buffer_text(&text, "… ");
+    for (size_t i = 0; i < count; i++) {
+        memdb_bytes_t piece = cli_json_bytes(cli_json_at(pieces, i));
+        if (i % 2)
+            items[marked++] = (memdb_mark_t){text.size, piece.size};
+        cli_buffer_append(&text, piece.data, piece.size);
+    }
+    if ((size_t)integer_of(snippet, "to") < text_of(hit, "text").size)
+        cli_buffer_text(&text, " …");
+    cli_show_wrapped(screen, (memdb_bytes_t){text.data, text.size}, 4,
+                     &(cli_marks_t){items, marked});
+    cli_buffer_free(&text);
+    free(items);
 }
 
 void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
@@ -166,7 +191,7 @@ void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli
         cli_buffer_printf(&screen->out, "%2zu. ", i + 1);
         show_origin(screen, hit, screen->width - 5);
         cli_buffer_char(&screen->out, '\n');
-        cli_show_wrapped(screen, text_of(hit, "text"), 4, text_of(request, "text"));
+        show_snippet(screen, hit);
         show_score(screen, hit, member(request, "spaces") != NULL);
     }
     if (fewer) {
@@ -174,8 +199,7 @@ void cli_print_recall(cli_screen_t *screen, const cli_json_t *request, const cli
         cli_buffer_t line = {0};
         cli_buffer_text(&line, any ? "fewer than asked for: " : "nothing found: ");
         cli_buffer_append(&line, cli_json_bytes(fewer).data, cli_json_bytes(fewer).size);
-        cli_show_wrapped(screen, (memdb_bytes_t){line.data, line.size}, any ? 4 : 0,
-                         (memdb_bytes_t){"", 0});
+        cli_show_wrapped(screen, (memdb_bytes_t){line.data, line.size}, any ? 4 : 0, NULL);
         cli_buffer_free(&line);
     }
     cli_print_plan(screen, answer);
@@ -187,7 +211,7 @@ static void show_value(cli_screen_t *screen, const cli_json_t *value, size_t ind
     if (!is_text)
         cli_json_write(value, &text);
     memdb_bytes_t shown = is_text ? cli_json_bytes(value) : (memdb_bytes_t){text.data, text.size};
-    cli_show_hanging(screen, shown, indent, (memdb_bytes_t){"", 0});
+    cli_show_hanging(screen, shown, indent, NULL);
     cli_buffer_free(&text);
 }
 
@@ -205,7 +229,7 @@ void cli_print_memory(cli_screen_t *screen, const cli_json_t *request, const cli
         cli_show_text(screen, CLI_DIM, label);
         show_value(screen, value, strlen(label));
     }
-    cli_show_wrapped(screen, text_of(memory, "text"), 0, (memdb_bytes_t){"", 0});
+    cli_show_wrapped(screen, text_of(memory, "text"), 0, NULL);
 }
 
 void cli_print_memories(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
@@ -258,7 +282,8 @@ void cli_print_trace(cli_screen_t *screen, const cli_json_t *request, const cli_
         cli_buffer_char(&screen->out, '\n');
         cli_buffer_free(&name);
         memdb_bytes_t text = text_of(memory, "text");
-        cli_show_wrapped(screen, text, 4, named ? text : (memdb_bytes_t){"", 0});
+        memdb_mark_t whole = {0, text.size};
+        cli_show_wrapped(screen, text, 4, &(cli_marks_t){&whole, named});
     }
 }
 

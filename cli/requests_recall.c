@@ -9,6 +9,7 @@ typedef struct spaces {
     memdb_space_t *ids;
     memdb_bytes_t *names; // of ids, side by side
     size_t count;
+    memdb_snippet_options_t *snippets; // the same; NULL: none is wanted
 } spaces_t;
 
 // Space `main` may be missing, and then has no place among the ids.
@@ -40,6 +41,57 @@ static cli_json_t *score_json(double score) {
     char digits[40];
     snprintf(digits, sizeof digits, "%.9g", score);
     return cli_json_new_number(strtod(digits, NULL));
+}
+
+// What snippets of each space need.
+static memdb_status_t plan_snippets(cli_session_t *session, memdb_snapshot_t *snapshot,
+                                    const memdb_query_t *query, size_t most, spaces_t *spaces,
+                                    memdb_error_t *error) {
+    memdb_status_t status = MEMDB_OK;
+    if (most && spaces->count)
+        spaces->snippets = cli_allocate(spaces->count * sizeof *spaces->snippets);
+    for (size_t i = 0; spaces->snippets && i < spaces->count && status == MEMDB_OK; i++) {
+        memdb_space_info_t info;
+        status = cli_engine(session, memdb_space_get_info(snapshot, spaces->ids[i], &info), error,
+                            "space");
+        spaces->snippets[i] = (memdb_snippet_options_t){.size = sizeof *spaces->snippets,
+                                                        .tokenizer = info.tokenizer,
+                                                        .question = query->text,
+                                                        .boolean = query->boolean,
+                                                        .max_bytes = most};
+    }
+    return status;
+}
+
+static void add_piece(cli_json_t *pieces, memdb_bytes_t text, size_t from, size_t to) {
+    cli_json_append(pieces, cli_bytes_json((memdb_bytes_t){text.data + from, to - from}));
+}
+
+// {"from":12,"to":60,"pieces":["the ","key"," is under the ","pot",""]}: words of the question are
+// the second piece, the fourth, and so on.
+static memdb_status_t add_snippet(const memdb_snippet_options_t *options, memdb_bytes_t text,
+                                  cli_json_t *hit, memdb_error_t *error) {
+    size_t capacity = options->max_bytes / 2 + 1;
+    memdb_mark_t *marks = cli_allocate(capacity * sizeof *marks);
+    memdb_snippet_t snippet;
+    memdb_status_t status = memdb_snippet_find(options, text, marks, capacity, &snippet, error);
+    if (status == MEMDB_OK) {
+        cli_json_t *object = cli_json_new_object(), *pieces = cli_json_new_array();
+        size_t at = snippet.from;
+        for (size_t i = 0; i < snippet.mark_count; i++) {
+            size_t end = marks[i].offset + marks[i].size;
+            add_piece(pieces, text, at, marks[i].offset);
+            add_piece(pieces, text, marks[i].offset, end);
+            at = end;
+        }
+        add_piece(pieces, text, at, snippet.to);
+        cli_set_unsigned(object, "from", snippet.from);
+        cli_set_unsigned(object, "to", snippet.to);
+        cli_json_set(object, "pieces", pieces);
+        cli_json_set(hit, "snippet", object);
+    }
+    free(marks);
+    return status;
 }
 
 static cli_json_t *lent_or_null(bool there, memdb_bytes_t bytes) {
@@ -81,7 +133,8 @@ static memdb_status_t add_hit(cli_session_t *session, memdb_snapshot_t *snapshot
     if (query->token_budget)
         cli_set_unsigned(one, "tokens", hit->tokens);
     cli_json_append(hits, one);
-    return MEMDB_OK;
+    return spaces->snippets ? add_snippet(&spaces->snippets[number], memory.text, one, error)
+                            : MEMDB_OK;
 }
 
 static void set_weights(const cli_json_t *request, memdb_query_t *query) {
@@ -191,6 +244,9 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
         query.spaces = spaces.ids;
         query.space_count = spaces.count;
         if (status == MEMDB_OK)
+            status = plan_snippets(session, snapshot, &query,
+                                   (size_t)cli_get_integer(request, "snippet", 0), &spaces, error);
+        if (status == MEMDB_OK)
             status = ask(session, snapshot, &query, &spaces, answer, error);
         if (status == MEMDB_OK && cli_json_get(request, "skip") && !cli_json_get(answer, "fewer"))
             cli_set_unsigned(answer, "next", query.skip + (query.k ? query.k : 10));
@@ -199,6 +255,7 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     memdb_filter_free(filter);
     free(spaces.ids);
     free(spaces.names);
+    free(spaces.snippets);
     free(vector);
     return status;
 }

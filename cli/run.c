@@ -134,6 +134,9 @@ cli_outcome_t cli_command_run(cli_shell_t *shell, const cli_command_t *command, 
     }
     if (shell->explain && cli_op_field(cli_command_op(command), "explain"))
         cli_json_set(request, "explain", cli_json_new_bool(true));
+    if (mode == CLI_MODE_TEXT && !json && !cli_json_get(request, "snippet") &&
+        cli_op_field(cli_command_op(command), "snippet"))
+        cli_json_set(request, "snippet", cli_json_new_integer(CLI_SNIPPET_BYTES));
     if (command->op)
         cli_json_set(request, "op", cli_json_new_text(command->op));
     if (json)

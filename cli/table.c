@@ -257,7 +257,7 @@ static void show_lines(cli_screen_t *screen, const cli_table_t *table) {
         cli_buffer_printf(&screen->out, "%*s", (int)(width - strlen(table->titles[column])), "");
         cli_show_text(screen, CLI_DIM, table->titles[column]);
         cli_buffer_text(&screen->out, " = ");
-        cli_show_hanging(screen, cell_at(table, i), width + 3, (memdb_bytes_t){"", 0});
+        cli_show_hanging(screen, cell_at(table, i), width + 3, NULL);
     }
 }
 

@@ -1,4 +1,4 @@
-// The screen: colour, widths of characters, wrapping with the question's words in bold.
+// The screen: colour, widths of characters, wrapping with marked places in bold.
 #include "cli/cli_interrupt.h"
 #include "cli/cli_lines.h"
 #include "cli/cli_terminal.h"
@@ -150,75 +150,35 @@ size_t cli_show_cut(cli_screen_t *screen, cli_style_t style, memdb_bytes_t text,
     return cli_text_columns(text) + 1;
 }
 
-static bool is_word_byte(char c) {
-    return isalnum((unsigned char)c) || (unsigned char)c >= 0x80;
-}
-
-static bool same_letters(const char *a, const char *b, size_t size) {
-    for (size_t i = 0; i < size; i++)
-        if (tolower((unsigned char)a[i]) != tolower((unsigned char)b[i]))
-            return false;
-    return true;
-}
-
-// Whether two words are one for a reader: equal but for case, or one begins with the other and has
-// up to three letters more (paint, painted). The engine's stems decide what is found; this only
-// shows it.
-static bool alike(memdb_bytes_t a, memdb_bytes_t b) {
-    size_t small = a.size < b.size ? a.size : b.size, large = a.size < b.size ? b.size : a.size;
-    if (!small || (large != small && (small < 4 || large - small > 3)))
-        return false;
-    return same_letters(a.data, b.data, small);
-}
-
-// Words that are in every question and say nothing about the answer.
-static bool is_filler(memdb_bytes_t word) {
-    static const char fillers[] =
-        " a an and are as at be by did do does for from had has have how i in is it its me "
-        "my of on or our she that the their they this to was we were what when where which "
-        "who why will with you your ";
-    char padded[12];
-    if (word.size > sizeof padded - 3)
-        return false;
-    padded[0] = ' ';
-    for (size_t i = 0; i < word.size; i++)
-        padded[i + 1] = (char)tolower((unsigned char)word.data[i]);
-    memcpy(padded + word.size + 1, " ", 2);
-    return strstr(fillers, padded) != NULL;
-}
-
-static bool is_asked(memdb_bytes_t word, memdb_bytes_t question) {
-    while (word.size && !is_word_byte(word.data[0]))
-        word.data++, word.size--;
-    size_t end = 0;
-    while (end < word.size && is_word_byte(word.data[end]))
-        end++;
-    word.size = end;
-    if (is_filler(word))
-        return false;
-    for (size_t at = 0; at < question.size;) {
-        size_t from = at;
-        while (at < question.size && is_word_byte(question.data[at]))
-            at++;
-        if (at > from && alike((memdb_bytes_t){question.data + from, at - from}, word))
-            return true;
-        at += at == from;
-    }
-    return false;
-}
-
 static void break_line(cli_screen_t *screen, size_t indent) {
     cli_buffer_printf(&screen->out, "\n%*s", (int)indent, "");
 }
 
 void cli_show_wrapped(cli_screen_t *screen, memdb_bytes_t text, size_t indent,
-                      memdb_bytes_t question) {
+                      const cli_marks_t *marks) {
     cli_buffer_printf(&screen->out, "%*s", (int)indent, "");
-    cli_show_hanging(screen, text, indent, question);
+    cli_show_hanging(screen, text, indent, marks);
+}
+
+// Part of a text, with what is marked of it in bold. `next` is the first mark that ends behind
+// `from`.
+static void show_part(cli_screen_t *screen, memdb_bytes_t text, size_t from, size_t to,
+                      const cli_marks_t *marks, size_t *next) {
+    while (from < to) {
+        const memdb_mark_t *mark = marks && *next < marks->count ? &marks->items[*next] : NULL;
+        bool bold = mark && mark->offset <= from;
+        size_t turn = !mark ? to : bold ? mark->offset + mark->size : mark->offset;
+        size_t end = turn < to ? turn : to;
+        cli_show(screen, bold ? CLI_BOLD : CLI_PLAIN,
+                 (memdb_bytes_t){text.data + from, end - from});
+        *next += bold && end == turn;
+        from = end;
+    }
 }
 
 void cli_show_hanging(cli_screen_t *screen, memdb_bytes_t text, size_t indent,
-                      memdb_bytes_t question) {
+                      const cli_marks_t *marks) {
+    size_t next_mark = 0;
     size_t room = screen->width > indent + 10 ? screen->width - indent - 1 : 10, used = 0;
     for (size_t at = 0; at < text.size;) {
         if (isspace((unsigned char)text.data[at])) {
@@ -237,10 +197,10 @@ void cli_show_hanging(cli_screen_t *screen, memdb_bytes_t text, size_t indent,
             cli_buffer_char(&screen->out, ' ');
             used++;
         }
-        cli_style_t style = is_asked(word, question) ? CLI_BOLD : CLI_PLAIN;
         while (word.size) { // a word longer than a line, or a text without spaces
+            size_t begin = (size_t)(word.data - text.data);
             memdb_bytes_t part = {word.data, cli_text_fitting(word, room - used)};
-            cli_show(screen, style, part);
+            show_part(screen, text, begin, begin + part.size, marks, &next_mark);
             used += cli_text_columns(part);
             word.data += part.size;
             word.size -= part.size;

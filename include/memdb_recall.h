@@ -99,6 +99,44 @@ typedef struct memdb_plan {
 MEMDB_API const memdb_plan_t *memdb_result_plan(const memdb_result_t *result);
 MEMDB_API void memdb_result_free(memdb_result_t *result);
 
+// ---------------------------------------------------------------------------------- snippets
+
+/// Bytes of a text.
+typedef struct memdb_mark {
+    size_t offset, size;
+} memdb_mark_t;
+
+typedef struct memdb_snippet_options {
+    size_t size;
+    memdb_tokenizer_kind_t tokenizer; ///< of the space
+    memdb_bytes_t question;           ///< as memdb_query_t has it
+    bool boolean;                     ///< as memdb_query_t has it
+    size_t max_bytes;                 ///< of the piece, at least 16; 0: MEMDB_SNIPPET_BYTES
+} memdb_snippet_options_t;
+#define MEMDB_SNIPPET_BYTES 240
+
+/// A piece of a text.
+typedef struct memdb_snippet {
+    size_t size;
+    size_t from, to;   ///< its bytes, [from, to): whole characters, as a rule whole words
+    uint32_t words;    ///< different words of the question in it
+    size_t mark_count; ///< their places
+} memdb_snippet_t;
+
+/// Find the piece of `text` that has the most different words of the question, of these the one
+/// that has them closest together, of these the first; with what stands around it. Words are found
+/// as recall finds them: by their stems, without stop words, prefixes too. Without any it is the
+/// beginning of the text.
+///
+/// marks    receives the places of the words in the piece, rising and apart; offsets are those of
+///          `text`. Room for max_bytes / 2 + 1 is always enough; those without room are left out.
+/// Threads  any; no database is needed.
+/// Errors   MEMDB_INVALID  a text is not UTF-8; a boolean question is malformed.
+MEMDB_API memdb_status_t memdb_snippet_find(const memdb_snippet_options_t *options,
+                                            memdb_bytes_t text, memdb_mark_t *marks,
+                                            size_t mark_capacity, memdb_snippet_t *snippet_out,
+                                            memdb_error_t *error_out);
+
 #ifdef __cplusplus
 }
 #endif

@@ -125,6 +125,13 @@ memdb_status_t memdb__words_query_create(memdb_tokenizer_kind_t kind, const char
                                          memdb__words_query_t **query_out, memdb_error_t *error);
 void memdb__words_query_destroy(memdb__words_query_t *query);
 size_t memdb__words_query_terms(const memdb__words_query_t *query); // 0: nothing to ask
+/// Call `seen` for each word of `text` that the query asks for, in their order: its number among
+/// the query's terms, and its bytes. Where the query has pairs of characters of a dense script,
+/// single ones do not count.
+typedef void (*memdb__words_seen_fn)(void *context, uint32_t term, size_t from, size_t to);
+memdb_status_t memdb__words_query_find(const memdb__words_query_t *query, memdb_bytes_t text,
+                                       memdb__words_seen_fn seen, void *context,
+                                       memdb_error_t *error);
 /// Bytes of the quotation mark that `text` begins with: " or one of U+201C, U+201D; 0: none.
 size_t memdb__quote_at(const char *text, size_t size);
 /// The place of the next quotation mark; `size` when there is none.

@@ -39,6 +39,7 @@ static bool take_token(void *context, const memdb__token_t *token) {
     memdb__query_word_t word = {.term = keep(query, token->term, token->size),
                                 .stop = !token->dense &&
                                         memdb__is_stop_word(token->word, token->word_size),
+                                .pair = token->pair,
                                 .weight = 1};
     memdb__buffer_append(&query->words, &word, sizeof word);
     if (!token->pair && !query->bytes.failed) {

@@ -12,6 +12,7 @@ typedef struct memdb__query_slice {
 typedef struct memdb__query_word {
     memdb__query_slice_t term;
     bool stop;
+    bool pair;     // of two characters of a dense script
     double weight; // factor of its idf: 1 for a word that a question says
 } memdb__query_word_t;
 

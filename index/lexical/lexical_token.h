@@ -12,6 +12,7 @@ typedef struct memdb__token {
     uint32_t position;
     bool pair;  // a bigram of a dense script: overlaps the unigrams at its position and the next
     bool dense; // of a dense script
+    size_t from, to; // the bytes of the text that it stands for, whole characters
 } memdb__token_t;
 
 /// Returns false to stop.

@@ -27,6 +27,9 @@ typedef struct tokenizer {
     bool apostrophe; // seen after the word's last character
     int32_t pending; // newest dense character, which a mark may still change; 0: none
     int32_t before;  // the dense character before it; 0: none
+    size_t at, next; // the character in hand, of those that are not ASCII
+    size_t from, to; // the word
+    size_t pending_from, pending_to, before_from;
     uint32_t position;
     bool stopped, failed;
 } tokenizer_t;
@@ -59,7 +62,8 @@ static void flush_word(tokenizer_t *t) {
     if (size > 2 && t->word[size - 2] == '\'' && t->word[size - 1] == 's') {
         size -= 2;
     }
-    memdb__token_t token = {t->word, size, t->word, size, t->position++, false, false};
+    memdb__token_t token = {t->word, size,  t->word, size, t->position++,
+                            false,   false, t->from, t->to};
     if (t->kind == MEMDB_TOKENIZER_ENGLISH && t->ascii) {
         token.term = memdb__stem(t->stemmer, t->word, size, &token.size);
         t->failed = t->failed || !token.term;
@@ -91,13 +95,16 @@ static void emit_dense(tokenizer_t *t) {
     size_t first = t->before ? memdb__unicode_encode(t->before, bytes) : 0;
     size_t size = first + memdb__unicode_encode(t->pending, bytes + first);
     if (first) {
-        memdb__token_t pair = {bytes, size, bytes, size, t->position - 1, true, true};
+        memdb__token_t pair = {bytes, size, bytes,          size,         t->position - 1,
+                               true,  true, t->before_from, t->pending_to};
         emit(t, &pair);
     }
     size -= first;
-    memdb__token_t single = {bytes + first, size, bytes + first, size, t->position++, false, true};
+    memdb__token_t single = {bytes + first, size, bytes + first,   size,         t->position++,
+                             false,         true, t->pending_from, t->pending_to};
     emit(t, &single);
     t->before = t->pending;
+    t->before_from = t->pending_from;
     t->pending = 0;
 }
 
@@ -114,11 +121,14 @@ static void take_dense(tokenizer_t *t, int32_t codepoint) {
         int32_t joined = memdb__unicode_compose(t->pending, codepoint);
         if (joined) {
             t->pending = joined;
+            t->pending_to = t->next;
             return;
         }
         emit_dense(t);
     }
     t->pending = codepoint;
+    t->pending_from = t->at;
+    t->pending_to = t->next;
 }
 
 static void take_apostrophe(tokenizer_t *t) {
@@ -136,7 +146,9 @@ static void take_folded(tokenizer_t *t, int32_t codepoint) {
     case MEMDB__CHARACTER_WORD:
         flush_dense(t);
         t->ascii = t->ascii && codepoint < 128;
+        t->from = t->word_size ? t->from : t->at;
         append_to_word(t, bytes, memdb__unicode_encode(codepoint, bytes));
+        t->to = t->next;
         break;
     case MEMDB__CHARACTER_DENSE:
         take_dense(t, codepoint);
@@ -144,8 +156,10 @@ static void take_folded(tokenizer_t *t, int32_t codepoint) {
     case MEMDB__CHARACTER_APOSTROPHE:
         take_apostrophe(t);
         break;
-    case MEMDB__CHARACTER_NOTHING:
+    case MEMDB__CHARACTER_NOTHING: // a mark on what is before it
+        t->to = t->word_size && !t->apostrophe ? t->next : t->to;
         if (t->pending) {
+            t->pending_to = t->next;
             int32_t joined = memdb__unicode_compose(t->pending, codepoint);
             t->pending = joined ? joined : t->pending;
         }
@@ -159,7 +173,8 @@ static void take_folded(tokenizer_t *t, int32_t codepoint) {
 
 static size_t take_unicode(tokenizer_t *t, const uint8_t *text, size_t size) {
     int32_t codepoint, folded[MEMDB__UNICODE_FOLD_LIMIT];
-    size_t length = memdb__unicode_decode(text, size, &codepoint);
+    size_t length = memdb__unicode_decode(text + t->at, size - t->at, &codepoint);
+    t->next = t->at + length;
     if (codepoint < 0) {
         flush_word(t);
         flush_dense(t);
@@ -217,7 +232,8 @@ bool memdb__tokenize_each(memdb_tokenizer_kind_t kind, const uint8_t *text, size
     }
     for (size_t i = 0; i < size && !t.stopped && !t.failed;) {
         if (text[i] >= 128) {
-            i += take_unicode(&t, text + i, size - i);
+            t.at = i;
+            i += take_unicode(&t, text, size);
             continue;
         }
         uint8_t folded = ascii_fold[text[i]];
@@ -225,11 +241,13 @@ bool memdb__tokenize_each(memdb_tokenizer_kind_t kind, const uint8_t *text, size
             if (t.pending || t.before) {
                 flush_dense(&t);
             }
+            t.from = t.word_size ? t.from : i;
             size_t taken = t.apostrophe || t.full ? 0 : take_ascii(&t, text + i, size - i);
             if (taken == 0) {
                 append_to_word(&t, &folded, 1);
             }
             i += taken ? taken : 1;
+            t.to = i;
             continue;
         }
         i++;

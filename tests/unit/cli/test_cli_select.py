@@ -48,9 +48,25 @@ class Select(shell_case.ShellCase):
         answer, = self.ask({"op": "recall", "text": 'cat +"my aunt', "boolean": True})
         self.assertIn("text: at byte 4: a quotation mark does not close", answer["message"])
 
+    def test_a_snippet_is_the_piece_around_the_words(self):
+        text = "nothing here " * 30 + "the Zebras of my aunt " + "and more " * 30
+        self.ask({"op": "put", "key": "long", "text": text})
+        hit, = self.recall(text="zebra aunt", k=1, snippet=60)["hits"]
+        snippet = hit["snippet"]
+        self.assertEqual(snippet["pieces"][1::2], ["Zebras", "aunt"])
+        self.assertEqual("".join(snippet["pieces"]), text[snippet["from"]:snippet["to"]])
+        self.assertLessEqual(snippet["to"] - snippet["from"], 60)
+        self.assertNotIn("snippet", self.recall(k=1)["hits"][0])
+        shown = self.run_shell(self.database, "recall", "zebra aunt", "--k", "1").stdout.decode()
+        self.assertIn("Zebras of my aunt", shown)
+        self.assertIn("… ", shown)
+        self.assertIn(" …", shown)
+        self.assertNotIn("*", shown)
+        self.assertLess(len(shown), 800)
+
     def test_what_makes_no_sense_is_refused(self):
         for fields, name in (({"mmr": 2}, "mmr"), ({"token_budget": 0}, "token_budget"), ({"skip": -1}, "skip"),
-                             ({"skip": 1, "token_budget": 5}, "token_budget"), ({"fold": True, "k": 600}, "fold")):
+                             ({"skip": 1, "token_budget": 5}, "token_budget"), ({"snippet": 15}, "snippet"), ({"fold": True, "k": 600}, "fold")):
             answer, = self.ask({"op": "recall", "text": "cat", **fields})
             self.assertEqual(answer["code"], "MEMDB_INVALID")
             self.assertIn(name, answer["message"])

@@ -1,5 +1,6 @@
 // The tokenizer by tables: what comes out for what goes in, for words, accents, dense scripts and
 // broken bytes.
+#include "index/lexical/lexical_token.h"
 #include "tests/unit/index/test_lexical_fixture.h"
 
 typedef struct output {
@@ -158,6 +159,80 @@ static void test_tokenize_random_bytes_give_bounded_terms(void **state) {
     }
 }
 
+typedef struct places {
+    memdb_tokenizer_kind_t kind;
+    const char *text;
+    size_t size, tokens;
+    const memdb__token_t *wanted; // inside: look for it
+    bool found;
+} places_t;
+
+static bool look(void *context, const memdb__token_t *token) {
+    places_t *places = context;
+    places->found = places->found || (token->size == places->wanted->size &&
+                                      memcmp(token->term, places->wanted->term, token->size) == 0);
+    return true;
+}
+
+/// The bytes of a token, taken alone, give it again.
+static bool check_place(void *context, const memdb__token_t *token) {
+    places_t *places = context;
+    uint8_t term[MEMDB__MAX_TERM_BYTES];
+    memdb__token_t copy = *token;
+    memcpy(term, token->term, token->size);
+    copy.term = term; // the inner pass uses the same stemmer
+    places_t inside = {.wanted = &copy};
+    assert_true(token->from < token->to && token->to <= places->size);
+    assert_true(((uint8_t)places->text[token->from] & 0xC0) != 0x80);
+    assert_true(memdb__tokenize_each(places->kind, (const uint8_t *)places->text + token->from,
+                                     token->to - token->from, look, &inside));
+    if (!inside.found) {
+        fail_msg("%.*s: bytes %zu to %zu are not '%.*s'", (int)places->size, places->text,
+                 token->from, token->to, (int)copy.size, copy.term);
+    }
+    places->tokens++;
+    return true;
+}
+
+static void test_tokens_know_their_bytes(void **state) {
+    (void)state;
+    static const char *const parts[] = {"a",
+                                        "Foxes",
+                                        " ",
+                                        "  ",
+                                        "-",
+                                        "'",
+                                        "'s ",
+                                        "9",
+                                        "\xC3\x89",
+                                        "e\xCC\x81", // E acute, twice
+                                        "\xEF\xAC\x81",
+                                        "\xE6\x9D\xB1",
+                                        "\xE4\xBA\xAC",
+                                        "\xE3\x82\xAB\xE3\x82\x99", // fi, dense
+                                        "\xE3\x8C\x80",
+                                        "\xF0\x9F\x91\x8D",
+                                        "\xE2\x80\x99",
+                                        "running",
+                                        "\xD0\xB6"};
+    uint64_t seed = test_seed();
+    size_t tokens = 0;
+    for (int round = 0; round < 20000; round++) {
+        char words[200] = "";
+        size_t used = 0;
+        for (uint64_t i = random_next(&seed) % 12; i > 0; i--) {
+            used += (size_t)snprintf(words + used, sizeof words - used, "%s",
+                                     parts[random_next(&seed) % (sizeof parts / sizeof *parts)]);
+        }
+        places_t places = {
+            .kind = (memdb_tokenizer_kind_t)(round & 1), .text = words, .size = strlen(words)};
+        assert_true(memdb__tokenize_each(places.kind, (const uint8_t *)words, places.size,
+                                         check_place, &places));
+        tokens += places.tokens;
+    }
+    assert_true(tokens > 50000);
+}
+
 static void test_query_keeps_stop_words_only_when_alone(void **state) {
     (void)state;
     const struct {
@@ -195,6 +270,7 @@ int main(void) {
         cmocka_unit_test(test_tokenize_long_words_are_cut_at_a_character),
         cmocka_unit_test(test_tokenize_stops_when_told),
         cmocka_unit_test(test_tokenize_random_bytes_give_bounded_terms),
+        cmocka_unit_test(test_tokens_know_their_bytes),
         cmocka_unit_test(test_query_keeps_stop_words_only_when_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
