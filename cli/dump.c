@@ -3,15 +3,17 @@
 //
 //   {"memdb_dump":1}            the first line
 //   {"space":{...}}             as create_space takes it
-//   {"memory":{"id":12,...}}    as put takes it, but for its validity; the id is known in the dump
+//   {"blob":{"size":7,...}}     of the next memory, with its media type
+//   {"bytes":{"base64":"..."}}  the next bytes of it, 48 KiB at most, until it has its size
+//   {"memory":{"id":12,...}}    as put takes it, but for its validity; the id is known in the dump;
+//                               `blobs`: how many came before it
 //   {"link":{...}}              its ends are ids
 //   {"validity":{"id":12,...}}  behind the links, because a link of type supersedes changes it
 //   {"gates":{...}}             of the space, behind its memories
 //   {"end":{...}}               how many memories and links: a dump without it is not whole
 //
 // Vectors are those of the INT8 codes; a cosine space brings them to the length of one again, so
-// that scores may differ in the third digit. A memory with blobs is refused: a backup has
-// everything.
+// that scores may differ in the third digit.
 #include "cli/cli_base64.h"
 #include "cli/cli_command.h"
 #include "cli/cli_output.h"
@@ -22,6 +24,8 @@
 static const cli_field_t dump_fields[] = {{"file", CLI_FIELD_NAME, false, 1, 4000, NULL},
                                           {"force", CLI_FIELD_BOOL, false, 0, 0, NULL},
                                           {NULL, CLI_FIELD_TEXT, false, 0, 0, NULL}};
+
+#define PIECE_BYTES ((size_t)48 << 10) // of a blob in a line
 
 typedef struct dump {
     cli_session_t *session;
@@ -62,12 +66,51 @@ static memdb_status_t add_vector(dump_t *dump, const memdb_memory_t *memory, cli
     return status;
 }
 
+static memdb_status_t write_bytes(dump_t *dump, memdb_blob_reader_t *reader, uint64_t size,
+                                  memdb_error_t *error) {
+    char *piece = cli_allocate(PIECE_BYTES);
+    memdb_status_t status = MEMDB_OK;
+    for (uint64_t at = 0; at < size && status == MEMDB_OK;) {
+        size_t got;
+        status =
+            cli_engine(dump->session, memdb_blob_reader_read(reader, at, piece, PIECE_BYTES, &got),
+                       error, "blob at %llu", (unsigned long long)at);
+        if (status != MEMDB_OK)
+            break;
+        cli_json_t *line = cli_json_new_object();
+        cli_buffer_t text = {0};
+        cli_base64_encode(piece, got, &text);
+        cli_json_set(line, "base64", cli_json_new_text(text.data));
+        cli_buffer_free(&text);
+        status = write_line(dump, "bytes", line, error);
+        at += got;
+    }
+    free(piece);
+    return status;
+}
+
+static memdb_status_t write_blob(dump_t *dump, const memdb_blob_t *blob, memdb_error_t *error) {
+    memdb_blob_reader_t *reader;
+    memdb_status_t status = cli_engine(
+        dump->session, memdb_blob_reader_open(dump->snapshot, blob, &reader), error, "blob");
+    if (status != MEMDB_OK)
+        return status;
+    cli_json_t *line = cli_json_new_object();
+    cli_set_unsigned(line, "size", blob->size_bytes);
+    cli_json_set(line, "media_type", cli_bytes_json(blob->media_type));
+    status = write_line(dump, "blob", line, error);
+    if (status == MEMDB_OK)
+        status = write_bytes(dump, reader, blob->size_bytes, error);
+    memdb_blob_reader_close(reader);
+    return status;
+}
+
 static memdb_status_t write_memory(dump_t *dump, const memdb_memory_t *memory,
                                    memdb_error_t *error) {
-    if (memory->fields & MEMDB_FIELD_BLOBS && memory->blob_count)
-        return cli_fail(error, MEMDB_UNSUPPORTED,
-                        "memory %llu has blobs, which a dump does not hold: take a backup",
-                        (unsigned long long)memory->id);
+    uint32_t blobs = memory->fields & MEMDB_FIELD_BLOBS ? memory->blob_count : 0;
+    for (uint32_t i = 0; i < blobs; i++)
+        if (write_blob(dump, &memory->blobs[i], error) != MEMDB_OK)
+            return error->status;
     cli_json_t *from = cli_memory_json(memory, dump->name, error);
     if (!from)
         return error->status;
@@ -81,6 +124,8 @@ static memdb_status_t write_memory(dump_t *dump, const memdb_memory_t *memory,
             cli_json_set(line, field->name, cli_json_share(value));
     }
     cli_json_free(from);
+    if (blobs)
+        cli_set_unsigned(line, "blobs", blobs);
     dump->memories++;
     memdb_status_t status = add_vector(dump, memory, line, error);
     if (status == MEMDB_OK)

@@ -1,5 +1,6 @@
 // Loading a dump. Its lines become requests in transactions of many lines each; ids of the dump
 // become those that the memories get here.
+#include "cli/cli_base64.h"
 #include "cli/cli_load.h"
 
 #include <stdlib.h>
@@ -22,6 +23,12 @@ struct cli_load {
     cli_json_t *spaces; // their names; the last one is in hand
     uint64_t memories, links;
     bool began, ended; // the first and the last line came
+    // Blobs of the memory that comes next.
+    memdb_blob_t blobs[MEMDB_MAX_BLOBS];
+    cli_json_t *described[MEMDB_MAX_BLOBS]; // hold their media types
+    uint32_t blob_count;
+    memdb_blob_writer_t *writer; // of the last one, while bytes of it are missing
+    uint64_t left;
 };
 
 bool cli_is_dump(const char *line, size_t size) {
@@ -117,16 +124,102 @@ static memdb_status_t take_space(cli_load_t *load, cli_json_t *space, memdb_erro
     return MEMDB_OK;
 }
 
+// ------------------------------------------------------------------------------ blobs
+
+static void forget_blobs(cli_load_t *load) {
+    memdb_blob_writer_abort(load->writer);
+    load->writer = NULL;
+    for (uint32_t i = 0; i < load->blob_count; i++)
+        cli_json_free(load->described[i]);
+    load->blob_count = 0;
+}
+
+static memdb_status_t finish_blob(cli_load_t *load, memdb_error_t *error) {
+    memdb_blob_t *blob = &load->blobs[load->blob_count - 1];
+    memdb_blob_writer_t *writer = load->writer;
+    load->writer = NULL; // consumed on every path
+    memdb_status_t status =
+        cli_engine(load->session, memdb_blob_writer_finish(writer, blob), error, "blob");
+    if (status == MEMDB_OK)
+        blob->media_type = cli_get_bytes(load->described[load->blob_count - 1], "media_type");
+    return status;
+}
+
+static memdb_status_t take_blob(cli_load_t *load, cli_json_t *blob, memdb_error_t *error) {
+    int64_t size = cli_get_integer(blob, "size", -1);
+    const cli_json_t *type = cli_json_get(blob, "media_type");
+    if (load->writer)
+        return cli_fail(error, MEMDB_INVALID, "the blob before this line is not whole");
+    if (load->blob_count == MEMDB_MAX_BLOBS)
+        return cli_fail(error, MEMDB_LIMIT, "a memory has at most %d blobs", MEMDB_MAX_BLOBS);
+    if (size < 0 || !type || cli_json_kind(type) != CLI_JSON_STRING)
+        return cli_fail(error, MEMDB_INVALID, "blob: size and media_type are needed");
+    memdb_status_t status = cli_engine(
+        load->session, memdb_blob_writer_open(load->session->txn, &load->writer), error, "blob");
+    if (status != MEMDB_OK)
+        return status;
+    load->described[load->blob_count++] = cli_json_share(blob);
+    load->left = (uint64_t)size;
+    return size ? MEMDB_OK : finish_blob(load, error);
+}
+
+static memdb_status_t take_bytes(cli_load_t *load, cli_json_t *bytes, memdb_error_t *error) {
+    cli_buffer_t data = {0};
+    const cli_json_t *text = cli_json_get(bytes, "base64");
+    bool is_text = text && cli_json_kind(text) == CLI_JSON_STRING;
+    bool good = load->writer && is_text &&
+                cli_base64_decode(cli_json_bytes(text).data, cli_json_bytes(text).size, &data) &&
+                data.size && data.size <= load->left;
+    memdb_status_t status =
+        good ? cli_engine(load->session,
+                          memdb_blob_writer_append(load->writer, data.data, data.size), error,
+                          "blob")
+             : cli_fail(error, MEMDB_INVALID,
+                        "bytes: base64 of bytes that the blob before this line has left");
+    if (status == MEMDB_OK) {
+        load->left -= data.size;
+        status = load->left ? MEMDB_OK : finish_blob(load, error);
+    }
+    cli_buffer_free(&data);
+    return status;
+}
+
+// Give the memory that was put the blobs that stood before it.
+static memdb_status_t name_blobs(cli_load_t *load, const cli_json_t *memory, uint64_t id,
+                                 memdb_error_t *error) {
+    memdb_memory_t change = {.size = sizeof change,
+                             .fields = MEMDB_FIELD_BLOBS,
+                             .id = id,
+                             .blobs = load->blobs,
+                             .blob_count = load->blob_count};
+    memdb_space_t space = 0;
+    memdb_status_t status = cli_space_find(load->session, memdb_txn_snapshot(load->session->txn),
+                                           cli_space_name(memory), &space, error);
+    if (status == MEMDB_OK)
+        status = cli_engine(load->session, memdb_put(load->session->txn, space, &change, NULL),
+                            error, "blobs");
+    forget_blobs(load);
+    return status;
+}
+
 static memdb_status_t take_memory(cli_load_t *load, cli_json_t *memory, memdb_error_t *error) {
     cli_json_t *id = cli_json_get(memory, "id");
     if (!id || cli_json_kind(id) != CLI_JSON_INTEGER)
         return cli_fail(error, MEMDB_INVALID, "id: must be an id");
-    uint64_t theirs = (uint64_t)cli_json_integer(id);
+    if (load->writer || cli_get_integer(memory, "blobs", 0) != load->blob_count)
+        return cli_fail(error, MEMDB_INVALID, "blobs: %u stand whole before this line",
+                        load->blob_count - (load->writer != NULL));
+    uint64_t theirs = (uint64_t)cli_json_integer(id), ours = 0;
     cli_json_t *answer = cli_json_new_object();
     cli_json_remove(memory, "id");
+    cli_json_remove(memory, "blobs");
     memdb_status_t status = run(load, "put", memory, answer, error);
     if (status == MEMDB_OK)
-        add_id(load, theirs, (uint64_t)cli_json_integer(cli_json_get(answer, "id")));
+        ours = (uint64_t)cli_json_integer(cli_json_get(answer, "id"));
+    if (status == MEMDB_OK && load->blob_count)
+        status = name_blobs(load, memory, ours, error);
+    if (status == MEMDB_OK)
+        add_id(load, theirs, ours);
     load->memories += status == MEMDB_OK;
     cli_json_free(answer);
     return status;
@@ -218,12 +311,17 @@ static memdb_status_t take_line(cli_load_t *load, cli_json_t *line, memdb_error_
         const char *kind;
         memdb_status_t (*take)(cli_load_t *load, cli_json_t *object, memdb_error_t *error);
     } kinds[] = {{"memory", take_memory}, {"link", take_link},   {"validity", take_validity},
-                 {"space", take_space},   {"gates", take_gates}, {"end", take_end}};
+                 {"space", take_space},   {"gates", take_gates}, {"end", take_end},
+                 {"blob", take_blob},     {"bytes", take_bytes}};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         cli_json_t *object = cli_json_get(line, kinds[i].kind);
         if (!object || cli_json_count(line) != 1 || cli_json_kind(object) != CLI_JSON_OBJECT)
             continue;
         memdb_status_t status = MEMDB_OK;
+        bool of_memory = kinds[i].take == take_blob || kinds[i].take == take_bytes ||
+                         kinds[i].take == take_memory;
+        if (load->blob_count && !of_memory)
+            return cli_fail(error, MEMDB_INVALID, "the memory of the blobs before is missing");
         if (!load->session->txn && kinds[i].take != take_space)
             status = transact(load, "begin", error);
         return status == MEMDB_OK ? kinds[i].take(load, object, error) : status;
@@ -248,7 +346,8 @@ memdb_status_t cli_load_line(cli_load_t *load, const char *line, size_t size,
     }
     cli_json_free(json);
     load->bytes += size;
-    if (status == MEMDB_OK && (++load->lines == BATCH_LINES || load->bytes > BATCH_BYTES))
+    bool full = ++load->lines >= BATCH_LINES || load->bytes > BATCH_BYTES;
+    if (status == MEMDB_OK && full && !load->blob_count) // blobs are named in their transaction
         status = commit(load, error);
     return status;
 }
@@ -271,6 +370,7 @@ memdb_status_t cli_load_end(cli_load_t *load, memdb_status_t status, cli_json_t 
         status = cli_fail(error, MEMDB_INVALID, "the dump is not whole: its end is missing");
     if (status == MEMDB_OK)
         status = commit(load, error);
+    forget_blobs(load);
     if (status != MEMDB_OK) {
         cli_session_abort(load->session);
         drop_spaces(load);

@@ -94,7 +94,7 @@ class Dump(shell_case.ShellCase):
         lines = self.dump_of(self.database).splitlines(keepends=True)
         swapped = [line for line in lines if not line.startswith('{"memory"')]
         for name, wrong, word in (("cut", lines[:-1], "end is missing"), ("more", lines + lines[1:2], "behind the end"), ("no memories", swapped, "has no memory"),
-                                  ("damaged", lines[:50] + ["{\n"] + lines[50:], "line 51"), ("unknown", lines[:1] + ['{"blob":{}}\n'], "no line of a dump"),
+                                  ("damaged", lines[:50] + ["{\n"] + lines[50:], "line 51"), ("unknown", lines[:1] + ['{"thing":{}}\n'], "no line of a dump"),
                                   ("later", ['{"memdb_dump":2}\n'], "version 1"), ("less", lines[:20] + lines[21:], "")):
             copy = os.path.join(self.root, name)
             done = self.run_shell(copy, "import", self.path("dump", "".join(wrong)))
