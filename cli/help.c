@@ -117,6 +117,7 @@ static const struct {
     {"links", "JSON", "[{\"to\": id or key, \"type\": text, \"weight\": number}]"},
     {"k", "INTEGER", "how many; 10 when left out"},
     {"skip", "INTEGER", "leave out the first so many: the next page"},
+    {"page", "TEXT", "next_page of the answer before; empty: of the first one"},
     {"token_budget", "INTEGER", "the best that cost at most so many tokens together"},
     {"mmr", "NUMBER", "0 to 1: how much likeness to hits before it counts against one"},
     {"fold", "", "hits with nearly the same text count as one"},

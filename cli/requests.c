@@ -98,6 +98,7 @@ static const cli_field_t recall_fields[] = {
     {"mmr", CLI_FIELD_NUMBER, false, 0, 1, NULL},
     FLAG("fold"),
     FLAG("boolean"),
+    {"page", CLI_FIELD_TEXT, false, 0, 200, NULL},
     COUNT("snippet", 16, 100000),
     {"recall_target", CLI_FIELD_NUMBER, false, 0, 1, NULL},
     FLAG("explain"),

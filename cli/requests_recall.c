@@ -196,10 +196,26 @@ static memdb_status_t ask(cli_session_t *session, memdb_snapshot_t *snapshot,
     const char *fewer = memdb_result_fewer(result);
     if (fewer)
         cli_json_set(answer, "fewer", cli_json_new_text(fewer));
+    if (query->page.data && memdb_result_page(result))
+        cli_json_set(answer, "next_page", cli_json_new_text(memdb_result_page(result)));
     if (memdb_result_plan(result))
         cli_json_set(answer, "plan", plan_json(memdb_result_plan(result)));
     memdb_result_free(result);
     return status;
+}
+
+// A page goes on at its own position, unless the session holds a snapshot, or the request says.
+static memdb_status_t begin_read(cli_session_t *session, const cli_json_t *request,
+                                 memdb_bytes_t page, memdb_snapshot_t **snapshot_out,
+                                 memdb_error_t *error) {
+    memdb_snapshot_options_t then = {.size = sizeof then};
+    if (!page.size || cli_json_get(request, "as_of") || cli_session_in_transaction(session))
+        return cli_read_begin_at(session, request, snapshot_out, error);
+    if (memdb_page_lsn(page, &then.as_of_lsn) != MEMDB_OK)
+        return cli_fail(error, MEMDB_INVALID, "page: this is none, or it is damaged");
+    return cli_engine(
+        session, memdb_snapshot_begin(session->db, &then, snapshot_out), error,
+        "page: begin a snapshot before the first page, or keep history; its position");
 }
 
 // The search of this version is exact over the stored vectors, so that it meets any recall_target.
@@ -228,6 +244,7 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     query.filter = filter;
     query.vector = vector;
     query.boolean = cli_json_truth(cli_json_get(request, "boolean"));
+    query.page = cli_get_bytes(request, "page");
     query.explain = cli_json_truth(cli_json_get(request, "explain"));
     query.now = cli_get_moment(request, "now");
     query.valid_at = cli_get_moment(request, "valid_at");
@@ -238,7 +255,7 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     if (!vector && !query.text.size)
         status = cli_fail(error, MEMDB_INVALID, "text: give a text or a vector to ask for");
     if (status == MEMDB_OK)
-        status = cli_read_begin_at(session, request, &snapshot, error);
+        status = begin_read(session, request, query.page, &snapshot, error);
     if (status == MEMDB_OK) {
         status = find_spaces(session, snapshot, request, &spaces, error);
         query.spaces = spaces.ids;

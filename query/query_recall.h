@@ -11,6 +11,7 @@
 #include "index/lexical/lexical.h"
 #include "query/query_boolean.h"
 #include "query/query_explain.h"
+#include "query/query_page.h"
 #include "query/query_plan.h"
 #include "query/query_when.h"
 
@@ -102,7 +103,11 @@ typedef struct memdb__recall {
     // Of the whole query.
     memdb_snapshot_t *snapshot;
     const memdb_query_t *query; // checked
-    memdb__boolean_t question; // its text
+    memdb__boolean_t question;  // its text
+    memdb_query_t turned;       // the query as it goes on from its page
+    memdb__page_t page;         // that page; `before` is 0 where there is none
+    uint64_t asked;             // hash of the query
+    int64_t time;               // decides what has expired
     uint32_t k;
     uint32_t capacity;  // candidates of one signal
     int64_t now;        // when the question is asked
@@ -247,8 +252,9 @@ memdb_status_t memdb__recall_trace(memdb__recall_t *recall, const memdb__fusion_
 struct memdb_result {
     size_t count, capacity;
     memdb_hit_t *hits;
-    char fewer[128];           // "": there are k
-    memdb__explain_t *explain; // NULL: not asked for
+    char fewer[128];                   // "": there are k
+    char page[MEMDB__PAGE_DIGITS + 1]; // "": nothing follows
+    memdb__explain_t *explain;         // NULL: not asked for
     memdb_plan_t plan;
 };
 

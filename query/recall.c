@@ -269,7 +269,7 @@ static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
     recall->use_words = false;
     recall->vector = NULL;
     recall->gate = (memdb__recall_gate_t){
-        .live = {.sight = &recall->snapshot->sight, .now = recall->snapshot->time},
+        .live = {.sight = &recall->snapshot->sight, .now = recall->time},
         .stop = &recall->snapshot->stop,
         .session = recall->query->session,
         .filter = recall->query->filter,
@@ -322,7 +322,7 @@ static void read_times(memdb__recall_t *recall) {
     const memdb_query_t *query = recall->query;
     recall->now = query->now              ? query->now
                   : recall->snapshot->txn ? memdb__now_us() // what it wrote itself is past, too
-                                          : recall->snapshot->time;
+                                          : recall->time;
     if (query->mode == MEMDB_RECALL_AUTO && recall->weights[MEMDB_SIGNAL_TIME] > 0) {
         memdb__when_read(recall->question.text.data, recall->question.text.size, recall->now,
                          &recall->when);
@@ -348,6 +348,24 @@ static memdb_status_t explain(memdb__recall_t *recall, memdb_result_t *result,
     return MEMDB_OK;
 }
 
+/// Go on from the query's page, if it has one.
+static memdb_status_t turn_page(memdb__recall_t *recall, memdb_error_t *error) {
+    const memdb_query_t *query = recall->query;
+    recall->time = recall->snapshot->time;
+    memdb_status_t status =
+        memdb__page_question(recall->snapshot->db, query, recall->k, &recall->asked, error);
+    if (status || !query->page.size) {
+        return status;
+    }
+    status = memdb__page_read(recall->snapshot, query, recall->asked, &recall->page, error);
+    recall->time = recall->page.time;
+    recall->turned = *query;
+    recall->turned.now = recall->page.now;
+    recall->turned.skip = recall->page.before;
+    recall->query = &recall->turned;
+    return status;
+}
+
 static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
                           memdb__recall_tally_t *tally, memdb_error_t *error) {
     const memdb_query_t *query = recall->query;
@@ -362,6 +380,11 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
     recall->k = query->k              ? query->k
                 : query->token_budget ? MEMDB__RECALL_CANDIDATES
                                       : MEMDB__RECALL_DEFAULT_K;
+    status = turn_page(recall, error);
+    if (status) {
+        return status;
+    }
+    query = recall->query;
     recall->capacity = recall->k;
     if (query->mode != MEMDB_RECALL_AUTO) {
         recall->capacity = (uint32_t)memdb__select_depth(query, recall->k);

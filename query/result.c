@@ -117,6 +117,10 @@ const char *memdb_result_fewer(const memdb_result_t *result) {
     return result && result->fewer[0] ? result->fewer : NULL;
 }
 
+const char *memdb_result_page(const memdb_result_t *result) {
+    return result && result->page[0] ? result->page : NULL;
+}
+
 const memdb_plan_t *memdb_result_plan(const memdb_result_t *result) {
     return result && result->explain ? &result->plan : NULL;
 }

@@ -250,6 +250,21 @@ memdb_status_t memdb__recall_select(memdb__recall_t *recall, memdb_result_t *res
     }
     size_t first = query->skip < result->count ? query->skip : result->count;
     size_t count = result->count - first < recall->k ? result->count - first : recall->k;
+    if (recall->page.before && (first < recall->page.before ||
+                                memdb__page_order(result->hits, first) != recall->page.order)) {
+        return memdb__fail(error, MEMDB_EXPIRED,
+                           "page: the hits before it do not come out the same any more: ask from "
+                           "the first page on, in a snapshot that is held");
+    }
+    if (count == recall->k && first + count <= MEMDB__RECALL_MAX_K) {
+        memdb__page_t next = {.lsn = memdb__snapshot_visible(recall->snapshot),
+                              .time = recall->time,
+                              .now = recall->now,
+                              .question = recall->asked,
+                              .order = memdb__page_order(result->hits, first + count),
+                              .before = (uint32_t)(first + count)};
+        memdb__page_encode(&next, result->page);
+    }
     if (count) {
         memmove(result->hits, result->hits + first, count * sizeof *result->hits);
     }

@@ -48,6 +48,22 @@ class Select(shell_case.ShellCase):
         answer, = self.ask({"op": "recall", "text": 'cat +"my aunt', "boolean": True})
         self.assertIn("text: at byte 4: a quotation mark does not close", answer["message"])
 
+    def test_pages_go_on_where_they_ended_while_others_write(self):
+        whole = [hit["key"] for hit in self.recall(k=8)["hits"]]
+        first = self.recall(k=3, page="")
+        self.ask({"op": "put", "key": "new", "text": "cat aunt cat aunt"}, {"op": "forget", "key": whole[5]})
+        second = self.recall(k=3, page=first["next_page"])
+        third = self.recall(k=3, page=second["next_page"])
+        self.assertEqual([hit["key"] for page in (first, second, third) for hit in page["hits"]], whole)
+        self.assertNotIn("next_page", third)
+        self.assertNotIn("next_page", self.recall(k=3))
+        answer, = self.ask({"op": "recall", "text": "cat", "k": 3, "page": first["next_page"]})
+        self.assertIn("another question", answer["message"])
+        self.ask({"op": "checkpoint"})
+        answer, = self.ask({"op": "recall", "text": "cat aunt", "k": 3, "page": first["next_page"]})
+        self.assertEqual(answer["code"], "MEMDB_EXPIRED")
+        self.assertIn("begin a snapshot before the first page", answer["message"])
+
     def test_a_snippet_is_the_piece_around_the_words(self):
         text = "nothing here " * 30 + "the Zebras of my aunt " + "and more " * 30
         self.ask({"op": "put", "key": "long", "text": text})
