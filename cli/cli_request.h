@@ -28,8 +28,7 @@ typedef enum cli_field_kind {
     CLI_FIELD_PARAMS,    // an array of values, or of arrays of values
     CLI_FIELD_WHEN,      // a time, or null: whenever
     CLI_FIELD_WINDOW,    // [from, to]: two times, null where it is open
-    CLI_FIELD_LATER,     // known, but not in this version
-    CLI_FIELD_LATER_FLAG // the same when true
+    CLI_FIELD_REFERENCES // an array of ids and keys
 } cli_field_kind_t;
 
 typedef struct cli_field {
@@ -108,6 +107,12 @@ memdb_status_t cli_get_filter(const cli_json_t *request, memdb_filter_t **filter
 memdb_status_t cli_find_memory(cli_session_t *session, memdb_snapshot_t *snapshot,
                                memdb_space_t space, const char *name, const cli_json_t *reference,
                                memdb_memory_t *memory_out, memdb_error_t *error);
+/// The ids of the memories that the array of the field `name` names, each in one of the spaces;
+/// NULL and 0 when it is left out. Free with free().
+memdb_status_t cli_find_memories(cli_session_t *session, memdb_snapshot_t *snapshot,
+                                 const memdb_space_t *spaces, size_t space_count,
+                                 const cli_json_t *request, const char *name, uint64_t **ids_out,
+                                 size_t *count_out, memdb_error_t *error);
 /// The value of `id` or `key`, exactly one of which must be there.
 memdb_status_t cli_reference(const cli_json_t *request, const cli_json_t **reference_out,
                              memdb_error_t *error);

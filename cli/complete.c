@@ -42,8 +42,6 @@ static void offer_options(completion_t *completion) {
     const cli_op_t *op = cli_command_op(completion->command);
     for (const cli_field_t *field = op ? op->fields : NULL; field && field->name; field++) {
         char name[64];
-        if (field->kind == CLI_FIELD_LATER || field->kind == CLI_FIELD_LATER_FLAG)
-            continue;
         snprintf(name, sizeof name, "--%s", field->name);
         for (char *c = name; *c; c++)
             *c = *c == '_' ? '-' : *c;

@@ -125,8 +125,9 @@ static const struct {
     {"snippet", "INTEGER", "show so many bytes around the words of the question at most"},
     {"filter", "TEXT", "only those of which it is true: \"kind = 'fact' and attr.place = 'Rome'\""},
     {"params", "JSON", "values for each ? of the filter, '[\"Rome\", 5]'"},
+    {"seeds", "ID|KEY,...", "memories that the question is about: what is linked to them counts"},
     {"weights", "JSON",
-     "'{\"words\":1}': of words, vector, trace, time, recency, importance; 0 when left out"},
+     "'{\"words\":1}': of words, vector, trace, time, graph, recency, importance; 0 when left out"},
     {"recall_target", "NUMBER", "0 to 1; the search is exact and meets any"},
     {"before", "INTEGER", "memories before it; 3 when left out"},
     {"prefix", "TEXT", "only keys that begin so, in order of key"},
@@ -199,11 +200,10 @@ void cli_help_command(cli_screen_t *screen, const cli_command_t *command) {
     if (command->act)
         return;
     for (const cli_field_t *field = cli_command_op(command)->fields; field->name; field++) {
-        bool later = field->kind == CLI_FIELD_LATER || field->kind == CLI_FIELD_LATER_FLAG;
         bool placed = command->words == CLI_WORDS_PATHS
                           ? field->required
                           : command->field && !strcmp(field->name, command->field);
-        if (!later && !placed && field->kind != CLI_FIELD_REFERENCE)
+        if (!placed && field->kind != CLI_FIELD_REFERENCE)
             show_option(screen, command, field);
     }
 }

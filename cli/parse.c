@@ -19,7 +19,7 @@ static const cli_field_t *option_field(const cli_command_t *command, const char 
 }
 
 static bool is_flag(const cli_field_t *field) {
-    return field->kind == CLI_FIELD_BOOL || field->kind == CLI_FIELD_LATER_FLAG;
+    return field->kind == CLI_FIELD_BOOL;
 }
 
 bool cli_option_takes_value(const cli_command_t *command, const char *name, size_t size) {
@@ -55,6 +55,15 @@ static cli_json_t *names_of(const char *words) {
     return names;
 }
 
+// Ids and keys, split at commas; a key that has one, or is a number, needs JSON lines.
+static cli_json_t *references_of(const char *words) {
+    cli_json_t *names = names_of(words), *references = names ? cli_json_new_array() : NULL;
+    for (size_t i = 0; i < cli_json_count(names); i++)
+        cli_json_append(references, reference_of(cli_json_bytes(cli_json_at(names, i)).data));
+    cli_json_free(names);
+    return references;
+}
+
 // The JSON of one option's word, or NULL: not of the field's kind.
 static cli_json_t *value_of(const cli_field_t *field, const char *word) {
     char *end;
@@ -73,6 +82,8 @@ static cli_json_t *value_of(const cli_field_t *field, const char *word) {
         return reference_of(word);
     case CLI_FIELD_NAMES:
         return names_of(word);
+    case CLI_FIELD_REFERENCES:
+        return references_of(word);
     case CLI_FIELD_OBJECT:
     case CLI_FIELD_VECTOR:
     case CLI_FIELD_LINKS:

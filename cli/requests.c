@@ -21,10 +21,6 @@
     { "valid_at", CLI_FIELD_TIME, false, 0, 0, NULL }
 #define AS_OF                                                                                      \
     { "as_of", CLI_FIELD_MOMENT, false, 0, 0, NULL }
-#define LATER(name)                                                                                \
-    { name, CLI_FIELD_LATER, false, 0, 0, NULL }
-#define LATER_FLAG(name)                                                                           \
-    { name, CLI_FIELD_LATER_FLAG, false, 0, 0, NULL }
 #define FLAG(name)                                                                                 \
     { name, CLI_FIELD_BOOL, false, 0, 0, NULL }
 #define DURABILITY                                                                                 \
@@ -83,7 +79,7 @@ static const cli_field_t recall_fields[] = {
     {"spaces", CLI_FIELD_NAMES, false, 1, MEMDB_MAX_NAME_BYTES, NULL},
     {"text", CLI_FIELD_TEXT, false, 0, MEMDB_MAX_TEXT_BYTES, NULL},
     VECTORS,
-    LATER("seeds"),
+    {"seeds", CLI_FIELD_REFERENCES, false, 1, MEMDB_MAX_SEEDS, NULL},
     FILTER,
     SESSION,
     AS_OF,

@@ -166,6 +166,27 @@ memdb_status_t cli_find_memory(cli_session_t *session, memdb_snapshot_t *snapsho
                     cli_json_bytes(reference).data);
 }
 
+memdb_status_t cli_find_memories(cli_session_t *session, memdb_snapshot_t *snapshot,
+                                 const memdb_space_t *spaces, size_t space_count,
+                                 const cli_json_t *request, const char *name, uint64_t **ids_out,
+                                 size_t *count_out, memdb_error_t *error) {
+    const cli_json_t *list = cli_json_get(request, name);
+    size_t count = list ? cli_json_count(list) : 0;
+    memdb_status_t status = MEMDB_OK;
+    *ids_out = count ? cli_allocate(count * sizeof **ids_out) : NULL;
+    *count_out = 0;
+    for (size_t i = 0; status == MEMDB_OK && i < count; i++) {
+        memdb_memory_t memory;
+        status = MEMDB_NOT_FOUND;
+        for (size_t j = 0; status == MEMDB_NOT_FOUND && j < (space_count ? space_count : 1); j++)
+            status = cli_find_memory(session, snapshot, space_count ? spaces[j] : 0, name,
+                                     cli_json_at(list, i), &memory, error);
+        if (status == MEMDB_OK)
+            (*ids_out)[(*count_out)++] = memory.id;
+    }
+    return status;
+}
+
 bool cli_shows(const cli_json_t *request, const memdb_snapshot_t *snapshot,
                const memdb_memory_t *memory) {
     int64_t moment, from = MEMDB_TIME_NONE, to = MEMDB_TIME_NONE;

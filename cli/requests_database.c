@@ -145,11 +145,13 @@ memdb_status_t cli_run_spaces(cli_session_t *session, const cli_json_t *request,
     X(memories)                                                                                    \
     X(spaces)                                                                                      \
     X(links)                                                                                       \
-    X(log_bytes) X(segment_bytes) X(blob_bytes) X(catalog_bytes) X(file_bytes) X(segments)         \
-        X(tiers) X(runs) X(delta_bytes) X(commits) X(conflicts) X(refused) X(batches) X(syncs)     \
-            X(checkpoints) X(merges) X(snapshots) X(snapshots_expired) X(history_lsn)              \
-                X(erasures_pending) X(superseded_bytes) X(blob_named_bytes) X(extents_waiting)     \
-                    X(aside_bytes) X(graph_bytes)
+    X(log_bytes)                                                                                   \
+    X(segment_bytes)                                                                               \
+    X(blob_bytes) X(catalog_bytes) X(file_bytes) X(segments) X(tiers) X(runs) X(delta_bytes)       \
+        X(commits) X(conflicts) X(refused) X(batches) X(syncs) X(checkpoints) X(merges)            \
+            X(snapshots) X(snapshots_expired) X(history_lsn) X(erasures_pending)                   \
+                X(superseded_bytes) X(blob_named_bytes) X(extents_waiting) X(aside_bytes)          \
+                    X(graph_bytes)
 
 memdb_status_t cli_run_stats(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
                              memdb_error_t *error) {

@@ -177,6 +177,20 @@ static memdb_status_t check_position(const char *name, const cli_json_t *value,
                 : cli_fail(error, MEMDB_INVALID, "%s: is not what an answer gave as next", name);
 }
 
+static memdb_status_t check_references(const cli_field_t *field, const char *name,
+                                       const cli_json_t *value, memdb_error_t *error) {
+    if (cli_json_kind(value) != CLI_JSON_ARRAY)
+        return wrong_type(error, name, "an array of ids and keys", value);
+    size_t count = cli_json_count(value);
+    if ((double)count < field->low || (double)count > field->high)
+        return cli_fail(error, MEMDB_INVALID, "%s: must hold %.0f to %.0f memories", name,
+                        field->low, field->high);
+    memdb_status_t status = MEMDB_OK;
+    for (size_t i = 0; status == MEMDB_OK && i < count; i++)
+        status = check_reference(name, cli_json_at(value, i), error);
+    return status;
+}
+
 static memdb_status_t check_links(const char *name, const cli_json_t *value, memdb_error_t *error) {
     static const cli_field_t fields[] = {
         {"to", CLI_FIELD_REFERENCE, true, 0, 0, NULL},
@@ -272,7 +286,6 @@ memdb_status_t cli_field_check(const cli_field_t *field, const char *name, const
     case CLI_FIELD_NUMBER:
         return check_number(field, name, value, error);
     case CLI_FIELD_BOOL:
-    case CLI_FIELD_LATER_FLAG:
         return cli_json_kind(value) == CLI_JSON_BOOL
                    ? MEMDB_OK
                    : wrong_type(error, name, "true or false", value);
@@ -300,8 +313,8 @@ memdb_status_t cli_field_check(const cli_field_t *field, const char *name, const
         return cli_json_kind(value) == CLI_JSON_NULL ? MEMDB_OK : check_time(name, value, error);
     case CLI_FIELD_WINDOW:
         return check_window(name, value, error);
-    case CLI_FIELD_LATER:
-        break;
+    case CLI_FIELD_REFERENCES:
+        return check_references(field, name, value, error);
     }
     return MEMDB_OK;
 }
@@ -313,11 +326,8 @@ static const cli_field_t *find_field(const cli_field_t *fields, const char *name
     return NULL;
 }
 
-// First everything that is wrong, then what comes later: a request that is not well-formed is
-// invalid in any version.
 memdb_status_t cli_fields_check(const cli_field_t *fields, const cli_json_t *request,
                                 memdb_error_t *error) {
-    const char *later = NULL;
     for (void *at = cli_json_first(request); at; at = cli_json_next(request, at)) {
         const char *name = cli_json_name_at(at);
         const cli_json_t *value = cli_json_value_at(at);
@@ -329,14 +339,9 @@ memdb_status_t cli_fields_check(const cli_field_t *fields, const cli_json_t *req
         memdb_status_t status = cli_field_check(field, name, value, error);
         if (status != MEMDB_OK)
             return status;
-        if (field->kind == CLI_FIELD_LATER ||
-            (field->kind == CLI_FIELD_LATER_FLAG && cli_json_truth(value)))
-            later = field->name;
     }
     for (const cli_field_t *field = fields; field->name; field++)
         if (field->required && !cli_json_get(request, field->name))
             return cli_fail(error, MEMDB_INVALID, "%s: is missing", field->name);
-    if (later)
-        return cli_fail(error, MEMDB_UNSUPPORTED, "%s: this version cannot do that yet", later);
     return MEMDB_OK;
 }

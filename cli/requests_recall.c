@@ -224,6 +224,7 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
     memdb_snapshot_t *snapshot;
     spaces_t spaces = {0};
     float *vector = NULL;
+    uint64_t *seeds = NULL;
     memdb_query_t query = {.size = sizeof query,
                            .text = cli_get_bytes(request, "text"),
                            .session = cli_get_bytes(request, "session"),
@@ -264,12 +265,17 @@ memdb_status_t cli_run_recall(cli_session_t *session, const cli_json_t *request,
             status = plan_snippets(session, snapshot, &query,
                                    (size_t)cli_get_integer(request, "snippet", 0), &spaces, error);
         if (status == MEMDB_OK)
+            status = cli_find_memories(session, snapshot, spaces.ids, spaces.count, request,
+                                       "seeds", &seeds, &query.seed_count, error);
+        query.seeds = seeds;
+        if (status == MEMDB_OK)
             status = ask(session, snapshot, &query, &spaces, answer, error);
         if (status == MEMDB_OK && cli_json_get(request, "skip") && !cli_json_get(answer, "fewer"))
             cli_set_unsigned(answer, "next", query.skip + (query.k ? query.k : 10));
         cli_read_end(session, snapshot);
     }
     memdb_filter_free(filter);
+    free(seeds);
     free(spaces.ids);
     free(spaces.names);
     free(spaces.snippets);

@@ -15,6 +15,7 @@ extern "C" {
 #define MEMDB_MAX_ATTRS_BYTES (1u << 20)
 #define MEMDB_MAX_DIMENSION 4096
 #define MEMDB_MAX_BLOBS 64               ///< blobs of one memory
+#define MEMDB_MAX_SEEDS 1000             ///< seeds of one recall
 #define MEMDB_MAX_TXN_BYTES (256u << 20) ///< one transaction's frame
 
 typedef enum memdb_open_flags {

@@ -23,7 +23,8 @@ typedef enum memdb_signal {
     MEMDB_SIGNAL_RECENCY = 4, ///< how young it is at `now`; weight 0 unless the query has weights
     MEMDB_SIGNAL_IMPORTANCE = 5, ///< its importance; the same
     MEMDB_SIGNAL_FEEDBACK = 6,   ///< words that the best memories of a first look have in common
-    MEMDB_SIGNAL_COUNT = 7
+    MEMDB_SIGNAL_GRAPH = 7,      ///< how closely it is linked to the best memories, and to `seeds`
+    MEMDB_SIGNAL_COUNT = 8
 } memdb_signal_t;
 
 MEMDB_API const char *memdb_signal_name(memdb_signal_t signal);
@@ -42,7 +43,10 @@ typedef struct memdb_query {
     bool has_weights;
     bool phrase_required; ///< each "quoted phrase" of the text must occur as such, and each prefix
     const memdb_filter_t *filter; ///< only memories that pass are hits
-    bool explain;                 ///< keep what was done, for memdb_result_plan
+    const uint64_t *seeds; ///< memories of the spaces that the question is about: what is linked
+                           ///< to them counts (docs/recall.md, graph)
+    size_t seed_count;     ///< at most MEMDB_MAX_SEEDS
+    bool explain;          ///< keep what was done, for memdb_result_plan
     int64_t now; ///< the moment of the question, for "last week" in it; 0: the snapshot's time,
                  ///< of a transaction the present
     bool has_window;
@@ -72,7 +76,7 @@ typedef struct memdb_hit {
 ///
 /// Ownership   release with memdb_result_free; it does not depend on the snapshot.
 /// Errors      MEMDB_INVALID    nothing is asked, NaN, or another dimension than the space's.
-///             MEMDB_NOT_FOUND  a space is not there.
+///             MEMDB_NOT_FOUND  a space is not there, or a seed in none of them.
 MEMDB_API memdb_status_t memdb_recall(memdb_snapshot_t *snapshot, const memdb_query_t *query,
                                       memdb_result_t **result_out);
 MEMDB_API size_t memdb_result_count(const memdb_result_t *result);

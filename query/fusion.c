@@ -87,12 +87,12 @@ void memdb__recall_rate(const memdb__recall_t *recall, const memdb__fusion_t *fu
             : 0;
 }
 
-void memdb__recall_fuse(memdb__recall_t *recall, memdb__fusion_t *fusion_out) {
+void memdb__recall_fuse(memdb__recall_t *recall) {
     memdb__candidates_t *candidates = &recall->candidates;
-    fusion_out->words = spread_of_words(recall, &fusion_out->feedback);
-    fusion_out->vector = spread_of_vectors(candidates);
+    recall->fusion.words = spread_of_words(recall, &recall->fusion.feedback);
+    recall->fusion.vector = spread_of_vectors(candidates);
     for (uint32_t i = 0; i < candidates->count; i++) {
-        memdb__recall_rate(recall, fusion_out, &candidates->items[i]);
+        memdb__recall_rate(recall, &recall->fusion, &candidates->items[i]);
     }
 }
 

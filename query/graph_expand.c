@@ -56,7 +56,7 @@ memdb_status_t memdb_graph_expand(memdb_snapshot_t *snapshot, memdb_space_t spac
     if (!snapshot || !nodes_out || (start_count && !starts)) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__walk_begin(&walk, snapshot, space, options, &error);
+    memdb_status_t status = memdb__walk_begin(&walk, snapshot, space, options, true, &error);
     if (!status && !start_count) {
         status = memdb__fail(&error, MEMDB_INVALID, "a memory to start from is needed");
     }

@@ -114,13 +114,14 @@ memdb_status_t memdb_graph_path(memdb_snapshot_t *snapshot, memdb_space_t space,
     if (!snapshot || !nodes_out) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__walk_begin(&search.sides[0], snapshot, space, options, &error);
+    memdb_status_t status =
+        memdb__walk_begin(&search.sides[0], snapshot, space, options, true, &error);
     if (!status) {
         memdb_graph_options_t back = search.sides[0].options;
         back.direction = back.direction == MEMDB_DIRECTION_OUT  ? MEMDB_DIRECTION_IN
                          : back.direction == MEMDB_DIRECTION_IN ? MEMDB_DIRECTION_OUT
                                                                 : MEMDB_DIRECTION_BOTH;
-        status = memdb__walk_begin(&search.sides[1], snapshot, space, &back, &error);
+        status = memdb__walk_begin(&search.sides[1], snapshot, space, &back, true, &error);
         status = status ? status : find_path(&search, from, to, options, nodes_out, &error);
         memdb__walk_end(&search.sides[1]);
     }

@@ -273,7 +273,7 @@ walk_from(memdb_snapshot_t *snapshot, memdb_space_t space, const memdb_seed_t *s
     if (!snapshot || !nodes_out || (count && !seeds)) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__walk_begin(&walk, snapshot, space, options, &error);
+    memdb_status_t status = memdb__walk_begin(&walk, snapshot, space, options, true, &error);
     status = status ? status : sow(&walk, seeds, count, &error);
     status = status ? status : heat(&walk, &residual, &error);
     status = status ? status : give_best(&walk, residual, nodes_out, &error);

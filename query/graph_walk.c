@@ -42,9 +42,9 @@ static memdb_status_t check_options(const memdb_graph_options_t *options, memdb_
 }
 
 /// Tables for the nodes that are met, and those that are judged.
-static memdb_status_t take_tables(memdb__walk_t *walk, memdb_error_t *error) {
+static memdb_status_t take_tables(memdb__walk_t *walk, bool judges, memdb_error_t *error) {
     memdb__visited_pool_t *pool = &walk->snapshot->db->visited;
-    bool judges = walk->options.filter || walk->options.valid_at || walk->options.unexpired;
+    judges = judges && (walk->options.filter || walk->options.valid_at || walk->options.unexpired);
     walk->visited = memdb__visited_take(pool);
     walk->judged = judges && walk->visited ? memdb__visited_take(pool) : NULL;
     return walk->visited && (walk->judged || !judges)
@@ -54,7 +54,7 @@ static memdb_status_t take_tables(memdb__walk_t *walk, memdb_error_t *error) {
 
 memdb_status_t memdb__walk_begin(memdb__walk_t *walk, memdb_snapshot_t *snapshot,
                                  memdb_space_t space, const memdb_graph_options_t *options,
-                                 memdb_error_t *error) {
+                                 bool judges, memdb_error_t *error) {
     static const memdb_graph_options_t none = {.size = sizeof none};
     *walk =
         (memdb__walk_t){.snapshot = snapshot, .space = space, .options = options ? *options : none};
@@ -78,7 +78,7 @@ memdb_status_t memdb__walk_begin(memdb__walk_t *walk, memdb_snapshot_t *snapshot
                                    .type_count = own->type_count,
                                    .valid_at = own->valid_at ? own->valid_at : MEMDB_TIME_NONE};
     status = status ? status : memdb__graph_open(&walk->graph, &snapshot->sight, &choice, error);
-    return status ? status : take_tables(walk, error);
+    return status ? status : take_tables(walk, judges, error);
 }
 
 void memdb__walk_end(memdb__walk_t *walk) {

@@ -116,6 +116,10 @@ memdb_status_t memdb__page_question(const memdb_t *db, const memdb_query_t *quer
         memdb__filter_print(query->filter, query->filter->root, &filter);
         add(&hash, filter.data, filter.size);
     }
+    for (size_t i = 0; i < query->seed_count; i++) {
+        add_number(&hash, query->seeds[i]);
+    }
+    add_number(&hash, query->seed_count);
     add_numbers(&hash, query);
     bool failed = filter.failed;
     memdb__buffer_deinit(&filter);

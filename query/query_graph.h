@@ -37,9 +37,11 @@ typedef struct memdb__walk {
 } memdb__walk_t;
 
 /// Check the options, and open. Release with memdb__walk_end, on failure too.
+///
+/// judges  memories are asked about filter, validity and expiry; else all are walked through.
 memdb_status_t memdb__walk_begin(memdb__walk_t *walk, memdb_snapshot_t *snapshot,
                                  memdb_space_t space, const memdb_graph_options_t *options,
-                                 memdb_error_t *error);
+                                 bool judges, memdb_error_t *error);
 void memdb__walk_end(memdb__walk_t *walk);
 /// Meet a start, at hop 0. Its number is given; it passes the filter.
 memdb_status_t memdb__walk_start(memdb__walk_t *walk, uint64_t id, size_t *number_out,

@@ -28,7 +28,13 @@
 #define MEMDB__RECALL_COVER 0.25       // power on hit.coverage
 #define MEMDB__RECALL_WEIGHT_WORDS 0.5 // of the z-scores
 #define MEMDB__RECALL_WEIGHT_VECTOR 0.5
-#define MEMDB__RECALL_FEEDBACK 10u // hits whose words are looked for, too
+#define MEMDB__RECALL_WEIGHT_GRAPH 0.5
+#define MEMDB__RECALL_LINK_SEEDS 3u      // hits from which links are followed
+#define MEMDB__RECALL_LINK_FLOOR 1e-3    // a smaller rank is none
+#define MEMDB__RECALL_LINKED 20u         // memories that enter by their links
+#define MEMDB__RECALL_LINK_TRIES 200u    // and that are asked whether they may be shown
+#define MEMDB__RECALL_LINK_LIMIT 100000u // links that are followed
+#define MEMDB__RECALL_FEEDBACK 10u       // hits whose words are looked for, too
 #define MEMDB__RECALL_FEEDBACK_WORDS 20u
 #define MEMDB__RECALL_NEXT 0.4  // share of a hit's score for the memory after it
 #define MEMDB__RECALL_NEAR 0.2  // for the one before it, and those two away
@@ -99,6 +105,16 @@ typedef struct memdb__recall_plan {
     double share;          // of what a search finds, the part that passes the rest of the filter
 } memdb__recall_plan_t;
 
+/// Mean and deviation of one signal over the candidates that were found.
+typedef struct memdb__spread {
+    double mean, deviation;
+} memdb__spread_t;
+
+typedef struct memdb__fusion {
+    memdb__spread_t words, vector; // words: those of the question and of feedback, summed
+    double feedback;               // mean
+} memdb__fusion_t;
+
 typedef struct memdb__recall {
     // Of the whole query.
     memdb_snapshot_t *snapshot;
@@ -131,6 +147,7 @@ typedef struct memdb__recall {
     memdb__recall_gate_t gate;
     memdb__recall_plan_t plan;
     memdb__candidates_t candidates;
+    memdb__fusion_t fusion;    // the last one, which rates who enters later
     memdb__explain_t *explain; // of the whole query; NULL: not asked for
 } memdb__recall_t;
 
@@ -215,19 +232,9 @@ memdb_status_t memdb__recall_prior(memdb__recall_t *recall, memdb_error_t *error
 
 // ------------------------------------------------------------------------------ fusion.c
 
-/// Mean and deviation of one signal over the candidates that were found.
-typedef struct memdb__spread {
-    double mean, deviation;
-} memdb__spread_t;
-
-typedef struct memdb__fusion {
-    memdb__spread_t words, vector; // words: those of the question and of feedback, summed
-    double feedback;               // mean
-} memdb__fusion_t;
-
-/// Give every candidate its shares of words, feedback and vector; `fusion_out` rates later ones
+/// Give every candidate its shares of words, feedback and vector; recall->fusion rates later ones
 /// alike.
-void memdb__recall_fuse(memdb__recall_t *recall, memdb__fusion_t *fusion_out);
+void memdb__recall_fuse(memdb__recall_t *recall);
 /// The same for one candidate.
 void memdb__recall_rate(const memdb__recall_t *recall, const memdb__fusion_t *fusion,
                         memdb__candidate_t *candidate);
@@ -244,8 +251,15 @@ memdb_status_t memdb__recall_feedback(memdb__recall_t *recall, memdb_error_t *er
 // ------------------------------------------------------------------------------ trace.c
 
 /// Let each found candidate with a score above 0 lend to its neighbours in its session.
-memdb_status_t memdb__recall_trace(memdb__recall_t *recall, const memdb__fusion_t *fusion,
+memdb_status_t memdb__recall_trace(memdb__recall_t *recall, memdb_error_t *error);
+/// Refuse a neighbour that a search which met it would not have shown.
+memdb_status_t memdb__recall_admit(memdb__recall_t *recall, memdb__candidate_t *candidate,
                                    memdb_error_t *error);
+
+// ------------------------------------------------------------------------------ linked.c
+
+/// Give the candidates their shares of the graph; some enter by it.
+memdb_status_t memdb__recall_linked(memdb__recall_t *recall, memdb_error_t *error);
 
 // ------------------------------------------------------------------------------ result.c
 

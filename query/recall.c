@@ -85,6 +85,10 @@ static memdb_status_t check_query(const memdb_query_t *query, memdb_error_t *err
     }
     status = status ? status : check_vector(query, error);
     status = status ? status : check_weights(query, error);
+    if (!status && (query->seed_count > MEMDB_MAX_SEEDS || (query->seed_count && !query->seeds))) {
+        status = memdb__fail(error, MEMDB_INVALID, "seeds: %zu of them, at most %d, or none given",
+                             query->seed_count, MEMDB_MAX_SEEDS);
+    }
     return status ? status : memdb__select_check(query, error);
 }
 
@@ -180,21 +184,20 @@ static memdb_status_t step_of(memdb__recall_t *recall, const char *what,
 }
 
 static memdb_status_t fuse_and_trace(memdb__recall_t *recall, memdb_error_t *error) {
-    memdb__fusion_t fusion;
-    memdb__recall_fuse(recall, &fusion);
-    return memdb__recall_trace(recall, &fusion, error);
+    memdb__recall_fuse(recall);
+    return memdb__recall_trace(recall, error);
 }
 
 /// The score of each candidate, by mode.
 static memdb_status_t rank(memdb__recall_t *recall, memdb_error_t *error) {
     memdb__candidates_t *candidates = &recall->candidates;
-    memdb__fusion_t fusion;
     if (recall->query->mode == MEMDB_RECALL_AUTO) {
-        memdb__recall_fuse(recall, &fusion);
+        memdb__recall_fuse(recall);
         memdb_status_t status = memdb__recall_time(recall, error);
         status =
             status ? status : step_of(recall, "words of the best", memdb__recall_feedback, error);
         status = status ? status : step_of(recall, "traces", fuse_and_trace, error);
+        status = status ? status : step_of(recall, "links", memdb__recall_linked, error);
         status = status ? status : memdb__recall_time(recall, error);
         return status ? status : memdb__recall_prior(recall, error);
     }
@@ -311,6 +314,7 @@ static void set_weights(memdb__recall_t *recall) {
     recall->weights[MEMDB_SIGNAL_VECTOR] = MEMDB__RECALL_WEIGHT_VECTOR;
     recall->weights[MEMDB_SIGNAL_TRACE] = 1;
     recall->weights[MEMDB_SIGNAL_FEEDBACK] = 1;
+    recall->weights[MEMDB_SIGNAL_GRAPH] = MEMDB__RECALL_WEIGHT_GRAPH;
     recall->weights[MEMDB_SIGNAL_TIME] = MEMDB__RECALL_WEIGHT_TIME;
     if (query->has_weights && query->mode == MEMDB_RECALL_AUTO) {
         memcpy(recall->weights, query->weights, sizeof recall->weights);
@@ -327,6 +331,30 @@ static void read_times(memdb__recall_t *recall) {
         memdb__when_read(recall->question.text.data, recall->question.text.size, recall->now,
                          &recall->when);
     }
+}
+
+/// Each seed must be a memory of one of the spaces.
+static memdb_status_t check_seeds(const memdb__recall_t *recall, memdb_error_t *error) {
+    const memdb_query_t *query = recall->query;
+    for (size_t i = 0; i < query->seed_count; i++) {
+        memdb__record_t record;
+        uint64_t version;
+        bool found = false;
+        memdb_status_t status =
+            memdb__read_record(&recall->snapshot->sight, query->seeds[i], &record, &version, error);
+        if (status && status != MEMDB_NOT_FOUND) {
+            return status;
+        }
+        for (size_t j = 0; !status && j < query->space_count; j++) {
+            found = found || query->spaces[j] == record.space;
+        }
+        if (!found) {
+            return memdb__fail(error, MEMDB_NOT_FOUND,
+                               "seeds: there is no memory %llu in the spaces",
+                               (unsigned long long)query->seeds[i]);
+        }
+    }
+    return MEMDB_OK;
 }
 
 /// The answer is short: count what there is, and say why.
@@ -371,6 +399,7 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
     const memdb_query_t *query = recall->query;
     memdb_status_t status = memdb__snapshot_usable(recall->snapshot, error);
     status = status ? status : check_query(query, error);
+    status = status ? status : check_seeds(recall, error);
     status = status ? status
                     : memdb__boolean_read(query->text, query->boolean, query->phrase_required,
                                           &recall->question, error);

@@ -135,6 +135,6 @@ void memdb_result_free(memdb_result_t *result) {
 
 const char *memdb_signal_name(memdb_signal_t signal) {
     static const char *const names[MEMDB_SIGNAL_COUNT] = {
-        "words", "vector", "trace", "time", "recency", "importance", "feedback"};
+        "words", "vector", "trace", "time", "recency", "importance", "feedback", "graph"};
     return (unsigned)signal < MEMDB_SIGNAL_COUNT ? names[signal] : "unknown";
 }

@@ -45,9 +45,8 @@ static memdb_status_t lend_from(memdb__recall_t *recall, uint32_t number, memdb_
     return status;
 }
 
-/// A neighbour may be shown when a search that met it would have shown it.
-static memdb_status_t admit(memdb__recall_t *recall, memdb__candidate_t *candidate,
-                            memdb_error_t *error) {
+memdb_status_t memdb__recall_admit(memdb__recall_t *recall, memdb__candidate_t *candidate,
+                                   memdb_error_t *error) {
     if (recall->gate.set && !memdb__plan_set_has(recall->gate.set, candidate->id)) {
         candidate->state = MEMDB__CANDIDATE_REFUSED;
         return MEMDB_OK;
@@ -61,8 +60,7 @@ static memdb_status_t admit(memdb__recall_t *recall, memdb__candidate_t *candida
     return status;
 }
 
-memdb_status_t memdb__recall_trace(memdb__recall_t *recall, const memdb__fusion_t *fusion,
-                                   memdb_error_t *error) {
+memdb_status_t memdb__recall_trace(memdb__recall_t *recall, memdb_error_t *error) {
     memdb__candidates_t *candidates = &recall->candidates;
     uint32_t found = candidates->count;
     if (recall->weights[MEMDB_SIGNAL_TRACE] == 0) {
@@ -77,13 +75,13 @@ memdb_status_t memdb__recall_trace(memdb__recall_t *recall, const memdb__fusion_
         status = lend_from(recall, i, error);
     }
     for (uint32_t i = found; i < candidates->count && !status; i++) {
-        status = admit(recall, &candidates->items[i], error);
+        status = memdb__recall_admit(recall, &candidates->items[i], error);
     }
     if (!status && recall->vector && found < candidates->count) {
         status = memdb__recall_score_vectors(recall, found, error);
     }
     for (uint32_t i = found; i < candidates->count && !status; i++) {
-        memdb__recall_rate(recall, fusion, &candidates->items[i]);
+        memdb__recall_rate(recall, &recall->fusion, &candidates->items[i]);
     }
     return status;
 }

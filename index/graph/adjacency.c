@@ -13,7 +13,7 @@
 
 typedef struct packed_link {
     uint64_t from, to;
-    memdb__span_t valid;
+    memdb__validity_t valid;
     uint32_t type;
     float weight;
 } packed_link_t;
@@ -24,8 +24,8 @@ typedef struct rows {
     uint64_t *others;
     float *weights;
     uint32_t *types;
-    memdb__span_t *spans; // NULL: open on both sides, all of them
-    double *totals;       // of each node
+    memdb__validity_t *spans; // NULL: open on both sides, all of them
+    double *totals;           // of each node
 } rows_t;
 
 struct memdb__adjacency {
@@ -77,7 +77,7 @@ void memdb__adjacency_abandon(memdb__adjacency_builder_t *builder) {
 
 size_t memdb__adjacency_builder_bytes(const memdb__adjacency_builder_t *builder) {
     size_t links = builder->links.size / sizeof(packed_link_t);
-    size_t spans = builder->made->has_spans ? sizeof(memdb__span_t) : 0;
+    size_t spans = builder->made->has_spans ? sizeof(memdb__validity_t) : 0;
     return builder->links.capacity + builder->made->texts.bytes +
            links * (2 * (8 + 4 + 4 + spans) + 2 * (8 + 4 + 8)); // finished, a node for every link
 }

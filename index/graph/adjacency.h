@@ -14,13 +14,13 @@ typedef struct memdb__adjacency memdb__adjacency_t;
 typedef struct memdb__adjacency_builder memdb__adjacency_builder_t;
 
 /// When a link holds, [from, to); MEMDB_TIME_NONE: open on that side.
-typedef struct memdb__span {
+typedef struct memdb__validity {
     int64_t from, to;
-} memdb__span_t;
+} memdb__validity_t;
 
 /// What a link says beside its ends and its type.
 typedef struct memdb__tie {
-    memdb__span_t valid;
+    memdb__validity_t valid;
     float weight;
 } memdb__tie_t;
 
@@ -47,8 +47,8 @@ size_t memdb__adjacency_bytes(const memdb__adjacency_t *adjacency);
 typedef struct memdb__adjacency_links {
     const uint64_t *others;
     const float *weights;
-    const memdb__span_t *spans; // NULL: all links of the segment hold always
-    const uint32_t *types;      // numbers of memdb__adjacency_type, with MEMDB__ADJACENCY_REMOVED
+    const memdb__validity_t *spans; // NULL: all links of the segment hold always
+    const uint32_t *types; // numbers of memdb__adjacency_type, with MEMDB__ADJACENCY_REMOVED
     size_t count;
     double total; // of the weights above 0 of links that were not removed
 } memdb__adjacency_links_t;

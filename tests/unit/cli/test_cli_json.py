@@ -66,12 +66,17 @@ class Json(shell_case.ShellCase):
         self.refused(first, "MEMDB_INVALID", "64 MiB")
         self.assertEqual(second, {"ok": True, "spaces": [], "re": 2})
 
-    def test_what_comes_later_is_unsupported(self):
-        recall = {"op": "recall", "text": "x"}
-        later = [{**recall, name: value} for name, value in (("seeds", [1]),)]
-        for request, answer in zip(later, self.ask(*later)):
-            self.refused(answer, "MEMDB_UNSUPPORTED")
-            self.assertTrue(answer["message"], request)
+    def test_seeds_bring_what_is_linked_to_them(self):
+        self.ask(put("topic", kind="topic"), put("a", text="the lantern hangs in the harbour"), put("b", text="granite is found in the north"),
+                 {"op": "link", "from": "b", "to": "topic", "type": "about"})
+        ask = {"op": "recall", "text": "lantern", "filter": "kind is null"}
+        plain, seeded, none, wrong, empty = self.ask(ask, {**ask, "seeds": ["topic"]}, {**ask, "seeds": ["nobody"]}, {**ask, "seeds": [1.5]}, {**ask, "seeds": []})
+        self.assertEqual([hit["key"] for hit in plain["hits"]], ["a"])
+        self.assertEqual([hit["key"] for hit in seeded["hits"]], ["a", "b"])
+        self.refused(none, "MEMDB_NOT_FOUND", "seeds", "nobody")
+        self.refused(wrong, "MEMDB_INVALID", "seeds")
+        self.refused(empty, "MEMDB_INVALID", "seeds", "1 to 1000")
+        self.assertIn("granite", self.command("recall", "--seeds", "topic,#2", "--filter", "kind is null", "lantern"))
 
     def test_as_of_reads_what_was_there_then(self):
         self.ask({"op": "settings", "history_bytes": 1 << 40}, {"op": "create_space", "name": "main"})

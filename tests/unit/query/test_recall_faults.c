@@ -18,6 +18,7 @@
 
 static memdb_space_t fill(memdb_t *db) {
     memdb_space_t space = space_of(db, "main");
+    uint64_t ids[MEMORIES];
     memdb_txn_t *txn;
     must(db, memdb_txn_begin(db, &txn));
     for (int i = 0; i < MEMORIES; i++) {
@@ -38,7 +39,10 @@ static memdb_space_t fill(memdb_t *db) {
                                  .attrs = text(attributes),
                                  .vector = vector,
                                  .dimension = DIMENSION};
-        must(db, memdb_put(txn, space, &memory, NULL));
+        must(db, memdb_put(txn, space, &memory, &ids[i]));
+        memdb_link_t link = {
+            .size = sizeof link, .space = space, .from = ids[i], .to = ids[i / 2], .weight = 1};
+        must(db, memdb_put_link(txn, &link));
     }
     must(db, memdb_txn_commit(txn, MEMDB_DURABILITY_NONE, NULL));
     return space;
