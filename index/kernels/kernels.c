@@ -11,6 +11,9 @@
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #endif
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 /// A table of kernels: dots, counts and all others each from a variant of their own.
 #define KERNELS(level, dots, counts, others)                                                       \
@@ -48,10 +51,11 @@ static bool has_sdot(void) {
 #endif
 
 #if defined(__x86_64__)
-/// With what came in the same CPUs: half floats and counts of bits.
+/// With what came in the same CPUs: half floats (clang 14 has no name for them) and counts of bits.
 static bool has_avx2(void) {
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c") &&
-           __builtin_cpu_supports("popcnt");
+    unsigned eax, ebx, ecx, edx;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt") &&
+           __get_cpuid(1, &eax, &ebx, &ecx, &edx) && (ecx & bit_F16C) != 0;
 }
 #endif
 

@@ -9,7 +9,7 @@ TEXTS = SOURCES + (".md", ".txt", ".cmake", ".in", ".json", ".py", ".sh", ".pml"
 SKIPPED = re.compile(r"^(\.git|build|build-.*|__pycache__)$")
 
 # Headers of the C library and of Linux that any file may include.
-SYSTEM = set("""assert.h complex.h ctype.h dirent.h errno.h fcntl.h float.h ftw.h inttypes.h limits.h locale.h math.h poll.h
+SYSTEM = set("""assert.h complex.h cpuid.h ctype.h dirent.h errno.h fcntl.h float.h ftw.h inttypes.h limits.h locale.h math.h poll.h
     pthread.h sched.h semaphore.h setjmp.h signal.h spawn.h stdalign.h stdarg.h stdatomic.h stdbool.h stddef.h stdint.h stdio.h
     stdlib.h stdnoreturn.h string.h strings.h time.h unistd.h getopt.h wchar.h langinfo.h endian.h linux/falloc.h linux/futex.h linux/fs.h
     linux/magic.h linux/membarrier.h sys/auxv.h sys/file.h sys/ioctl.h sys/mman.h sys/mount.h sys/random.h sys/resource.h sys/stat.h sys/statfs.h
