@@ -6,7 +6,7 @@
 // for 500 questions the time of one recall, in the middle and at the 99th percentile: all signals,
 // words alone, vectors alone; and each through filters that a half to a thousandth of the memories
 // pass, without an index and with one, whether what passes is near the question, far from it, or
-// neither. One thread.
+// neither; and with the longest word of the question demanded, or forbidden. One thread.
 //
 // usage: recall [--quick] [--explain] [--indexed] [--memories N] [--questions N] [--data FOLDER]
 // [--at FOLDER] FOLDER of --data (or the environment variable MEMDB_SHARED, with /data) may hold
@@ -14,6 +14,7 @@
 // one, and vectors around centres. --at: where the database is made; default TMPDIR, or /tmp.
 #include "include/memdb.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -294,7 +295,25 @@ typedef struct asked {
     const char *filter; // NULL: none
     enum { NO_PLACE, NEAREST, FARTHEST } place;
     const char *note;
+    char sign; // '+' or '-' before the longest word; 0: a plain question
 } asked_t;
+
+/// The question with the sign before its longest word, in `signed_text` of `room` bytes.
+static memdb_bytes_t sign_question(memdb_bytes_t text, char sign, char *signed_text, size_t room) {
+    size_t longest = 0, most = 0;
+    for (size_t at = 0; at < text.size; at++) {
+        size_t end = at;
+        while (end < text.size && isalnum((unsigned char)text.data[end]))
+            end++;
+        if (end - at > most && (at == 0 || text.data[at - 1] == ' ')) {
+            most = end - at;
+            longest = at;
+        }
+    }
+    int size = snprintf(signed_text, room, "%.*s%c%.*s", (int)longest, text.data, sign,
+                        (int)(text.size - longest), text.data + longest);
+    return (memdb_bytes_t){signed_text, (size_t)size < room ? (size_t)size : room - 1};
+}
 
 static memdb_filter_t *parse_filter(const bench_t *bench, const asked_t *asked, size_t question) {
     memdb_filter_t *filter = NULL;
@@ -344,6 +363,11 @@ static void ask_all(bench_t *bench, const char *what, memdb_recall_mode_t mode,
                                .mode = mode,
                                .filter = filter,
                                .k = 10};
+        char signed_text[1024];
+        if (asked->sign) {
+            query.text = sign_question(query.text, asked->sign, signed_text, sizeof signed_text);
+            query.boolean = true;
+        }
         if (mode != MEMDB_RECALL_WORDS) {
             query.vector = data->question_vectors + i * DIMENSION;
             query.dimension = DIMENSION;
@@ -374,15 +398,15 @@ static void ask_modes(bench_t *bench, const asked_t *asked, double *times) {
 
 /// Through filters on the attributes, before and after there are indexes on them.
 static void ask_filtered(bench_t *bench, double *times) {
-    static const asked_t all[] = {{"attr.share < 500", NO_PLACE, ""},
-                                  {"attr.share < 100", NO_PLACE, ""},
-                                  {"attr.share < 10", NO_PLACE, ""},
-                                  {"attr.share < 1", NO_PLACE, ""},
-                                  {"attr.place = ?", NEAREST, "  (the nearest to the question)"},
-                                  {"attr.place = ?", FARTHEST, "  (the farthest)"},
-                                  {"attr.share < 500 and attr.place = ?", NEAREST, ""}};
+    static const asked_t all[] = {{"attr.share < 500", NO_PLACE, "", 0},
+                                  {"attr.share < 100", NO_PLACE, "", 0},
+                                  {"attr.share < 10", NO_PLACE, "", 0},
+                                  {"attr.share < 1", NO_PLACE, "", 0},
+                                  {"attr.place = ?", NEAREST, "  (the nearest to the question)", 0},
+                                  {"attr.place = ?", FARTHEST, "  (the farthest)", 0},
+                                  {"attr.share < 500 and attr.place = ?", NEAREST, "", 0}};
     static const char *const on[] = {"attr.share", "attr.place"};
-    asked_t field = {"tokens < 500", NO_PLACE, "  (no index)"};
+    asked_t field = {"tokens < 500", NO_PLACE, "  (no index)", 0};
     ask_modes(bench, &field, times);
     field.filter = "tokens < 10";
     ask_modes(bench, &field, times);
@@ -462,6 +486,8 @@ int main(int count, char **arguments) {
     long before_kib = private_kib();
     reopen(&bench, before_kib);
     ask_modes(&bench, &(asked_t){0}, times);
+    ask_modes(&bench, &(asked_t){.note = ", +the longest word", .sign = '+'}, times);
+    ask_modes(&bench, &(asked_t){.note = ", -the longest word", .sign = '-'}, times);
     ask_filtered(&bench, times);
     printf("afterwards  private memory %.1f MiB more\n",
            (double)(private_kib() - before_kib) / 1024);

@@ -111,13 +111,16 @@ static memdb_status_t read_group(reader_t *reader) {
     return empty ? refuse(reader, "the group is empty") : MEMDB_OK;
 }
 
-/// A sign here is one: nothing but a blank is before it, and none behind.
+static bool is_sign(char byte) {
+    return byte == '+' || byte == '-';
+}
+
+/// A sign here is one: nothing but a blank is before it, and neither a blank nor a sign behind.
 static bool take_sign(reader_t *reader) {
     const char *text = reader->text;
     size_t at = reader->at;
-    bool found = reader->signs && (text[at] == '+' || text[at] == '-') &&
-                 (at == 0 || is_blank(text[at - 1])) && at + 1 < reader->size &&
-                 !is_blank(text[at + 1]);
+    bool found = reader->signs && is_sign(text[at]) && (at == 0 || is_blank(text[at - 1])) &&
+                 at + 1 < reader->size && !is_blank(text[at + 1]) && !is_sign(text[at + 1]);
     reader->sign = found ? text[at] : 0;
     reader->sign_place = at;
     reader->at += found;

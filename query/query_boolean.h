@@ -1,9 +1,9 @@
 // A question as it is read, before the tokenizer of a space sees it: what ranks, and what is
 // demanded.
 //
-//   demand  = sign item            a sign stands at the beginning or after a blank, without one
-//   behind sign    = "+"                  required
-//           | "-"                  forbidden
+//   demand  = sign item
+//   sign    = "+" | "-"  required, forbidden; at the beginning or after a blank, and with neither
+//                        a blank nor a sign behind it
 //   item    = phrase | word | prefix | "(" { phrase | word | prefix } ")"     any of the group
 //   phrase  = a quotation mark, text, a quotation mark
 //   word    = what lies before a blank (in a group: or before ")"), or before a phrase

@@ -379,7 +379,7 @@ static void test_signs_mean_nothing_unless_asked(void **state) {
     query.boolean = false;
     assert_int_equal(count_of(db, &query), 2);
     query.boolean = true; // a blank behind, or none before it: punctuation
-    query.text = text("+ fox - wolf-fox+wolf (");
+    query.text = text("+ fox - wolf-fox+wolf -- ++ ---fox (");
     assert_int_equal(count_of(db, &query), 2);
     query.text = text("-wolf"); // nothing to look for
     assert_int_equal(count_of(db, &query), 0);
