@@ -196,7 +196,7 @@ static memdb_status_t ask(cli_session_t *session, memdb_snapshot_t *snapshot,
     const char *fewer = memdb_result_fewer(result);
     if (fewer)
         cli_json_set(answer, "fewer", cli_json_new_text(fewer));
-    if (query->page.data && memdb_result_page(result))
+    if (memdb_result_page(result))
         cli_json_set(answer, "next_page", cli_json_new_text(memdb_result_page(result)));
     if (memdb_result_plan(result))
         cli_json_set(answer, "plan", plan_json(memdb_result_plan(result)));

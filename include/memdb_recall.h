@@ -59,7 +59,8 @@ typedef struct memdb_query {
     uint32_t token_budget; ///< above 0: the best that cost so much at most together; without skip
     bool boolean; ///< in the text +word must occur and -word must not; so may a "phrase", a prefix,
                   ///< and (a group), of which any counts (docs/recall.md)
-    memdb_bytes_t page; ///< size > 0: go on where the result ended that gave it (memdb_result_page)
+    memdb_bytes_t page; ///< with data, "" too: the result tells its page (memdb_result_page); with
+                        ///< one that a result told: go on where that ended
 } memdb_query_t;
 
 typedef struct memdb_hit {
@@ -85,16 +86,17 @@ MEMDB_API const memdb_hit_t *memdb_result_hit(const memdb_result_t *result, size
 MEMDB_API const char *memdb_result_fewer(const memdb_result_t *result);
 /// Where the result ended, as a text of digits: the same query with it as its `page` gives the next
 /// k hits, without one that came before and without leaving one out, whatever was committed
-/// meanwhile. NULL: nothing follows, or the query has a token_budget. Lent until the result is
+/// meanwhile. NULL: nothing follows, or the query asked for no page. Lent until the result is
 /// freed.
 ///
 /// A page goes on in the snapshot of the first one, or in one as of its position (memdb_page_lsn),
 /// as far back as that can be read (docs/history.md).
-/// Errors  of the memdb_recall that goes on:
-///         MEMDB_INVALID  the page is damaged, or of another query or position.
-///         MEMDB_EXPIRED  the hits before do not come out the same: as of a position, words are
-///                        weighed by statistics that later commits may have changed. Hold the
-///                        snapshot of the first page to be safe from that.
+///
+/// Errors      of the memdb_recall that goes on:
+///             MEMDB_INVALID  the page is damaged, or of another query or position.
+///             MEMDB_EXPIRED  the hits before do not come out the same: as of a position, words are
+///                            weighed by statistics that later commits may have changed. Hold the
+///                            snapshot of the first page to be safe from that.
 MEMDB_API const char *memdb_result_page(const memdb_result_t *result);
 /// The position that the first page saw. MEMDB_INVALID: it is no page.
 MEMDB_API memdb_status_t memdb_page_lsn(memdb_bytes_t page, uint64_t *lsn_out);

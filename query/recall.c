@@ -380,6 +380,9 @@ static memdb_status_t explain(memdb__recall_t *recall, memdb_result_t *result,
 static memdb_status_t turn_page(memdb__recall_t *recall, memdb_error_t *error) {
     const memdb_query_t *query = recall->query;
     recall->time = recall->snapshot->time;
+    if (!query->page.data) {
+        return MEMDB_OK;
+    }
     memdb_status_t status =
         memdb__page_question(recall->snapshot->db, query, recall->k, &recall->asked, error);
     if (status || !query->page.size) {

@@ -256,7 +256,7 @@ memdb_status_t memdb__recall_select(memdb__recall_t *recall, memdb_result_t *res
                            "page: the hits before it do not come out the same any more: ask from "
                            "the first page on, in a snapshot that is held");
     }
-    if (count == recall->k && first + count <= MEMDB__RECALL_MAX_K) {
+    if (query->page.data && count == recall->k && first + count <= MEMDB__RECALL_MAX_K) {
         memdb__page_t next = {.lsn = memdb__snapshot_visible(recall->snapshot),
                               .time = recall->time,
                               .now = recall->now,

@@ -180,7 +180,8 @@ static void test_pages_of_other_queries_and_moments_are_refused(void **state) {
                            .spaces = &world.space,
                            .space_count = 1,
                            .text = text("w1 w2"),
-                           .k = 5};
+                           .k = 5,
+                           .page = text("")};
     must(db, memdb_recall(snapshot, &query, &result));
     snprintf(page, sizeof page, "%s", memdb_result_page(result));
     memdb_result_free(result);
