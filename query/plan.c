@@ -52,11 +52,13 @@ static double after_cost(const memdb__recall_t *recall, const memdb__planner_t *
            words_cost(recall, memories, MEMDB__COST_SEARCH) + looks_cost(recall, memories, share);
 }
 
-/// Members or within: decided by what the set turned out to hold.
+/// Members or within: decided by what the set turned out to hold. Where words are demanded all of
+/// few members are hits, whatever they score.
 static memdb__plan_kind_t choose_by_set(const memdb__recall_t *recall,
                                         const memdb__planner_t *planner, double rows) {
-    return members_cost(recall, rows) <
-                   within_cost(recall, planner->memories, rows, planner->whole.rest)
+    bool all = memdb__words_demand_requires(recall->gate.demand) && rows <= recall->capacity;
+    return all || members_cost(recall, rows) <
+                       within_cost(recall, planner->memories, rows, planner->whole.rest)
                ? MEMDB__PLAN_MEMBERS
                : MEMDB__PLAN_WITHIN;
 }
