@@ -1,7 +1,7 @@
 // Boolean questions against a plain evaluation: memories are drawn from a few words, changed and
 // forgotten again; questions are drawn as clauses, written down, asked in each mode, and evaluated
 // once more here over lists of stems. All that meet a question come back, and k of them whenever k
-// exist.
+// exist; what a session or a link brings in meets it, too.
 #include "tests/lib/database.h"
 
 #include <stdio.h>
@@ -92,7 +92,9 @@ static void put(world_t *world, memdb_txn_t *txn, memory_t *memory) {
     say(actor, sizeof actor, memory->actor, memory->actor_count);
     memdb_memory_t in = {.size = sizeof in,
                          .id = memory->id,
-                         .fields = MEMDB_FIELD_TEXT | MEMDB_FIELD_ACTOR | MEMDB_FIELD_VECTOR,
+                         .fields = MEMDB_FIELD_TEXT | MEMDB_FIELD_ACTOR | MEMDB_FIELD_VECTOR |
+                                   MEMDB_FIELD_SESSION,
+                         .session = text(draw(world, 2) ? "s" : ""),
                          .text = text(words),
                          .actor = text(actor),
                          .vector = memory->has_vector ? vector : NULL,
@@ -114,6 +116,15 @@ static void change(world_t *world) {
             must(world->db, memdb_forget(txn, world->space, world->memories[which].id));
             world->memories[which] = world->memories[--world->count];
         }
+    }
+    if (world->count) {
+        uint32_t from = draw(world, (uint32_t)world->count);
+        memdb_link_t link = {.size = sizeof link,
+                             .space = world->space,
+                             .from = world->memories[from].id,
+                             .to = world->memories[draw(world, from + 1)].id,
+                             .weight = 1};
+        must(world->db, memdb_put_link(txn, &link));
     }
     must(world->db, memdb_txn_commit(txn, MEMDB_DURABILITY_NONE, NULL));
     if (draw(world, 5) == 0) {
@@ -261,13 +272,15 @@ static void compare(world_t *world, memdb_snapshot_t *snapshot, const question_t
     query.k = 2 * MEMORIES;
     must(world->db, memdb_recall(snapshot, &query, &all));
     for (size_t i = 0; i < world->count; i++) {
-        bool hit = is_hit(question, &world->memories[i], query.mode);
-        if (hit != is_in(all, world->memories[i].id)) {
+        const memory_t *memory = &world->memories[i];
+        bool hit = is_hit(question, memory, query.mode), found = is_in(all, memory->id);
+        bool brought_in = found && query.mode == MEMDB_RECALL_AUTO && meets(question, memory);
+        if (hit != found && !brought_in) {
             fail_msg("mode %d, %.*s: memory %llu %s", query.mode, (int)query.text.size,
-                     query.text.data, (unsigned long long)world->memories[i].id,
+                     query.text.data, (unsigned long long)memory->id,
                      hit ? "is missing" : "should not be a hit");
         }
-        expected += hit;
+        expected += found;
     }
     assert_int_equal(memdb_result_count(all), expected);
     world->met += expected;
