@@ -1,9 +1,10 @@
 // Snippets: where in a text the words of a question stand closest.
 //
-// One pass collects the places of the question's words. A window slides over them whose words fit
-// into the piece, and of which the first is dropped as long as it comes again: so for each place
-// that ends a window, the shortest one with the most different words is looked at. What room is
-// left goes to the text around it, cut at blanks.
+// A window slides over the places of the question's words. Its words fit into the piece, and its
+// first one is dropped as long as it comes again: so for each place that ends a window, the
+// shortest one with the most different words is looked at. What room the best one leaves goes to
+// the text around it, cut at blanks; a second pass, up to its end, notes the places in it. So
+// memory is bounded by the piece, however long the text is.
 #include "base/bytes.h"
 #include "index/lexical/lexical.h"
 #include "query/query_boolean.h"
@@ -17,66 +18,72 @@ typedef struct place {
     uint32_t term;
 } place_t;
 
-typedef struct window {
-    size_t first, end; // places
-    uint32_t words;    // different ones
-} window_t;
-
 typedef struct finder {
     memdb_bytes_t text;
     size_t most; // bytes
     memdb__words_query_t *words;
+    // The window in hand.
     memdb__buffer_t places; // place_t
-    uint32_t *counts;       // of each term, in the window in hand
-    window_t best;
+    size_t first;           // those before it have left the window
+    uint32_t *counts;       // of each term in it
+    uint32_t different;
+    // The best one.
+    size_t from, to;
+    uint32_t best; // different words in it
+    // The second pass.
+    memdb_mark_t *marks;
+    size_t capacity, end; // of the marks; of the last one
+    memdb_snippet_t snippet;
 } finder_t;
 
-static void note(void *context, uint32_t term, size_t from, size_t to) {
-    finder_t *finder = context;
-    place_t place = {from, to, term};
-    memdb__buffer_append(&finder->places, &place, sizeof place);
-}
+// ------------------------------------------------------------------------------ the window
 
-static const place_t *places_of(const finder_t *finder) {
-    return (const place_t *)(const void *)finder->places.data;
+static place_t *places_of(const finder_t *finder) {
+    return (place_t *)(void *)finder->places.data;
 }
 
 static size_t place_count(const finder_t *finder) {
     return finder->places.size / sizeof(place_t);
 }
 
-// ------------------------------------------------------------------------------ the window
-
-static void drop_first(finder_t *finder, window_t *window) {
-    uint32_t *count = &finder->counts[places_of(finder)[window->first++].term];
-    window->words -= --*count == 0;
-}
-
 /// Whether more than the last place is there, and the first is too far away or comes again.
-static bool is_slack(const finder_t *finder, const window_t *window) {
-    const place_t *places = places_of(finder);
-    return window->end - window->first > 1 &&
-           (places[window->end - 1].to - places[window->first].from > finder->most ||
-            finder->counts[places[window->first].term] > 1);
+static bool is_slack(const finder_t *finder) {
+    const place_t *places = places_of(finder), *first = &places[finder->first];
+    size_t last = place_count(finder) - 1;
+    return last > finder->first &&
+           (places[last].to - first->from > finder->most || finder->counts[first->term] > 1);
 }
 
-static size_t width_of(const finder_t *finder, const window_t *window) {
-    return places_of(finder)[window->end - 1].to - places_of(finder)[window->first].from;
-}
-
-static void find_window(finder_t *finder) {
-    window_t window = {0};
-    while (window.end < place_count(finder)) {
-        window.words += finder->counts[places_of(finder)[window.end++].term]++ == 0;
-        while (is_slack(finder, &window)) {
-            drop_first(finder, &window);
-        }
-        if (window.words > finder->best.words ||
-            (window.words == finder->best.words && window.words > 1 &&
-             width_of(finder, &window) < width_of(finder, &finder->best))) {
-            finder->best = window;
-        }
+static void drop_first(finder_t *finder) {
+    place_t *places = places_of(finder);
+    uint32_t *count = &finder->counts[places[finder->first++].term];
+    finder->different -= --*count == 0;
+    size_t left = place_count(finder) - finder->first;
+    if (finder->first > left + 64) { // most of the places have left: let them go
+        memmove(places, places + finder->first, left * sizeof *places);
+        finder->places.size = left * sizeof *places;
+        finder->first = 0;
     }
+}
+
+static bool slide(void *context, uint32_t term, size_t from, size_t to) {
+    finder_t *finder = context;
+    place_t place = {from, to, term};
+    if (!memdb__buffer_append(&finder->places, &place, sizeof place)) {
+        return false;
+    }
+    finder->different += finder->counts[term]++ == 0;
+    while (is_slack(finder)) {
+        drop_first(finder);
+    }
+    size_t begin = places_of(finder)[finder->first].from;
+    bool closer = finder->different > 1 && to - begin < finder->to - finder->from;
+    if (finder->different > finder->best || (finder->different == finder->best && closer)) {
+        finder->from = begin;
+        finder->to = to;
+        finder->best = finder->different;
+    }
+    return true;
 }
 
 // ------------------------------------------------------------------------------ the piece
@@ -117,50 +124,45 @@ static size_t snap_back(memdb_bytes_t text, size_t at, size_t least) {
     return at;
 }
 
-static void find_piece(const finder_t *finder, memdb_snippet_t *snippet) {
-    const window_t *window = &finder->best;
+static void find_piece(finder_t *finder) {
     memdb_bytes_t text = finder->text;
-    size_t from = 0, to = 0, begin, end;
-    if (window->words) {
-        from = places_of(finder)[window->first].from;
-        to = places_of(finder)[window->end - 1].to;
-        to = to - from > finder->most ? from + finder->most : to; // a word longer than the piece
-    }
+    size_t from = finder->from, to = finder->to, begin, end;
+    to = to - from > finder->most ? from + finder->most : to; // a word longer than the piece
     size_t room = finder->most - (to - from);
     begin = from - (from < room / 2 ? from : room / 2);
     end = text.size - begin < finder->most ? text.size : begin + finder->most;
     begin = end < finder->most ? 0 : end - finder->most;
-    snippet->from = begin > 0 && begin < from ? snap_forward(text, begin, from) : begin;
-    snippet->to = end < text.size ? snap_back(text, end, to) : end;
-    while (is_inside(text, snippet->to)) { // inside of a word longer than the piece
-        snippet->to--;
+    begin = begin > 0 && begin < from ? snap_forward(text, begin, from) : begin;
+    end = end < text.size ? snap_back(text, end, to) : end;
+    while (is_inside(text, end)) { // inside of a word longer than the piece
+        end--;
     }
+    finder->snippet = (memdb_snippet_t){
+        .size = sizeof finder->snippet, .from = begin, .to = end, .words = finder->best};
 }
 
-/// The places in the piece, those that touch as one.
-static void mark(const finder_t *finder, memdb_mark_t *marks, size_t capacity,
-                 memdb_snippet_t *snippet) {
-    size_t count = 0, end = 0;
-    for (size_t i = 0; i < place_count(finder); i++) {
-        const place_t *place = &places_of(finder)[i];
-        bool counts = i >= finder->best.first && i < finder->best.end;
-        size_t to = place->to < snippet->to ? place->to : snippet->to;
-        if (place->from < snippet->from || place->from >= snippet->to ||
-            (place->to > snippet->to && !counts)) {
-            continue;
-        }
-        bool joins = count && place->from <= end;
-        if (!joins) {
-            count++;
-        }
-        if (count <= capacity) {
-            memdb_mark_t *last = &marks[count - 1];
-            *last = joins ? *last : (memdb_mark_t){.offset = place->from};
-            last->size = (to > end || !joins ? to : end) - last->offset;
-        }
-        end = to > end || !joins ? to : end;
+/// Note a place in the piece, those that touch as one.
+static bool mark(void *context, uint32_t term, size_t from, size_t to) {
+    finder_t *finder = context;
+    memdb_snippet_t *snippet = &finder->snippet;
+    bool cut = to > snippet->to;
+    (void)term;
+    if (from >= snippet->to) {
+        return false; // nothing more is in it
     }
-    snippet->mark_count = count;
+    if (from < snippet->from || (cut && from != finder->from)) {
+        return true;
+    }
+    bool joins = snippet->mark_count && from <= finder->end;
+    size_t end = cut ? snippet->to : to;
+    finder->end = joins && finder->end > end ? finder->end : end;
+    snippet->mark_count += !joins;
+    if (snippet->mark_count <= finder->capacity) {
+        memdb_mark_t *last = &finder->marks[snippet->mark_count - 1];
+        last->offset = joins ? last->offset : from;
+        last->size = finder->end - last->offset;
+    }
+    return true;
 }
 
 // ------------------------------------------------------------------------------ from the question
@@ -186,18 +188,24 @@ static memdb_status_t read_question(const memdb_snippet_options_t *options, find
 static memdb_status_t find(const memdb_snippet_options_t *options, finder_t *finder,
                            memdb_error_t *error) {
     memdb_status_t status = read_question(options, finder, error);
-    status =
-        status ? status : memdb__words_query_find(finder->words, finder->text, note, finder, error);
     if (status) {
         return status;
     }
     finder->counts =
         memdb__allocate_zeroed(memdb__words_query_terms(finder->words) + 1, sizeof *finder->counts);
-    if (!finder->counts || finder->places.failed) {
+    if (!finder->counts) {
         return memdb__fail(error, MEMDB_NOMEM, "no memory for the words of a snippet");
     }
-    find_window(finder);
-    return MEMDB_OK;
+    status = memdb__words_query_find(finder->words, finder->text, slide, finder, error);
+    if (!status && finder->places.failed) {
+        status = memdb__fail(error, MEMDB_NOMEM, "no memory for the words of a snippet");
+    }
+    if (status) {
+        return status;
+    }
+    find_piece(finder);
+    return finder->best ? memdb__words_query_find(finder->words, finder->text, mark, finder, error)
+                        : MEMDB_OK;
 }
 
 static memdb_status_t check(const memdb_snippet_options_t *options, memdb_bytes_t text,
@@ -224,14 +232,13 @@ memdb_status_t memdb_snippet_find(const memdb_snippet_options_t *options, memdb_
         return MEMDB_INVALID;
     }
     finder_t finder = {.text = text,
-                       .most = options->max_bytes ? options->max_bytes : MEMDB_SNIPPET_BYTES};
+                       .most = options->max_bytes ? options->max_bytes : MEMDB_SNIPPET_BYTES,
+                       .marks = marks,
+                       .capacity = mark_capacity};
     memdb_status_t status = check(options, text, &error);
     status = status ? status : find(options, &finder, &error);
     if (!status) {
-        memdb_snippet_t snippet = {.size = sizeof snippet, .words = finder.best.words};
-        find_piece(&finder, &snippet);
-        mark(&finder, marks, mark_capacity, &snippet);
-        *snippet_out = snippet;
+        *snippet_out = finder.snippet;
     } else if (error_out) {
         *error_out = error;
     }

@@ -127,8 +127,8 @@ void memdb__words_query_destroy(memdb__words_query_t *query);
 size_t memdb__words_query_terms(const memdb__words_query_t *query); // 0: nothing to ask
 /// Call `seen` for each word of `text` that the query asks for, in their order: its number among
 /// the query's terms, and its bytes. Where the query has pairs of characters of a dense script,
-/// single ones do not count.
-typedef void (*memdb__words_seen_fn)(void *context, uint32_t term, size_t from, size_t to);
+/// single ones do not count. It returns false to stop.
+typedef bool (*memdb__words_seen_fn)(void *context, uint32_t term, size_t from, size_t to);
 memdb_status_t memdb__words_query_find(const memdb__words_query_t *query, memdb_bytes_t text,
                                        memdb__words_seen_fn seen, void *context,
                                        memdb_error_t *error);

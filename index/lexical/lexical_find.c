@@ -52,10 +52,7 @@ static bool take_token(void *context, const memdb__token_t *token) {
     while (number >= terms && number < all && !begins(query, &prefixes[number - terms], token)) {
         number++;
     }
-    if (number < all) {
-        finder->seen(finder->context, number, token->from, token->to);
-    }
-    return true;
+    return number == all || finder->seen(finder->context, number, token->from, token->to);
 }
 
 memdb_status_t memdb__words_query_find(const memdb__words_query_t *query, memdb_bytes_t text,
