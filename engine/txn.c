@@ -73,11 +73,14 @@ memdb_status_t memdb__txn_put(memdb_txn_t *txn, const memdb__operation_t *put,
 
 memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool unchanged,
                                 memdb_error_t *error) {
-    for (memdb__guard_t *guard = txn->guards; guard; guard = guard->next) {
-        if (guard->unchanged == unchanged && guard->key_size == key->size &&
-            memcmp(guard->key, key->bytes, key->size) == 0) {
-            return MEMDB_OK; // the first few are looked at again and again: a transaction has few
-                             // spaces
+    for (memdb__guard_t **place = &txn->guards; *place; place = &(*place)->next) {
+        memdb__guard_t *found = *place;
+        if (found->unchanged == unchanged && found->key_size == key->size &&
+            memcmp(found->key, key->bytes, key->size) == 0) {
+            *place = found->next; // to the front: each link guards its space again, and two ends
+            found->next = txn->guards;
+            txn->guards = found;
+            return MEMDB_OK;
         }
         if (key->bytes[0] != MEMDB__KEY_SPACE && key->bytes[0] != MEMDB__KEY_ATTRIBUTES) {
             break; // ends of links: as many as links, not worth the search
