@@ -348,6 +348,13 @@ static memdb_status_t read_plain(memdb__graph_t *graph, uint64_t id,
     return MEMDB_OK;
 }
 
+void memdb__graph_expect(const memdb__graph_t *graph, uint64_t id) {
+    for (size_t i = 0; graph->packed && i < graph->tier_count; i++) {
+        memdb__adjacency_expect(graph->tiers[i].links, id,
+                                graph->choice.direction == MEMDB_DIRECTION_IN);
+    }
+}
+
 memdb_status_t memdb__graph_links(memdb__graph_t *graph, uint64_t id,
                                   memdb__graph_links_t *links_out, memdb_error_t *error) {
     if (graph->plain) {

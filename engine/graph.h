@@ -70,6 +70,8 @@ memdb_status_t memdb__graph_open(memdb__graph_t *graph, const memdb__sight_t *si
 void memdb__graph_close(memdb__graph_t *graph);
 /// Whether the snapshot has no link at all, as far as that costs nothing to say.
 bool memdb__graph_is_empty(const memdb__graph_t *graph);
+/// Have memory asked for the links of a node that is read soon.
+void memdb__graph_expect(const memdb__graph_t *graph, uint64_t id);
 /// The links of a node: those between memories that are there.
 memdb_status_t memdb__graph_links(memdb__graph_t *graph, uint64_t id,
                                   memdb__graph_links_t *links_out, memdb_error_t *error);

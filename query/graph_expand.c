@@ -1,11 +1,19 @@
 // Neighbourhoods: all that lies within so many links.
 #include "query/query_graph.h"
 
+#define ROWS_AHEAD 8 // asked memory for while one is read
+
 /// Meet all that the links of nodes `from`..`end` lead to. `most`: nodes to meet at most.
 static memdb_status_t expand_level(memdb__walk_t *walk, size_t from, size_t end, size_t most,
                                    memdb_error_t *error) {
+    for (size_t at = from; at < end && at < from + ROWS_AHEAD; at++) {
+        memdb__graph_expect(&walk->graph, walk->visited->nodes[at].id);
+    }
     for (size_t at = from; at < end && !walk->cut; at++) {
         memdb__graph_links_t links;
+        if (at + ROWS_AHEAD < end) {
+            memdb__graph_expect(&walk->graph, walk->visited->nodes[at + ROWS_AHEAD].id);
+        }
         memdb_status_t status = memdb__walk_links(walk, at, &links, error);
         for (size_t i = 0; !status && i < links.count; i++) {
             size_t number;

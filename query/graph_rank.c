@@ -59,10 +59,6 @@ memdb__heat_t *memdb__walk_heats(memdb__walk_t *walk) {
     return (memdb__heat_t *)(void *)walk->heats.data;
 }
 
-static memdb_status_t no_memory(memdb_error_t *error) {
-    return memdb__fail(error, MEMDB_NOMEM, "no memory for a walk");
-}
-
 // ------------------------------------------------------------------------------ rank
 
 /// Have a node looked at, once, when enough may wait there: always, while its links are not known.
@@ -90,7 +86,7 @@ static memdb_status_t hand_on(memdb__walk_t *walk, queue_t *queue, size_t number
             memdb__walk_meet(walk, number, links->ids[i], &other, &is_new, error);
         memdb__heat_t *heats = status ? NULL : memdb__walk_heats(walk);
         if (!heats) {
-            return status ? status : no_memory(error);
+            return status ? status : memdb__walk_no_memory(error);
         }
         if (other == SIZE_MAX) {
             heats[number].waiting += part;
@@ -98,7 +94,7 @@ static memdb_status_t hand_on(memdb__walk_t *walk, queue_t *queue, size_t number
         }
         heats[other].waiting += part;
         if (!expect(walk, queue, &heats[other], other)) {
-            return no_memory(error);
+            return memdb__walk_no_memory(error);
         }
     }
     return MEMDB_OK;
@@ -140,7 +136,7 @@ memdb_status_t memdb__walk_rank(memdb__walk_t *walk, double *residual_out, memdb
         heats[i].score = 0;
         fine = expect(walk, &queue, &heats[i], i);
     }
-    memdb_status_t status = fine ? MEMDB_OK : no_memory(error);
+    memdb_status_t status = fine ? MEMDB_OK : memdb__walk_no_memory(error);
     while (!status && !walk->cut && queue.count) {
         status = push(walk, &queue, dequeue(&queue), error);
     }
@@ -173,7 +169,7 @@ static memdb_status_t fire(memdb__walk_t *walk, size_t at, memdb_error_t *error)
         status = memdb__walk_meet(walk, at, links.ids[i], &number, &is_new, error);
         memdb__heat_t *heats = status ? NULL : memdb__walk_heats(walk);
         if (!heats) {
-            return status ? status : no_memory(error);
+            return status ? status : memdb__walk_no_memory(error);
         }
         if (number != SIZE_MAX) {
             heats[number].score += walk->options.decay * (weight < 1 ? weight : 1) * held;
@@ -191,7 +187,7 @@ static memdb_status_t spread(memdb__walk_t *walk, double *residual_out, memdb_er
         size_t end = walk->visited->count;
         memdb__heat_t *heats = memdb__walk_heats(walk);
         if (!heats) {
-            return no_memory(error);
+            return memdb__walk_no_memory(error);
         }
         for (size_t i = from; i < end; i++) {
             heats[i].waiting = heats[i].score; // what comes later counts for it, and stays
@@ -220,7 +216,7 @@ static memdb_status_t give_best(memdb__walk_t *walk, double residual, memdb_node
     memdb_nodes_t *nodes = NULL;
     size_t limit = walk->options.limit ? walk->options.limit : SIZE_MAX;
     const memdb__heat_t *heats = memdb__walk_heats(walk);
-    memdb_status_t status = heats ? MEMDB_OK : no_memory(error);
+    memdb_status_t status = heats ? MEMDB_OK : memdb__walk_no_memory(error);
     status = status ? status : memdb__walk_nodes(walk, walk->visited->count, &nodes, error);
     if (status) {
         return status;
@@ -255,7 +251,7 @@ static memdb_status_t sow(memdb__walk_t *walk, const memdb_seed_t *seeds, size_t
         memdb_status_t status = memdb__walk_start(walk, seeds[i].id, &number, error);
         memdb__heat_t *heats = status ? NULL : memdb__walk_heats(walk);
         if (!heats) {
-            return status ? status : no_memory(error);
+            return status ? status : memdb__walk_no_memory(error);
         }
         heats[number].score += seeds[i].weight > 0 ? seeds[i].weight : 1;
     }

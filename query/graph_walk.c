@@ -92,11 +92,14 @@ void memdb__walk_end(memdb__walk_t *walk) {
 
 // ------------------------------------------------------------------------------ nodes
 
+memdb_status_t memdb__walk_no_memory(memdb_error_t *error) {
+    return memdb__fail(error, MEMDB_NOMEM, "no memory for a walk");
+}
+
 static memdb_status_t meet(memdb__walk_t *walk, uint64_t id, size_t *number_out, bool *new_out,
                            memdb_error_t *error) {
     *number_out = memdb__visited_meet(walk->visited, id, new_out);
-    return *number_out == SIZE_MAX ? memdb__fail(error, MEMDB_NOMEM, "no memory for a walk")
-                                   : MEMDB_OK;
+    return *number_out == SIZE_MAX ? memdb__walk_no_memory(error) : MEMDB_OK;
 }
 
 /// A memory among those that are judged. NULL: out of memory.
@@ -135,23 +138,6 @@ memdb_status_t memdb__walk_start(memdb__walk_t *walk, uint64_t id, size_t *numbe
         walk->visited->nodes[*number_out].via = (uint32_t)*number_out;
     }
     return status ? status : memdb__walk_excuse(walk, id, error);
-}
-
-memdb_status_t memdb__walk_meet(memdb__walk_t *walk, size_t via, uint64_t id, size_t *number_out,
-                                bool *new_out, memdb_error_t *error) {
-    memdb__visited_t *visited = walk->visited;
-    if (visited->count >= walk->options.node_limit &&
-        (*number_out = memdb__visited_find(visited, id)) == SIZE_MAX) {
-        walk->cut = true;
-        *new_out = false;
-        return MEMDB_OK;
-    }
-    memdb_status_t status = meet(walk, id, number_out, new_out, error);
-    if (!status && *new_out) {
-        visited->nodes[*number_out].via = (uint32_t)via;
-        visited->nodes[*number_out].hops = visited->nodes[via].hops + 1;
-    }
-    return status;
 }
 
 // ------------------------------------------------------------------------------ links

@@ -39,7 +39,7 @@ static memdb_status_t begin_at(memdb__walk_t *walk, uint64_t id, double weight, 
     memdb_status_t status = memdb__walk_start(walk, id, &number, error);
     memdb__heat_t *heats = status ? NULL : memdb__walk_heats(walk);
     if (!heats) {
-        return status ? status : memdb__fail(error, MEMDB_NOMEM, "no memory for a walk");
+        return status ? status : memdb__walk_no_memory(error);
     }
     heats[number].score += weight;
     *total += weight;
@@ -109,7 +109,7 @@ static memdb_status_t rank(memdb__recall_t *recall, memdb__walk_t *walk, memdb_e
     }
     double *weights = memdb__arena_allocate(&recall->arena, starts * sizeof *weights);
     if (!weights) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory for a walk");
+        return memdb__walk_no_memory(error);
     }
     for (size_t i = 0; i < starts; i++) {
         weights[i] = heats_of(walk)[i].score;
@@ -135,7 +135,7 @@ static memdb_status_t list_ranked(memdb__recall_t *recall, const memdb__walk_t *
         memdb__arena_allocate(&recall->arena, (walk->visited->count + 1) * sizeof *ranked);
     size_t count = 0;
     if (!ranked) {
-        return memdb__fail(error, MEMDB_NOMEM, "no memory for a walk");
+        return memdb__walk_no_memory(error);
     }
     for (size_t i = 0; i < walk->visited->count; i++) {
         ranked_t one = {walk->visited->nodes[i].id, heats_of(walk)[i].score};

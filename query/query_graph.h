@@ -52,10 +52,29 @@ memdb_status_t memdb__walk_excuse(memdb__walk_t *walk, uint64_t id, memdb_error_
 /// short, and walk->cut is set.
 memdb_status_t memdb__walk_links(memdb__walk_t *walk, size_t number,
                                  memdb__graph_links_t *links_out, memdb_error_t *error);
+memdb_status_t memdb__walk_no_memory(memdb_error_t *error);
 /// Meet a node through a link of node `via`. SIZE_MAX in *number_out: the limit of nodes was
 /// reached, and walk->cut is set.
-memdb_status_t memdb__walk_meet(memdb__walk_t *walk, size_t via, uint64_t id, size_t *number_out,
-                                bool *new_out, memdb_error_t *error);
+static inline memdb_status_t memdb__walk_meet(memdb__walk_t *walk, size_t via, uint64_t id,
+                                              size_t *number_out, bool *new_out,
+                                              memdb_error_t *error) {
+    memdb__visited_t *visited = walk->visited;
+    if (visited->count >= walk->options.node_limit &&
+        (*number_out = memdb__visited_find(visited, id)) == SIZE_MAX) {
+        walk->cut = true;
+        *new_out = false;
+        return MEMDB_OK;
+    }
+    *number_out = memdb__visited_meet(visited, id, new_out);
+    if (*number_out == SIZE_MAX) {
+        return memdb__walk_no_memory(error);
+    }
+    if (*new_out) {
+        visited->nodes[*number_out].via = (uint32_t)via;
+        visited->nodes[*number_out].hops = visited->nodes[via].hops + 1;
+    }
+    return MEMDB_OK;
+}
 /// Number `number` as the node that a caller is given.
 memdb_node_t memdb__walk_node(const memdb__walk_t *walk, size_t number);
 /// An empty result with room for `capacity` nodes.

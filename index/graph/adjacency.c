@@ -340,6 +340,17 @@ void memdb__adjacency_find(const memdb__adjacency_t *adjacency, uint64_t id, boo
                                             .total = rows->totals[node]};
 }
 
+void memdb__adjacency_expect(const memdb__adjacency_t *adjacency, uint64_t id, bool in) {
+    const rows_t *rows = in ? &adjacency->in : &adjacency->out;
+    size_t node = memdb__adjacency_place(adjacency->nodes, adjacency->node_count, id);
+    if (node < adjacency->node_count) {
+        const uint64_t *others = rows->others + rows->starts[node];
+        __builtin_prefetch(others);
+        __builtin_prefetch(others + 8);
+        __builtin_prefetch(&rows->totals[node]);
+    }
+}
+
 const uint64_t *memdb__adjacency_nodes(const memdb__adjacency_t *adjacency, size_t *count_out) {
     *count_out = adjacency->node_count;
     return adjacency->nodes;

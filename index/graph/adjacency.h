@@ -55,6 +55,8 @@ typedef struct memdb__adjacency_links {
 
 void memdb__adjacency_find(const memdb__adjacency_t *adjacency, uint64_t id, bool in,
                            memdb__adjacency_links_t *links_out);
+/// Have memory asked for a node's links.
+void memdb__adjacency_expect(const memdb__adjacency_t *adjacency, uint64_t id, bool in);
 /// Every node with a link, rising.
 const uint64_t *memdb__adjacency_nodes(const memdb__adjacency_t *adjacency, size_t *count_out);
 /// Whether every link is there and holds always.
