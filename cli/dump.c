@@ -17,6 +17,7 @@
 #include "cli/cli_base64.h"
 #include "cli/cli_command.h"
 #include "cli/cli_output.h"
+#include "include/memdb_runtime.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -261,11 +262,30 @@ static memdb_status_t write_gates(dump_t *dump, const cli_json_t *space, memdb_e
     return write_line(dump, "gates", line, error);
 }
 
+static bool saw_table(void *context, const memdb_table_info_t *info) {
+    (void)info;
+    *(bool *)context = true;
+    return false;
+}
+
+/// A dump without the tables would not be everything.
+static memdb_status_t refuse_tables(dump_t *dump, memdb_error_t *error) {
+    bool saw = false;
+    memdb_status_t status = cli_engine(
+        dump->session, memdb_table_list(dump->snapshot, saw_table, &saw), error, "tables");
+    return status == MEMDB_OK && saw
+               ? cli_fail(error, MEMDB_UNSUPPORTED,
+                          "the database has tables, which a dump does not hold: take a backup")
+               : status;
+}
+
 static memdb_status_t write_all(dump_t *dump, memdb_error_t *error) {
     static const write_fn passes[] = {write_memory, write_links, write_validity};
     cli_json_t *answer = cli_json_new_object(), *nothing = cli_json_new_object();
     cli_buffer_text(&dump->lines.buffer, "{\"memdb_dump\":1}\n");
-    memdb_status_t status = cli_run_spaces(dump->session, nothing, answer, error);
+    memdb_status_t status = refuse_tables(dump, error);
+    if (status == MEMDB_OK)
+        status = cli_run_spaces(dump->session, nothing, answer, error);
     const cli_json_t *spaces = cli_json_get(answer, "spaces");
     for (size_t i = 0; status == MEMDB_OK && i < cli_json_count(spaces); i++) {
         const cli_json_t *space = cli_json_at(spaces, i);

@@ -18,7 +18,8 @@
 /// record behind them does.
 static bool is_exclusive(uint8_t kind) {
     return kind == MEMDB__KEY_RECORD || kind == MEMDB__KEY_KEY || kind == MEMDB__KEY_LINK ||
-           kind == MEMDB__KEY_NAME || kind == MEMDB__KEY_SPACE || kind == MEMDB__KEY_ATTRIBUTES;
+           kind == MEMDB__KEY_NAME || kind == MEMDB__KEY_SPACE || kind == MEMDB__KEY_ATTRIBUTES ||
+           kind == MEMDB__KEY_TABLE || kind == MEMDB__KEY_TABLE_NAME || kind == MEMDB__KEY_ROW;
 }
 
 static memdb_status_t conflict(memdb_error_t *error, uint8_t kind) {
@@ -27,7 +28,9 @@ static memdb_status_t conflict(memdb_error_t *error, uint8_t kind) {
                        : kind == MEMDB__KEY_LINK       ? "the link"
                        : kind == MEMDB__KEY_ATTRIBUTES ? "the list of the space's indexes"
                        : kind == MEMDB__KEY_BLOB       ? "the place of a blob"
-                                                       : "the space";
+                       : kind == MEMDB__KEY_ROW        ? "a row of the table"
+                       : kind == MEMDB__KEY_TABLE || kind == MEMDB__KEY_TABLE_NAME ? "the table"
+                                                                                   : "the space";
     return memdb__fail(error, MEMDB_CONFLICT,
                        "%s was changed by another commit meanwhile; nothing was written, retry",
                        what);

@@ -86,7 +86,9 @@ static memdb_status_t recover_frame(void *context, const memdb__frame_t *frame,
         if (operation.kind == MEMDB__OPERATION_PUT && operation.id > recovery->last_id) {
             recovery->last_id = operation.id;
         }
-        if (operation.kind == MEMDB__OPERATION_SPACE && operation.space > recovery->last_space) {
+        if ((operation.kind == MEMDB__OPERATION_SPACE ||
+             operation.kind == MEMDB__OPERATION_TABLE) &&
+            operation.space > recovery->last_space) {
             recovery->last_space = operation.space;
         }
     }

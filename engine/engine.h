@@ -16,6 +16,7 @@
 //   fold/      the checkpoint, and merges beside it
 //   collect/   garbage of the arena, compact and purge, bases in use
 //   attribute/ attribute indexes, and ids in a range of keys
+//   table/     model tables: rows by number
 //   verify/    reading everything     salvage/  what is whole of a damaged database
 //   backup/    backup, restore, the archive of the log
 //

@@ -112,6 +112,22 @@ void memdb__key_session(memdb__key_t *key, memdb_space_t space, memdb_bytes_t se
     add_u64(key, id);
 }
 
+void memdb__key_table_name(memdb__key_t *key, memdb_bytes_t name) {
+    begin(key, MEMDB__KEY_TABLE_NAME);
+    add_bytes(key, name);
+}
+
+void memdb__key_table(memdb__key_t *key, uint32_t table) {
+    begin(key, MEMDB__KEY_TABLE);
+    add_u32(key, table);
+}
+
+void memdb__key_row(memdb__key_t *key, uint32_t table, uint64_t row) {
+    begin(key, MEMDB__KEY_ROW);
+    add_u32(key, table);
+    add_u64(key, row);
+}
+
 void memdb__key_link(memdb__key_t *key, uint64_t from, memdb_bytes_t type, uint64_t to) {
     memdb__key_link_prefix(key, false, from);
     add_text(key, type);

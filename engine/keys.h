@@ -14,11 +14,14 @@
 //   'I' target u64, type text, source u64         -> nothing: the link's value is under 'L'
 //   'K' space u32, key bytes to the end           -> id u64
 //   'L' source u64, type text, target u64         -> link
+//   'M' name bytes to the end                     -> table u32: table/tables.h
 //   'N' name bytes to the end                     -> space u32
 //   'O' name bytes to the end                     -> value u64 of a setting
+//   'P' table u32, row u64                        -> row of a table
 //   'R' id u64                                    -> record
 //   'S' space u32, session text, time, id u64     -> nothing
 //   'T' space u32, time, id u64                   -> nothing
+//   'U' table u32                                 -> description of the table
 //   'V' space u32, index u32, value, id u64       -> nothing: attribute.h
 //   'X' space u32                                 -> attribute indexes of the space: attribute.h
 //
@@ -40,11 +43,14 @@ enum {
     MEMDB__KEY_LINK_IN = 'I',
     MEMDB__KEY_KEY = 'K',
     MEMDB__KEY_LINK = 'L',
+    MEMDB__KEY_TABLE_NAME = 'M',
     MEMDB__KEY_NAME = 'N',
     MEMDB__KEY_SETTING = 'O',
+    MEMDB__KEY_ROW = 'P',
     MEMDB__KEY_RECORD = 'R',
     MEMDB__KEY_SESSION = 'S',
     MEMDB__KEY_TIME = 'T',
+    MEMDB__KEY_TABLE = 'U',
     MEMDB__KEY_ATTRIBUTE = 'V',
     MEMDB__KEY_ATTRIBUTES = 'X',
 };
@@ -76,6 +82,11 @@ void memdb__key_session(memdb__key_t *key, memdb_space_t space, memdb_bytes_t se
                         uint64_t id);
 void memdb__key_link(memdb__key_t *key, uint64_t from, memdb_bytes_t type, uint64_t to);
 void memdb__key_link_in(memdb__key_t *key, uint64_t from, memdb_bytes_t type, uint64_t to);
+void memdb__key_table_name(memdb__key_t *key, memdb_bytes_t name);
+void memdb__key_table(memdb__key_t *key, uint32_t table);
+void memdb__key_row(memdb__key_t *key, uint32_t table, uint64_t row);
+
+#define MEMDB__ROW_KEY_BYTES 13
 
 /// Prefixes, for scans.
 void memdb__key_key_prefix(memdb__key_t *key, memdb_space_t space);

@@ -283,10 +283,16 @@ bool memdb__operation_encode(memdb__buffer_t *out, const memdb__operation_t *ope
         break;
     case MEMDB__OPERATION_SPACE:
     case MEMDB__OPERATION_INDEXES:
+    case MEMDB__OPERATION_TABLE:
+    case MEMDB__OPERATION_ROWS:
         memdb__buffer_append_u32(out, operation->space);
         append_bytes(out, operation->body);
+        if (operation->kind == MEMDB__OPERATION_ROWS) {
+            append_bytes(out, operation->row);
+        }
         break;
     case MEMDB__OPERATION_DROP:
+    case MEMDB__OPERATION_DROP_TABLE:
         memdb__buffer_append_u32(out, operation->space);
         append_bytes(out, operation->name);
         break;
@@ -366,10 +372,19 @@ bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operat
         break;
     case MEMDB__OPERATION_SPACE:
     case MEMDB__OPERATION_INDEXES:
+    case MEMDB__OPERATION_TABLE:
         operation.space = memdb__read_u32(reader);
         operation.body = read_bytes(reader);
         break;
+    case MEMDB__OPERATION_ROWS:
+        operation.space = memdb__read_u32(reader);
+        operation.body = read_bytes(reader);
+        operation.row = read_bytes(reader);
+        reader->bad |= operation.body.size == 0 || operation.body.size % 8 != 0 ||
+                       operation.row.size % (operation.body.size / 8) != 0;
+        break;
     case MEMDB__OPERATION_DROP:
+    case MEMDB__OPERATION_DROP_TABLE:
         operation.space = memdb__read_u32(reader);
         operation.name = read_bytes(reader);
         reader->bad |= operation.name.size > MEMDB_MAX_NAME_BYTES;

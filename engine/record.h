@@ -67,6 +67,9 @@ typedef enum memdb__operation_kind {
     MEMDB__OPERATION_SETTING = 10,
     MEMDB__OPERATION_ENTRIES = 11,
     MEMDB__OPERATION_INDEXES = 12,
+    MEMDB__OPERATION_TABLE = 13,
+    MEMDB__OPERATION_DROP_TABLE = 14,
+    MEMDB__OPERATION_ROWS = 15,
 } memdb__operation_kind_t;
 
 #define MEMDB__SETTING_NAME_BYTES 64
@@ -94,17 +97,19 @@ typedef enum memdb__put_flags {
 ///   RETIRE  sized extent ids, u64 each: no later frame names a blob in them
 ///   ENTRIES id varint, space u32, sized entries: of a memory that was there before its index
 ///   INDEXES space u32, sized list
+///   TABLE   table u32, sized description                 DROP_TABLE  table u32, sized name
+///   ROWS    table u32, sized row numbers, u64 each, sized rows, all of one size
 /// Entries and lists of attribute indexes: attribute.h.
 /// The operation's version is base + its number in the frame, from 0.
 typedef struct memdb__operation {
     memdb__operation_kind_t kind;
     uint8_t flags;
     uint64_t id, to;
-    memdb_space_t space;
+    memdb_space_t space; // or table
     int64_t text_difference;
-    memdb_bytes_t body; // record, link, descriptor, extent ids or list of indexes
-    memdb_bytes_t bag, old_bag, row, entries;
-    memdb_bytes_t name; // link type, or name of a space or setting
+    memdb_bytes_t body; // record, link, descriptor, extent ids, list of indexes, row numbers
+    memdb_bytes_t bag, old_bag, row, entries; // row: of a table, all of them
+    memdb_bytes_t name;                       // link type, or name of a space or setting
     const uint8_t *hash, *reference;
     uint64_t size; // of a blob; the value of a setting
 } memdb__operation_t;

@@ -82,7 +82,8 @@ memdb_status_t memdb__txn_guard(memdb_txn_t *txn, const memdb__key_t *key, bool 
             txn->guards = found;
             return MEMDB_OK;
         }
-        if (key->bytes[0] != MEMDB__KEY_SPACE && key->bytes[0] != MEMDB__KEY_ATTRIBUTES) {
+        if (key->bytes[0] != MEMDB__KEY_SPACE && key->bytes[0] != MEMDB__KEY_ATTRIBUTES &&
+            key->bytes[0] != MEMDB__KEY_TABLE) {
             break; // ends of links: as many as links, not worth the search
         }
     }

@@ -164,7 +164,9 @@ static memdb_status_t take_frame(void *context, const memdb__frame_t *frame, mem
         if (operation.kind == MEMDB__OPERATION_PUT && operation.id > r->last_id) {
             r->last_id = operation.id;
         }
-        if (operation.kind == MEMDB__OPERATION_SPACE && operation.space > r->last_space) {
+        if ((operation.kind == MEMDB__OPERATION_SPACE ||
+             operation.kind == MEMDB__OPERATION_TABLE) &&
+            operation.space > r->last_space) {
             r->last_space = operation.space;
         }
     }

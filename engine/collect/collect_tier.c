@@ -103,7 +103,7 @@ static memdb_status_t move_content(memdb__collection_t *c, memdb__entry_t *entry
     return MEMDB_OK;
 }
 
-/// What a record, and what belongs to it in the other stores, takes; roughly.
+/// What a record, and what belongs to it in the other stores, takes, or a link or row; roughly.
 static uint64_t weight_of(const memdb__entry_t *entry) {
     memdb__record_t record;
     uint64_t weight = entry->key_size + entry->value_size;
@@ -139,7 +139,7 @@ static uint64_t dropped_blobs(const memdb__entry_t *older, const memdb__entry_t 
 static memdb_status_t count_superseded(memdb__fold_t *fold, const memdb__entry_t *entry,
                                        memdb_error_t *error) {
     uint8_t kind = entry->key[0];
-    if (kind != MEMDB__KEY_RECORD && kind != MEMDB__KEY_LINK) {
+    if (kind != MEMDB__KEY_RECORD && kind != MEMDB__KEY_LINK && kind != MEMDB__KEY_ROW) {
         return MEMDB_OK;
     }
     uint64_t id;

@@ -27,6 +27,8 @@ typedef struct memdb__fold {
     memdb_space_t attributes_of;
     memdb__attributes_t attributes;
     bool attributes_live; // the space
+    uint32_t rows_of;     // the table that was asked about last; 0: none
+    bool rows_kept;
 } memdb__fold_t;
 
 // fold_tier.c, fold_switch.c: the steps of folds and merges.

@@ -115,28 +115,44 @@ memdb_status_t memdb__fold_survey(memdb__fold_t *fold, memdb_error_t *error) {
 // ------------------------------------------------------------------------------ spaces, documents,
 // rows
 
-/// The newest descriptor of a space that a sight sees, tombstones included. MEMDB_NOT_FOUND: none.
+/// The newest descriptor of a space or table that a sight sees, tombstones included.
+/// MEMDB_NOT_FOUND: none.
 static memdb_status_t find_descriptor(memdb__fold_t *fold, const memdb__sight_t *sight,
-                                      memdb_space_t space, memdb__entry_t *entry_out) {
-    memdb__key_t key;
+                                      const memdb__key_t *key, memdb__entry_t *entry_out) {
     memdb_error_t error = {0};
-    memdb__key_space(&key, space);
-    memdb_status_t status = memdb__sight_get(sight, key.bytes, key.size, entry_out, &error);
+    memdb_status_t status = memdb__sight_get(sight, key->bytes, key->size, entry_out, &error);
     if (status && status != MEMDB_NOT_FOUND && !fold->live.error.status) {
         fold->live.error = error;
     }
     return status;
 }
 
-bool memdb__fold_keeps_space(void *context, memdb_space_t space) {
-    memdb__fold_t *fold = context;
+/// Whether the space or table of a descriptor is kept.
+static bool keeps_described(memdb__fold_t *fold, const memdb__key_t *key) {
     memdb__entry_t entry;
-    memdb_status_t status = find_descriptor(fold, &fold->at_horizon, space, &entry);
+    memdb_status_t status = find_descriptor(fold, &fold->at_horizon, key, &entry);
     if (status != MEMDB_NOT_FOUND) {
         return status || !entry.tombstone; // damage keeps it, and fails the fold through live.error
     }
     // Created after the horizon, and dropped again perhaps; or its last trace is gone.
-    return find_descriptor(fold, &fold->snapshot.sight, space, &entry) != MEMDB_NOT_FOUND;
+    return find_descriptor(fold, &fold->snapshot.sight, key, &entry) != MEMDB_NOT_FOUND;
+}
+
+bool memdb__fold_keeps_space(void *context, memdb_space_t space) {
+    memdb__key_t key;
+    memdb__key_space(&key, space);
+    return keeps_described(context, &key);
+}
+
+/// Whether the table of a row is kept; rows come by table.
+static bool keeps_table(memdb__fold_t *fold, uint32_t table) {
+    if (fold->rows_of != table) {
+        memdb__key_t key;
+        memdb__key_table(&key, table);
+        fold->rows_of = table;
+        fold->rows_kept = keeps_described(fold, &key);
+    }
+    return fold->rows_kept;
 }
 
 bool memdb__fold_keeps_document(void *context, memdb_space_t space, uint64_t id, uint64_t version) {
@@ -290,6 +306,13 @@ memdb_status_t memdb__fold_is_dropped(memdb__fold_t *fold, const memdb__entry_t 
             return memdb__fail(error, MEMDB_CORRUPT, "fold: a record is not well formed");
         }
         *dropped_out = fold->first_tier == 0 && !memdb__fold_keeps_space(fold, record.space);
+        return MEMDB_OK;
+    }
+    if (entry->key[0] == MEMDB__KEY_ROW) {
+        if (entry->key_size != MEMDB__ROW_KEY_BYTES) {
+            return memdb__fail(error, MEMDB_CORRUPT, "fold: a row's key is not well formed");
+        }
+        *dropped_out = fold->first_tier == 0 && !keeps_table(fold, memdb__get_be32(entry->key + 1));
         return MEMDB_OK;
     }
     if (entry->key[0] == MEMDB__KEY_ATTRIBUTE || entry->key[0] == MEMDB__KEY_ATTRIBUTES) {

@@ -5,6 +5,7 @@
 // find an index entry without its record (and skips it), but never misses a record.
 #include "engine/attribute/attribute.h"
 #include "engine/run/run_internal.h"
+#include "engine/table/tables.h"
 
 // ------------------------------------------------------------------------------ counters
 
@@ -260,6 +261,41 @@ static memdb_status_t apply_space(memdb__run_t *run, const memdb__operation_t *o
     return fine && insert_copy(run, &key, version, id, sizeof id) ? MEMDB_OK : out_of_memory(error);
 }
 
+static memdb_status_t apply_table(memdb__run_t *run, const memdb__operation_t *operation,
+                                  uint64_t version, memdb_error_t *error) {
+    memdb__key_t key;
+    memdb_bytes_t name;
+    uint8_t number[4];
+    if (!memdb__table_decode_name((const uint8_t *)operation->body.data, operation->body.size,
+                                  &name)) {
+        return malformed(error, "table");
+    }
+    memdb__put_u32(number, operation->space);
+    memdb__key_table(&key, operation->space);
+    bool fine = insert_copy(run, &key, version, operation->body.data, operation->body.size);
+    memdb__key_table_name(&key, name);
+    return fine && insert_copy(run, &key, version, number, sizeof number) ? MEMDB_OK
+                                                                          : out_of_memory(error);
+}
+
+/// Rows of a table: the values stay in one piece.
+static memdb_status_t apply_rows(memdb__run_t *run, const memdb__operation_t *operation,
+                                 uint64_t version, memdb_error_t *error) {
+    size_t count = operation->body.size / 8, each = operation->row.size / count;
+    const uint8_t *value = memdb__arena_copy(&run->arena, operation->row.data, operation->row.size);
+    if (!value) {
+        return out_of_memory(error);
+    }
+    for (size_t i = 0; i < count; i++, value += each) {
+        memdb__key_t key;
+        memdb__key_row(&key, operation->space, memdb__get_u64(operation->body.data + 8 * i));
+        if (!memdb__run_insert(run, &key, version, value, each, false)) {
+            return out_of_memory(error);
+        }
+    }
+    return MEMDB_OK;
+}
+
 static memdb_status_t apply_indexes(memdb__run_t *run, const memdb__operation_t *operation,
                                     uint64_t version, memdb_error_t *error) {
     memdb__key_t key;
@@ -311,6 +347,18 @@ static memdb_status_t apply_operation(memdb__run_t *run, const memdb__operation_
                              error);
     case MEMDB__OPERATION_INDEXES:
         return apply_indexes(run, operation, version, error);
+    case MEMDB__OPERATION_TABLE:
+        return apply_table(run, operation, version, error);
+    case MEMDB__OPERATION_DROP_TABLE:
+        memdb__key_table_name(&key, operation->name);
+        if (!memdb__run_insert(run, &key, version, NULL, 0, true)) {
+            return out_of_memory(error);
+        }
+        memdb__key_table(&key, operation->space);
+        return memdb__run_insert(run, &key, version, NULL, 0, true) ? MEMDB_OK
+                                                                    : out_of_memory(error);
+    case MEMDB__OPERATION_ROWS:
+        return apply_rows(run, operation, version, error);
     case MEMDB__OPERATION_SETTING:
         memdb__key_setting(&key, operation->name);
         memdb__put_u64(value, operation->size);

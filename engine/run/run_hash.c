@@ -32,7 +32,8 @@ bool memdb__run_hash_holds(const void *key, size_t size) {
     uint8_t kind = size ? *(const uint8_t *)key : 0;
     return kind == MEMDB__KEY_RECORD || kind == MEMDB__KEY_KEY || kind == MEMDB__KEY_SPACE ||
            kind == MEMDB__KEY_NAME || kind == MEMDB__KEY_LINK || kind == MEMDB__KEY_BLOB ||
-           kind == MEMDB__KEY_ATTRIBUTES;
+           kind == MEMDB__KEY_ATTRIBUTES || kind == MEMDB__KEY_ROW || kind == MEMDB__KEY_TABLE ||
+           kind == MEMDB__KEY_TABLE_NAME;
 }
 
 static memdb__run_hash_t *create_table(memdb__run_t *run, uint32_t slots) {

@@ -1,6 +1,6 @@
 // What the files of salvage share: salvage.c (its steps), salvage_segment.c (a segment of which
 // nothing is trusted), salvage_read.c (entries of maps, rows of vectors, frames of the log),
-// salvage_write.c (the new database).
+// salvage_write.c (the new database), salvage_tables.c (its model tables).
 #ifndef MEMDB_ENGINE_SALVAGE_H
 #define MEMDB_ENGINE_SALVAGE_H
 
@@ -79,6 +79,10 @@ void memdb__salvage_lost(memdb__salvage_t *salvage, const char *file, uint64_t o
 memdb_status_t memdb__salvage_segments(memdb__salvage_t *salvage, memdb_error_t *error);
 /// The same of the log from salvage->applied on.
 memdb_status_t memdb__salvage_log(memdb__salvage_t *salvage, memdb_error_t *error);
+/// Write the tables among the sorted entries into a database; `last_out` is raised to the highest
+/// number that was met (salvage_tables.c).
+memdb_status_t memdb__salvage_tables(memdb__salvage_t *salvage, memdb_t *db, uint32_t *last_out,
+                                     memdb_error_t *error);
 /// Make the directory `to`, or see that it is empty.
 memdb_status_t memdb__salvage_target(const char *to, memdb_error_t *error);
 /// Sort what was found and write the newest of each into a new database there.

@@ -80,6 +80,11 @@ static void close_hole(map_t *map, const uint8_t *key, size_t size) {
         memdb__salvage_lost(salvage, map->rescue->name, map->hole_at, 0, 0, (memdb_bytes_t){0},
                             "lists of attribute indexes, if there were any: damaged pages");
     }
+    if (ids_between(MEMDB__KEY_ROW, map->last_key, map->last_size, key, size, &first, &last) ||
+        ids_between(MEMDB__KEY_TABLE, map->last_key, map->last_size, key, size, &first, &last)) {
+        memdb__salvage_lost(salvage, map->rescue->name, map->hole_at, 0, 0, (memdb_bytes_t){0},
+                            "tables and their rows, if there were any: damaged pages");
+    }
 }
 
 static void stand_on(map_t *map, const uint8_t *key, size_t size) {
@@ -94,7 +99,7 @@ static void stand_on(map_t *map, const uint8_t *key, size_t size) {
 
 static bool counts(uint8_t kind) {
     return kind == MEMDB__KEY_RECORD || kind == MEMDB__KEY_LINK || kind == MEMDB__KEY_SPACE ||
-           kind == MEMDB__KEY_ATTRIBUTES;
+           kind == MEMDB__KEY_ATTRIBUTES || kind == MEMDB__KEY_TABLE || kind == MEMDB__KEY_ROW;
 }
 
 static void add_entry(map_t *map, const memdb__entry_t *entry) {
@@ -111,8 +116,9 @@ static void add_entry(map_t *map, const memdb__entry_t *entry) {
 
 /// An entry whose key is whole, and whose value is not.
 static void lose_value(map_t *map, uint64_t offset, const memdb__entry_t *entry) {
-    uint64_t id = entry->key_size >= 9 ? memdb__get_be64(entry->key + 1) : 0;
     uint8_t kind = entry->key[0];
+    uint64_t id =
+        entry->key_size >= 9 && kind != MEMDB__KEY_ROW ? memdb__get_be64(entry->key + 1) : 0;
     memdb_bytes_t key = {0};
     uint64_t value_at = (uint64_t)(entry->value - map->rescue->bytes);
     if (!counts(kind) || entry->tombstone) {
@@ -132,6 +138,8 @@ static void lose_value(map_t *map, uint64_t offset, const memdb__entry_t *entry)
                         kind == MEMDB__KEY_RECORD  ? "a memory: damaged pages"
                         : kind == MEMDB__KEY_LINK  ? "a link from a memory: damaged pages"
                         : kind == MEMDB__KEY_SPACE ? "a space: damaged pages"
+                        : kind == MEMDB__KEY_TABLE ? "a table: damaged pages"
+                        : kind == MEMDB__KEY_ROW   ? "a row of a table: damaged pages"
                                                    : "the indexes of a space: damaged pages");
     if (kind == MEMDB__KEY_RECORD) {
         memdb__salvage_hole_t hole = {
@@ -397,6 +405,19 @@ static bool add_put(memdb__salvage_t *salvage, const memdb__operation_t *operati
     return add_logged(salvage, &key, version, value, operation->body.size, false);
 }
 
+static bool add_table_rows(memdb__salvage_t *salvage, const memdb__operation_t *operation,
+                           uint64_t version) {
+    size_t count = operation->body.size / 8, each = operation->row.size / count;
+    const uint8_t *value = copy_of(salvage, operation->row);
+    bool fine = value != NULL;
+    for (size_t i = 0; fine && i < count; i++) {
+        memdb__key_t key;
+        memdb__key_row(&key, operation->space, memdb__get_u64(operation->body.data + 8 * i));
+        fine = add_logged(salvage, &key, version, value + i * each, each, false);
+    }
+    return fine;
+}
+
 static bool add_operation(memdb__salvage_t *salvage, const memdb__operation_t *operation,
                           uint64_t base, uint64_t version) {
     memdb__key_t key;
@@ -426,6 +447,14 @@ static bool add_operation(memdb__salvage_t *salvage, const memdb__operation_t *o
         value = copy_of(salvage, operation->body);
         memdb__key_attributes(&key, operation->space);
         return value && add_logged(salvage, &key, version, value, operation->body.size, false);
+    case MEMDB__OPERATION_TABLE:
+    case MEMDB__OPERATION_DROP_TABLE:
+        value = copy_of(salvage, operation->body);
+        memdb__key_table(&key, operation->space);
+        return value && add_logged(salvage, &key, version, value, operation->body.size,
+                                   operation->kind == MEMDB__OPERATION_DROP_TABLE);
+    case MEMDB__OPERATION_ROWS:
+        return add_table_rows(salvage, operation, version);
     default:
         return true; // blobs are named by records, entries of indexes are made anew
     }

@@ -547,6 +547,9 @@ static memdb_status_t write_all(writer_t *writer) {
     status = status ? status : commit(writer);
     status = status ? status : each(writer, MEMDB__KEY_LINK, add_link);
     status = status ? status : commit(writer);
+    status = status
+                 ? status
+                 : memdb__salvage_tables(writer->salvage, writer->db, &last_space, writer->error);
     for (size_t i = 0; i < MEMDB__SALVAGE_COUNT(writer->spaces, space_t); i++) {
         memdb_space_t space = ((space_t *)writer->spaces.data)[i].space;
         last_space = space > last_space ? space : last_space;

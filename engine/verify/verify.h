@@ -41,6 +41,8 @@ typedef struct memdb__verify {
 /// Tell of damage. `file` is relative to the database. Any thread.
 void memdb__verify_found(memdb__verify_t *verify, const char *file, uint64_t offset,
                          const char *what);
+/// Tell of an entry of the ordered map: the place is that of its key. Any thread.
+void memdb__verify_tell(memdb__verify_t *verify, const memdb__entry_t *entry, const char *what);
 /// `bytes` more were read. Any thread.
 void memdb__verify_progress(memdb__verify_t *verify, uint64_t bytes);
 /// Call `work` for each number below `count`, by all threads. Stops at the first failure.
@@ -53,6 +55,9 @@ memdb_status_t memdb__verify_parallel(memdb__verify_t *verify, size_t count,
 memdb_status_t memdb__verify_spaces(memdb__verify_t *verify, memdb_error_t *error);
 /// That the stores agree with each other, at the snapshot; gathers the blobs that memories name.
 memdb_status_t memdb__verify_cross(memdb__verify_t *verify, memdb_error_t *error);
+/// An entry of a table: its name, its description or a row (verify_tables.c).
+memdb_status_t memdb__verify_table(memdb__verify_t *verify, const memdb__entry_t *entry,
+                                   memdb_error_t *error);
 /// Every piece of the gathered blobs, once each.
 memdb_status_t memdb__verify_blobs(memdb__verify_t *verify, memdb_error_t *error);
 /// Name the files that nothing names. The caller holds the checkpoint lock.

@@ -21,7 +21,7 @@
 // ------------------------------------------------------------------------------ telling
 
 /// Where an entry lies: the segment of a tier, or the log.
-static void tell(memdb__verify_t *verify, const memdb__entry_t *entry, const char *what) {
+void memdb__verify_tell(memdb__verify_t *verify, const memdb__entry_t *entry, const char *what) {
     const memdb__view_t *view = verify->snapshot.sight.view;
     for (size_t i = 0; i < view->tier_count; i++) {
         memdb__container_t *container = memdb__sorted_container(view->tiers[i]->sorted);
@@ -40,7 +40,7 @@ static void tell_of_memory(memdb__verify_t *verify, const memdb__entry_t *entry,
                            const char *what) {
     char text[160];
     snprintf(text, sizeof text, "memory %llu: %s", (unsigned long long)id, what);
-    tell(verify, entry, text);
+    memdb__verify_tell(verify, entry, text);
 }
 
 // ------------------------------------------------------------------------------ spaces
@@ -357,7 +357,7 @@ static memdb_status_t find_range(memdb__verify_t *verify, range_t *range, memdb_
     if (!status && (!merge.valid ||
                     !memdb__key_parse_id(merge.entry.key, merge.entry.key_size, &range->first) ||
                     !memdb__key_parse_id(last.key, last.key_size, &range->last))) {
-        tell(verify, &last, "the key of a record is not well formed");
+        memdb__verify_tell(verify, &last, "the key of a record is not well formed");
     }
     memdb__merge_close(&merge);
     return status;
@@ -377,7 +377,7 @@ static memdb_status_t check_link(memdb__verify_t *verify, const memdb__entry_t *
     }
     if (!memdb__key_parse_link(entry->key, entry->key_size, &from, type, &type_size, &to) ||
         !memdb__link_decode(entry->value, entry->value_size, &link)) {
-        tell(verify, entry, "a link is not well formed");
+        memdb__verify_tell(verify, entry, "a link is not well formed");
     } else {
         memdb__key_t key;
         memdb__record_t record;
@@ -406,7 +406,7 @@ static memdb_status_t check_name(memdb__verify_t *verify, const memdb__entry_t *
     if (status == MEMDB_NOT_FOUND ||
         (!status &&
          memdb__compare(info.name.data, info.name.size, entry->key + 1, entry->key_size - 1))) {
-        tell(verify, entry, "the name of a space leads to none of that name");
+        memdb__verify_tell(verify, entry, "the name of a space leads to none of that name");
         return MEMDB_OK;
     }
     return status;
@@ -417,12 +417,12 @@ static memdb_status_t check_descriptor(memdb__verify_t *verify, const memdb__ent
     memdb_space_info_t info;
     memdb_space_t found = 0;
     if (entry->key_size != 5 || !memdb__space_decode(entry->value, entry->value_size, &info)) {
-        tell(verify, entry, "a space is not well formed");
+        memdb__verify_tell(verify, entry, "a space is not well formed");
         return MEMDB_OK;
     }
     memdb_status_t status = memdb__find_space(&verify->snapshot.sight, info.name, &found, error);
     if (status == MEMDB_NOT_FOUND || (!status && found != memdb__get_be32(entry->key + 1))) {
-        tell(verify, entry, "a space's name does not lead to it");
+        memdb__verify_tell(verify, entry, "a space's name does not lead to it");
         return MEMDB_OK;
     }
     return status;
@@ -439,7 +439,7 @@ static memdb_status_t check_attribute(memdb__verify_t *verify, const memdb__entr
     memdb__record_t record;
     memdb__attribute_value_t value = {0};
     if (!memdb__key_parse_attribute(entry->key, entry->key_size, &space, &number, &bytes, &id)) {
-        tell(verify, entry, "an index entry is not well formed");
+        memdb__verify_tell(verify, entry, "an index entry is not well formed");
         return MEMDB_OK;
     }
     const memdb__verify_space_t *found = find_space(verify->spaces, verify->space_count, space);
@@ -488,14 +488,15 @@ static bool is_formed(const memdb__entry_t *entry, uint8_t *scratch) {
 
 static const uint8_t kinds[] = {MEMDB__KEY_BLOB, MEMDB__KEY_SPACE,   MEMDB__KEY_LINK_IN,
                                 MEMDB__KEY_KEY,  MEMDB__KEY_LINK,    MEMDB__KEY_NAME,
-                                MEMDB__KEY_TIME, MEMDB__KEY_SESSION, MEMDB__KEY_ATTRIBUTE};
+                                MEMDB__KEY_TIME, MEMDB__KEY_SESSION, MEMDB__KEY_ATTRIBUTE,
+                                MEMDB__KEY_ROW,  MEMDB__KEY_TABLE,   MEMDB__KEY_TABLE_NAME};
 #define KINDS (sizeof kinds / sizeof kinds[0])
 
 static memdb_status_t check_entry(memdb__verify_t *verify, const memdb__entry_t *entry,
                                   memdb_error_t *error) {
     uint8_t scratch[MEMDB__KEY_MAX_BYTES];
     if (entry->key_size > sizeof scratch || !is_formed(entry, scratch)) {
-        tell(verify, entry, "an index entry is not well formed");
+        memdb__verify_tell(verify, entry, "an index entry is not well formed");
         return MEMDB_OK;
     }
     switch (entry->key[0]) {
@@ -507,6 +508,10 @@ static memdb_status_t check_entry(memdb__verify_t *verify, const memdb__entry_t 
         return check_descriptor(verify, entry, error);
     case MEMDB__KEY_ATTRIBUTE:
         return check_attribute(verify, entry, error);
+    case MEMDB__KEY_ROW:
+    case MEMDB__KEY_TABLE:
+    case MEMDB__KEY_TABLE_NAME:
+        return memdb__verify_table(verify, entry, error);
     default:
         return MEMDB_OK;
     }

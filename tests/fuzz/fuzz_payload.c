@@ -6,6 +6,7 @@
 #include "engine/attribute/attribute.h"
 #include "engine/keys.h"
 #include "engine/run/run.h"
+#include "engine/table/tables.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,27 @@ static void check_attributes(const uint8_t *data, size_t size) {
     memdb__buffer_deinit(&more);
 }
 
+/// A description that decodes is encoded to bytes that decode to the same.
+static void check_table(const uint8_t *data, size_t size) {
+    memdb__table_description_t table, again;
+    memdb__buffer_t out = {0};
+    memdb_bytes_t name;
+    uint64_t rows;
+    size_t bytes;
+    if (memdb__table_decode(data, size, &table) == MEMDB_OK) {
+        demand(memdb__table_decode_name(data, size, &name));
+        demand(memdb__table_decode_shape(data, size, &rows, &bytes));
+        demand(rows == table.info.rows && bytes == memdb__table_value_bytes(&table));
+        demand(memdb__table_encode(&out, &table.info));
+        demand(memdb__table_decode(out.data, out.size, &again) == MEMDB_OK);
+        demand(memcmp(table.info.identity, again.info.identity, 16) == 0);
+        touch(table.info.hashing.token_map, table.info.hashing.token_count * sizeof(int32_t));
+        memdb__table_description_deinit(&again);
+        memdb__table_description_deinit(&table);
+    }
+    memdb__buffer_deinit(&out);
+}
+
 static void check_payload(const uint8_t *data, size_t size, bool with_lists) {
     memdb_error_t error = {0};
     memdb__run_t *run = memdb__run_create(100);
@@ -153,6 +175,7 @@ static void check_payload(const uint8_t *data, size_t size, bool with_lists) {
             demand(memdb__key_parse_attribute(entry.key, entry.key_size, &space, &number, &value,
                                               &id));
         }
+        demand(entry.key[0] != MEMDB__KEY_ROW || entry.key_size == MEMDB__ROW_KEY_BYTES);
         if (entry.key[0] == MEMDB__KEY_SETTING) {
             demand(entry.value_size == 8 && entry.key_size > 1 &&
                    entry.key_size <= 1 + MEMDB__SETTING_NAME_BYTES);
@@ -171,7 +194,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 0) {
         return 0;
     }
-    switch (data[0] % 6) {
+    switch (data[0] % 7) {
     case 0:
         check_record(data + 1, size - 1);
         break;
@@ -184,8 +207,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     case 5:
         check_attributes(data + 1, size - 1);
         break;
+    case 6:
+        check_table(data + 1, size - 1);
+        break;
     default:
-        check_payload(data + 1, size - 1, data[0] % 6 == 4);
+        check_payload(data + 1, size - 1, data[0] % 7 == 4);
         break;
     }
     return 0;

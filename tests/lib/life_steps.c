@@ -1,5 +1,6 @@
 // Test helper: the steps of a database's life. See life.h.
 #include "engine/engine.h"
+#include "include/memdb_runtime.h"
 #include "tests/lib/life.h"
 
 #include <stdio.h>
@@ -114,6 +115,41 @@ static memdb_status_t forget_passing(life_t *life, memdb_txn_t *txn) {
 
 static void forget_by_a_filter(life_t *life) {
     life_commit(life, forget_passing);
+}
+
+/// A table is there after the first try; its row 3 counts what was committed.
+static memdb_status_t count_in_a_row(life_t *life, memdb_txn_t *txn) {
+    memdb_table_info_t info = {.size = sizeof info,
+                               .name = text("counts"),
+                               .rows = 10,
+                               .dimension = 2,
+                               .dtype = MEMDB_DTYPE_F32,
+                               .adagrad = true};
+    const uint64_t row = 3;
+    const float ones[] = {1, 1};
+    float before[2] = {0}, after[2] = {0};
+    memdb_table_t *table;
+    memdb_snapshot_t *own = memdb_txn_snapshot(txn);
+    memdb_status_t status = memdb_table_open(own, info.name, &info, &table);
+    if (status == MEMDB_NOT_FOUND) {
+        status = memdb_table_create(txn, &info);
+        status = status ? status : memdb_table_open(own, info.name, &info, &table);
+    }
+    if (status) {
+        return status;
+    }
+    status = memdb_table_gather(own, table, &row, 1, true, before, sizeof before);
+    status = status ? status : memdb_table_update(txn, table, &row, 1, MEMDB_ROWS_ADD, ones, 1);
+    status = status ? status : memdb_table_gather_bag(own, table, &row, ones, 1, 1, after);
+    memdb_table_close(table);
+    assert_true(status || after[1] == before[1] + 1);
+    (void)life;
+    return status;
+}
+
+static void rows_of_a_table(life_t *life) {
+    life_commit(life, count_in_a_row);
+    life_commit(life, count_in_a_row);
 }
 
 /// What is there stays as it is, and another of the same words is refused, whatever was tried
@@ -481,6 +517,7 @@ const life_step_t life_steps[] = {
     {"index", index_keys},
     {"update and forget", update_and_forget},
     {"forget by a filter", forget_by_a_filter},
+    {"rows of a table", rows_of_a_table},
     {"put through gates", put_through_gates},
     {"follow on", follow_with_a_second_handle},
     {"read again", read_all},
