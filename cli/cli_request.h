@@ -201,6 +201,7 @@ memdb_status_t cli_run_create_index(cli_session_t *, const cli_json_t *, cli_jso
                                     memdb_error_t *);
 memdb_status_t cli_run_drop_index(cli_session_t *, const cli_json_t *, cli_json_t *,
                                   memdb_error_t *);
+memdb_status_t cli_run_tables(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_indexes(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_checkpoint(cli_session_t *, const cli_json_t *, cli_json_t *,
                                   memdb_error_t *);

@@ -354,6 +354,26 @@ void cli_print_spaces(cli_screen_t *screen, const cli_json_t *request, const cli
     cli_table_destroy(table);
 }
 
+void cli_print_tables(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
+    static const char *const titles[] = {"table", ">rows", ">dimension", "dtype", ">bytes a row"};
+    const cli_json_t *tables = cli_json_get(answer, "tables");
+    cli_table_t *table = cli_table_create(titles, 5);
+    (void)request;
+    for (size_t i = 0; i < cli_json_count(tables); i++) {
+        const cli_json_t *row = cli_json_at(tables, i);
+        cli_table_cell(table, text_of(row, "name"));
+        cli_table_number(table, integer_of(row, "rows"));
+        cli_table_number(table, integer_of(row, "dimension"));
+        cli_table_cell(table, text_of(row, "dtype"));
+        cli_table_number(table, integer_of(row, "row_bytes"));
+    }
+    if (cli_json_count(tables))
+        cli_table_show(table, screen);
+    else
+        cli_show_text(screen, CLI_DIM, "no tables"), cli_buffer_char(&screen->out, '\n');
+    cli_table_destroy(table);
+}
+
 void cli_print_indexes(cli_screen_t *screen, const cli_json_t *request, const cli_json_t *answer) {
     static const char *const titles[] = {"index on", ">memories", "state"};
     const cli_json_t *indexes = cli_json_get(answer, "indexes");

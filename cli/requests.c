@@ -196,6 +196,7 @@ const cli_op_t cli_ops[] = {
     {"create_space", create_space_fields, cli_run_create_space, true},
     {"drop_space", drop_space_fields, cli_run_drop_space, false},
     {"spaces", no_fields, cli_run_spaces, false},
+    {"tables", no_fields, cli_run_tables, false},
     {"gates", gates_fields, cli_run_gates, true},
     {"create_index", index_fields, cli_run_create_index, false},
     {"drop_index", index_fields, cli_run_drop_index, false},
