@@ -16,16 +16,18 @@ typedef struct memdb_graph_options {
     const memdb_bytes_t *types;  ///< only links of these types; none: of all
     size_t type_count;
     const memdb_filter_t *filter; ///< memories that do not pass, starts excepted, are passed by
-    int64_t valid_at;    ///< only links and memories that are valid then; 0: all, starts excepted
-    bool unexpired;      ///< only memories that have not expired at the snapshot's time
-    uint32_t hops;       ///< how far; expand: 0 is 1, spread: 0 is 3, path: 0 is any; not rank
-    uint32_t limit;      ///< nodes given at most; default all that were met
-    uint64_t node_limit; ///< nodes met at most; default 1,000,000
-    uint64_t link_limit; ///< links read at most; default 10,000,000
-    double restart;      ///< rank: chance to begin anew at each step, below 1; default .15
-    double tolerance;    ///< rank: see there, below 1; default 1e-4
-    double decay;        ///< spread: what a link hands on, below 1; default .5
-    double threshold;    ///< spread: a node with less activation hands nothing on; default .001
+    int64_t valid_at; ///< only links and memories that are valid then; 0: all, starts excepted
+    bool unexpired;   ///< only memories that have not expired at the snapshot's time
+    uint32_t hops;    ///< how far; expand: 0 is 1, spread: 0 is 3, path, select: 0 is any; not rank
+    uint32_t limit;   ///< nodes given at most; default all that were met
+    uint64_t node_limit;   ///< nodes met at most; default 1,000,000
+    uint64_t link_limit;   ///< links read at most; default 10,000,000
+    double restart;        ///< rank: chance to begin anew at each step, below 1; default .15
+    double tolerance;      ///< rank: see there, below 1; default 1e-4
+    double decay;          ///< spread, select: the part that is handed on, below 1; default .5
+    double threshold;      ///< spread: a node with less activation hands nothing on; default .001
+    int64_t half_life;     ///< select: microseconds in which a memory's own weight halves; 0: never
+    uint32_t token_budget; ///< select: default no bound
 } memdb_graph_options_t;
 
 /// A memory to start from, and its weight; 0 counts as 1.
@@ -37,9 +39,10 @@ typedef struct memdb_seed {
 /// A memory that a walk met.
 typedef struct memdb_node {
     uint64_t id;
-    uint64_t via;  ///< the memory that led to it first; 0: it is a start
-    uint32_t hops; ///< links from the start, on the way on which it was met
-    double score;  ///< rank, spread; else 0
+    uint64_t via;    ///< the memory that led to it first; 0: it is a start
+    uint32_t hops;   ///< links from the start, on the way on which it was met
+    double score;    ///< rank, spread, select; else 0
+    uint32_t tokens; ///< select: what it costs; else 0
 } memdb_node_t;
 
 /// What a walk did.
@@ -101,6 +104,23 @@ MEMDB_API memdb_status_t memdb_graph_rank(memdb_snapshot_t *snapshot, memdb_spac
 /// Source      Collins and Loftus 1975; the constraints on distance and activation after Crestani:
 ///             Application of Spreading Activation Techniques in Information Retrieval, 1997.
 MEMDB_API memdb_status_t memdb_graph_spread(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                            const memdb_seed_t *seeds, size_t seed_count,
+                                            const memdb_graph_options_t *options,
+                                            memdb_nodes_t **nodes_out);
+
+/// The memories most worth their tokens, where links lead from what was built to what it was built
+/// on (or the other way, with MEMDB_DIRECTION_IN): steps of reasoning and the evidence under them.
+/// Met is all that the seeds rest on; it must be free of cycles. A memory's own worth is its seed's
+/// weight, 0 without one, times 1 + log2(1 + links to it from met memories), halved with each
+/// `half_life` of its age. To it comes, from each memory that was built on it, `decay` times that
+/// one's significance, shared by the weights of its links. Most significant first; one that does
+/// not fit into what is left of `token_budget` is passed over. A memory costs its `tokens`; without
+/// these, one for each four ASCII characters and one for each other character.
+///
+/// Source      the idea of a graph-modulated memory, after VimRAG 2026.
+/// Errors      MEMDB_INVALID  there is a cycle; the message names a memory on it or behind it.
+///             MEMDB_LIMIT    a limit on nodes or links was reached.
+MEMDB_API memdb_status_t memdb_graph_select(memdb_snapshot_t *snapshot, memdb_space_t space,
                                             const memdb_seed_t *seeds, size_t seed_count,
                                             const memdb_graph_options_t *options,
                                             memdb_nodes_t **nodes_out);

@@ -178,11 +178,10 @@ static memdb_status_t fire(memdb__walk_t *walk, size_t at, memdb_error_t *error)
     return status;
 }
 
-static memdb_status_t spread(memdb__walk_t *walk, double *residual_out, memdb_error_t *error) {
+static memdb_status_t spread(memdb__walk_t *walk, memdb_error_t *error) {
     uint32_t hops = walk->options.hops ? walk->options.hops : DEFAULT_HOPS;
     size_t from = 0;
     memdb_status_t status = MEMDB_OK;
-    *residual_out = 0;
     for (uint32_t hop = 0; !status && hop < hops && !walk->cut; hop++) {
         size_t end = walk->visited->count;
         memdb__heat_t *heats = memdb__walk_heats(walk);
@@ -210,11 +209,9 @@ static int compare_scores(const void *a, const void *b) {
     return (left->id > right->id) - (left->id < right->id);
 }
 
-/// All nodes with a score above 0, the greatest first, at most options.limit of them.
-static memdb_status_t give_best(memdb__walk_t *walk, double residual, memdb_nodes_t **nodes_out,
-                                memdb_error_t *error) {
+memdb_status_t memdb__walk_ranked(memdb__walk_t *walk, size_t limit, memdb_nodes_t **nodes_out,
+                                  memdb_error_t *error) {
     memdb_nodes_t *nodes = NULL;
-    size_t limit = walk->options.limit ? walk->options.limit : SIZE_MAX;
     const memdb__heat_t *heats = memdb__walk_heats(walk);
     memdb_status_t status = heats ? MEMDB_OK : memdb__walk_no_memory(error);
     status = status ? status : memdb__walk_nodes(walk, walk->visited->count, &nodes, error);
@@ -232,9 +229,29 @@ static memdb_status_t give_best(memdb__walk_t *walk, double residual, memdb_node
         qsort(nodes->items, nodes->count, sizeof *nodes->items, compare_scores);
     }
     nodes->count = nodes->count < limit ? nodes->count : limit;
-    nodes->info.residual = residual;
     *nodes_out = nodes;
     return MEMDB_OK;
+}
+
+static size_t limit_of(const memdb__walk_t *walk) {
+    return walk->options.limit ? walk->options.limit : SIZE_MAX;
+}
+
+static memdb_status_t give_ranks(memdb__walk_t *walk, memdb_nodes_t **nodes_out,
+                                 memdb_error_t *error) {
+    double residual;
+    memdb_status_t status = memdb__walk_rank(walk, &residual, error);
+    status = status ? status : memdb__walk_ranked(walk, limit_of(walk), nodes_out, error);
+    if (!status) {
+        (*nodes_out)->info.residual = residual;
+    }
+    return status;
+}
+
+static memdb_status_t give_spread(memdb__walk_t *walk, memdb_nodes_t **nodes_out,
+                                  memdb_error_t *error) {
+    memdb_status_t status = spread(walk, error);
+    return status ? status : memdb__walk_ranked(walk, limit_of(walk), nodes_out, error);
 }
 
 /// Meet the seeds; their scores are their weights.
@@ -258,21 +275,18 @@ static memdb_status_t sow(memdb__walk_t *walk, const memdb_seed_t *seeds, size_t
     return MEMDB_OK;
 }
 
-static memdb_status_t
-walk_from(memdb_snapshot_t *snapshot, memdb_space_t space, const memdb_seed_t *seeds, size_t count,
-          const memdb_graph_options_t *options, const char *what,
-          memdb_status_t (*heat)(memdb__walk_t *walk, double *residual_out, memdb_error_t *error),
-          memdb_nodes_t **nodes_out) {
+memdb_status_t memdb__walk_from(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                const memdb_seed_t *seeds, size_t count,
+                                const memdb_graph_options_t *options, const char *what,
+                                memdb__walk_fn run, memdb_nodes_t **nodes_out) {
     memdb_error_t error = {0};
     memdb__walk_t walk;
-    double residual;
     if (!snapshot || !nodes_out || (count && !seeds)) {
         return MEMDB_INVALID;
     }
     memdb_status_t status = memdb__walk_begin(&walk, snapshot, space, options, true, &error);
     status = status ? status : sow(&walk, seeds, count, &error);
-    status = status ? status : heat(&walk, &residual, &error);
-    status = status ? status : give_best(&walk, residual, nodes_out, &error);
+    status = status ? status : run(&walk, nodes_out, &error);
     memdb__walk_end(&walk);
     if (status) {
         memdb__error_context(&error, status, "%s", what);
@@ -283,12 +297,13 @@ walk_from(memdb_snapshot_t *snapshot, memdb_space_t space, const memdb_seed_t *s
 memdb_status_t memdb_graph_rank(memdb_snapshot_t *snapshot, memdb_space_t space,
                                 const memdb_seed_t *seeds, size_t seed_count,
                                 const memdb_graph_options_t *options, memdb_nodes_t **nodes_out) {
-    return walk_from(snapshot, space, seeds, seed_count, options, "rank", memdb__walk_rank,
-                     nodes_out);
+    return memdb__walk_from(snapshot, space, seeds, seed_count, options, "rank", give_ranks,
+                            nodes_out);
 }
 
 memdb_status_t memdb_graph_spread(memdb_snapshot_t *snapshot, memdb_space_t space,
                                   const memdb_seed_t *seeds, size_t seed_count,
                                   const memdb_graph_options_t *options, memdb_nodes_t **nodes_out) {
-    return walk_from(snapshot, space, seeds, seed_count, options, "spread", spread, nodes_out);
+    return memdb__walk_from(snapshot, space, seeds, seed_count, options, "spread", give_spread,
+                            nodes_out);
 }

@@ -31,7 +31,8 @@ static memdb_status_t check_options(const memdb_graph_options_t *options, memdb_
     } parts[] = {{"restart", options->restart, 1},
                  {"tolerance", options->tolerance, 1},
                  {"decay", options->decay, 1},
-                 {"threshold", options->threshold, HUGE_VAL}};
+                 {"threshold", options->threshold, HUGE_VAL},
+                 {"half_life", (double)options->half_life, HUGE_VAL}};
     for (size_t i = 0; !status && i < sizeof parts / sizeof *parts; i++) {
         if (!(parts[i].value >= 0 && parts[i].value < parts[i].end)) {
             status = memdb__fail(error, MEMDB_INVALID, "%s: %g is not in [0, %g)", parts[i].name,

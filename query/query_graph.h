@@ -86,6 +86,16 @@ memdb_status_t memdb__walk_nodes(const memdb__walk_t *walk, size_t capacity,
 /// Heats for all nodes that were met; new ones are 0. The pointer holds until the next call. NULL:
 /// out of memory.
 memdb__heat_t *memdb__walk_heats(memdb__walk_t *walk);
+/// All nodes with a score above 0, the greatest first, at most `limit` of them.
+memdb_status_t memdb__walk_ranked(memdb__walk_t *walk, size_t limit, memdb_nodes_t **nodes_out,
+                                  memdb_error_t *error);
+typedef memdb_status_t (*memdb__walk_fn)(memdb__walk_t *walk, memdb_nodes_t **nodes_out,
+                                         memdb_error_t *error);
+/// What all operators from seeds do: begin, meet the seeds, `run`, end, report.
+memdb_status_t memdb__walk_from(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                const memdb_seed_t *seeds, size_t count,
+                                const memdb_graph_options_t *options, const char *what,
+                                memdb__walk_fn run, memdb_nodes_t **nodes_out);
 /// Rank what can be reached from the starts, whose scores are their weights: scores become ranks.
 memdb_status_t memdb__walk_rank(memdb__walk_t *walk, double *residual_out, memdb_error_t *error);
 

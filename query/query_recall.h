@@ -295,6 +295,8 @@ void memdb__result_explain(memdb_result_t *result, const memdb_query_t *query,
 
 // ------------------------------------------------------------------------------ select.c
 
+/// What a memory costs in a model's context: its tokens, or an estimate from its text.
+uint32_t memdb__record_tokens(const memdb__record_t *record);
 /// Refuse what cannot be selected so.
 memdb_status_t memdb__select_check(const memdb_query_t *query, memdb_error_t *error);
 /// How many hits of a space may matter.

@@ -209,6 +209,10 @@ static uint32_t estimate(memdb_bytes_t text) {
     return (uint32_t)((ascii + 3) / 4 + others);
 }
 
+uint32_t memdb__record_tokens(const memdb__record_t *record) {
+    return record->fields & MEMDB_FIELD_TOKENS ? record->tokens : estimate(record->text);
+}
+
 static memdb_status_t fill(memdb__recall_t *recall, memdb_result_t *result,
                            memdb__recall_tally_t *tally, memdb_error_t *error) {
     uint32_t left = recall->query->token_budget;
@@ -222,7 +226,7 @@ static memdb_status_t fill(memdb__recall_t *recall, memdb_result_t *result,
         if (status) {
             return status;
         }
-        hit->tokens = record.fields & MEMDB_FIELD_TOKENS ? record.tokens : estimate(record.text);
+        hit->tokens = memdb__record_tokens(&record);
         if (hit->tokens > left) {
             tally->too_large++;
             continue;

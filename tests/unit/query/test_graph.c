@@ -3,6 +3,8 @@
 #include "tests/lib/database.h"
 
 #include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,7 +49,7 @@ static memdb_space_t fill(memdb_t *db) {
 static memdb_status_t walk(memdb_t *db, memdb_space_t space, size_t *count_out) {
     memdb_filter_t *filter;
     memdb_snapshot_t *snapshot;
-    memdb_nodes_t *nodes = NULL, *path = NULL, *ranks = NULL, *spread = NULL;
+    memdb_nodes_t *nodes = NULL, *path = NULL, *ranks = NULL, *spread = NULL, *chosen = NULL;
     memdb_status_t status = memdb_filter_parse(text("kind is null"), NULL, 0, &filter, NULL);
     if (status) {
         return status;
@@ -71,8 +73,14 @@ static memdb_status_t walk(memdb_t *db, memdb_space_t space, size_t *count_out) 
     if (!status) {
         status = memdb_graph_spread(snapshot, space, seeds, 2, &options, &spread);
     }
+    if (!status) {
+        options.direction = MEMDB_DIRECTION_OUT;
+        options.hops = 20; // a part of the ring is no cycle
+        status = memdb_graph_select(snapshot, space, seeds, 1, &options, &chosen);
+    }
     *count_out = memdb_nodes_count(nodes) + memdb_nodes_count(path) + memdb_nodes_count(ranks) +
-                 memdb_nodes_count(spread);
+                 memdb_nodes_count(spread) + memdb_nodes_count(chosen);
+    memdb_nodes_free(chosen);
     memdb_nodes_free(ranks);
     memdb_nodes_free(spread);
     memdb_nodes_free(nodes);
@@ -216,6 +224,92 @@ static void test_a_limit_ends_a_path_with_an_error(void **state) {
     memdb_snapshot_end(snapshot);
 }
 
+// ------------------------------------------------------------------------------ beside writers
+
+#define WALKERS 3
+#define ROUNDS 60
+
+typedef struct walker {
+    pthread_t thread;
+    memdb_t *db;
+    memdb_space_t space;
+    _Atomic bool *ended;
+    size_t walks;
+    bool fine;
+} walker_t;
+
+/// The first 100 links of the ring are never removed, whatever comes and goes beside them.
+static void *walk_on(void *context) {
+    walker_t *walker = context;
+    walker->fine = true;
+    for (; walker->fine && !atomic_load(walker->ended); walker->walks++) {
+        memdb_snapshot_t *snapshot;
+        memdb_nodes_t *nodes = NULL;
+        memdb_graph_options_t options = {.size = sizeof options, .hops = 100};
+        walker->fine = memdb_snapshot_begin(walker->db, NULL, &snapshot) == MEMDB_OK;
+        if (walker->fine) {
+            walker->fine =
+                memdb_graph_expand(snapshot, walker->space, ids, 1, &options, &nodes) == MEMDB_OK &&
+                memdb_nodes_count(nodes) >= 100;
+            memdb_nodes_free(nodes);
+            memdb_snapshot_end(snapshot);
+        }
+    }
+    return NULL;
+}
+
+static void change(memdb_t *db, memdb_space_t space, int round) {
+    memdb_txn_t *txn;
+    must(db, memdb_txn_begin(db, &txn));
+    for (int i = 0; i < 20; i++) {
+        memdb_link_t link = {.size = sizeof link,
+                             .space = space,
+                             .from = ids[(round * 7 + i * 11) % NODES],
+                             .to = ids[(round * 13 + i) % NODES],
+                             .type = text("more"),
+                             .weight = 1};
+        must(db, memdb_put_link(txn, &link));
+        if (i % 3 == 0) {
+            must(db, memdb_remove_link(txn, space, link.from, link.to, link.type));
+        }
+    }
+    must(db, memdb_txn_commit(txn, MEMDB_DURABILITY_NONE, NULL));
+    if (round % 3 == 0) {
+        must(db, memdb_checkpoint(db));
+    }
+}
+
+static void test_walks_go_on_beside_writers_and_checkpoints(void **state) {
+    memdb_t *db = ((fixture_t *)*state)->db;
+    walker_t walkers[WALKERS] = {0};
+    _Atomic bool ended = false;
+    memdb_space_t space = space_of(db, "main");
+    memdb_txn_t *txn;
+    must(db, memdb_txn_begin(db, &txn));
+    for (int i = 0; i < NODES; i++) {
+        memdb_memory_t put = {.size = sizeof put, .fields = MEMDB_FIELD_TEXT, .text = text("x")};
+        must(db, memdb_put(txn, space, &put, &ids[i]));
+    }
+    for (int i = 0; i < NODES - 1; i++) {
+        memdb_link_t link = {
+            .size = sizeof link, .space = space, .from = ids[i], .to = ids[i + 1], .weight = 1};
+        must(db, memdb_put_link(txn, &link));
+    }
+    must(db, memdb_txn_commit(txn, MEMDB_DURABILITY_NONE, NULL));
+    for (int i = 0; i < WALKERS; i++) {
+        walkers[i] = (walker_t){.db = db, .space = space, .ended = &ended};
+        assert_int_equal(pthread_create(&walkers[i].thread, NULL, walk_on, &walkers[i]), 0);
+    }
+    for (int round = 0; round < ROUNDS; round++) {
+        change(db, space, round);
+    }
+    atomic_store(&ended, true);
+    for (int i = 0; i < WALKERS; i++) {
+        pthread_join(walkers[i].thread, NULL);
+        assert_true(walkers[i].fine && walkers[i].walks > 0);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_each_failed_allocation_is_an_error, fixture_setup,
@@ -224,6 +318,8 @@ int main(void) {
                                         fixture_teardown),
         cmocka_unit_test_setup_teardown(test_a_limit_ends_a_path_with_an_error, fixture_setup,
                                         fixture_teardown),
+        cmocka_unit_test_setup_teardown(test_walks_go_on_beside_writers_and_checkpoints,
+                                        fixture_setup, fixture_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
