@@ -186,6 +186,7 @@ memdb_status_t cli_run_unlink(cli_session_t *, const cli_json_t *, cli_json_t *,
 memdb_status_t cli_run_neighbours(cli_session_t *, const cli_json_t *, cli_json_t *,
                                   memdb_error_t *);
 memdb_status_t cli_run_path(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_rank(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_begin(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_commit(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_abort(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);

@@ -145,6 +145,16 @@ static const cli_field_t path_fields[] = {SPACE,
                                           AS_OF,
                                           VALID_AT,
                                           END};
+static const cli_field_t rank_fields[] = {
+    SPACE,
+    REQUIRED("seeds", CLI_FIELD_REFERENCES, 1, MEMDB_MAX_SEEDS),
+    NAME("type", 0),
+    {"direction", CLI_FIELD_CHOICE, false, 0, 0, directions},
+    COUNT("limit", 1, 100000),
+    FILTER,
+    AS_OF,
+    VALID_AT,
+    END};
 static const cli_field_t forget_fields[] = {SPACE, ID, KEY, FILTER, FLAG("erase"), DURABILITY, END};
 static const cli_field_t begin_fields[] = {{"snapshot", CLI_FIELD_BOOL, false, 0, 0, NULL}, END};
 static const cli_field_t commit_fields[] = {DURABILITY, END};
@@ -189,6 +199,7 @@ const cli_op_t cli_ops[] = {
     {"unlink", link_fields, cli_run_unlink, false},
     {"neighbours", neighbours_fields, cli_run_neighbours, false},
     {"path", path_fields, cli_run_path, false},
+    {"rank", rank_fields, cli_run_rank, false},
     {"forget", forget_fields, cli_run_forget, false},
     {"begin", begin_fields, cli_run_begin, false},
     {"commit", commit_fields, cli_run_commit, false},

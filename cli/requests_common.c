@@ -176,7 +176,7 @@ memdb_status_t cli_find_memories(cli_session_t *session, memdb_snapshot_t *snaps
     *ids_out = count ? cli_allocate(count * sizeof **ids_out) : NULL;
     *count_out = 0;
     for (size_t i = 0; status == MEMDB_OK && i < count; i++) {
-        memdb_memory_t memory;
+        memdb_memory_t memory = {.id = 0};
         status = MEMDB_NOT_FOUND;
         for (size_t j = 0; status == MEMDB_NOT_FOUND && j < (space_count ? space_count : 1); j++)
             status = cli_find_memory(session, snapshot, space_count ? spaces[j] : 0, name,

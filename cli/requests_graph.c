@@ -1,4 +1,4 @@
-// neighbours, path: what walks over links give, each node with the links that led to it.
+// neighbours, path, rank: what walks over links give.
 #include "cli/cli_request.h"
 
 #include <stdlib.h>
@@ -85,19 +85,28 @@ static memdb_status_t add_link(void *context, const memdb_link_t *link, memdb_er
     return MEMDB_OK;
 }
 
-static memdb_status_t add_node(const cli_walk_t *walk, const memdb_node_t *node, place_t *place,
-                               cli_json_t *nodes, memdb_error_t *error) {
+// {id, key} of a node.
+static memdb_status_t node_json(const cli_walk_t *walk, const memdb_node_t *node,
+                                cli_json_t **json_out, memdb_error_t *error) {
     memdb_memory_t memory = {.size = sizeof memory};
     memdb_status_t status = memdb_get(walk->links.snapshot, walk->links.space, node->id, &memory);
     if (status != MEMDB_OK)
         return cli_engine(walk->links.session, status, error, "memory %llu",
                           (unsigned long long)node->id);
-    cli_json_t *json = cli_json_new_object();
+    bool has_key = memory.fields & MEMDB_FIELD_KEY && memory.key.size;
+    *json_out = cli_json_new_object();
+    cli_set_unsigned(*json_out, "id", node->id);
+    cli_json_set(*json_out, "key", has_key ? cli_bytes_json(memory.key) : cli_json_new_null());
+    return MEMDB_OK;
+}
+
+static memdb_status_t add_node(const cli_walk_t *walk, const memdb_node_t *node, place_t *place,
+                               cli_json_t *nodes, memdb_error_t *error) {
+    cli_json_t *json;
+    memdb_status_t status = node_json(walk, node, &json, error);
+    if (status != MEMDB_OK)
+        return status;
     *place = (place_t){node->id, node->via, cli_json_new_array()};
-    cli_set_unsigned(json, "id", node->id);
-    cli_json_set(json, "key",
-                 memory.fields & MEMDB_FIELD_KEY && memory.key.size ? cli_bytes_json(memory.key)
-                                                                    : cli_json_new_null());
     cli_set_unsigned(json, "hops", node->hops);
     cli_json_set(json, "via", place->links);
     cli_json_append(nodes, json);
@@ -152,7 +161,7 @@ memdb_status_t cli_run_path(cli_session_t *session, const cli_json_t *request, c
     walk.links.what = "path";
     walk.options.hops = (uint32_t)cli_get_integer(request, "hops", 0);
     for (int i = 0; status == MEMDB_OK && i < 2; i++) {
-        memdb_memory_t memory;
+        memdb_memory_t memory = {.id = 0};
         status = cli_find_memory(session, walk.links.snapshot, walk.links.space, names[i],
                                  cli_json_get(request, names[i]), &memory, error);
         ends[i] = memory.id;
@@ -167,6 +176,44 @@ memdb_status_t cli_run_path(cli_session_t *session, const cli_json_t *request, c
     }
     if (status == MEMDB_OK)
         status = answer_nodes(&walk, answer, error);
+    cli_walk_end(&walk);
+    return status;
+}
+
+memdb_status_t cli_run_rank(cli_session_t *session, const cli_json_t *request, cli_json_t *answer,
+                            memdb_error_t *error) {
+    cli_walk_t walk;
+    uint64_t *ids = NULL;
+    size_t count = 0;
+    memdb_seed_t seeds[MEMDB_MAX_SEEDS];
+    cli_json_t *nodes = cli_json_new_array();
+    memdb_nodes_info_t info = {.size = sizeof info};
+    cli_json_set(answer, "nodes", nodes);
+    memdb_status_t status = cli_walk_begin(session, request, MEMDB_DIRECTION_BOTH, &walk, error);
+    const cli_links_t *links = &walk.links;
+    walk.options.limit = (uint32_t)cli_get_integer(request, "limit", 100);
+    if (status == MEMDB_OK)
+        status = cli_find_memories(session, links->snapshot, &links->space, 1, request, "seeds",
+                                   &ids, &count, error);
+    for (size_t i = 0; i < count; i++)
+        seeds[i] = (memdb_seed_t){ids[i], 1};
+    if (status == MEMDB_OK)
+        status = cli_engine(session,
+                            memdb_graph_rank(links->snapshot, links->space, seeds, count,
+                                             &walk.options, &walk.nodes),
+                            error, "rank");
+    for (size_t i = 0; status == MEMDB_OK && i < memdb_nodes_count(walk.nodes); i++) {
+        const memdb_node_t *node = memdb_nodes_at(walk.nodes, i);
+        cli_json_t *json;
+        status = node_json(&walk, node, &json, error);
+        if (status == MEMDB_OK) {
+            cli_json_set(json, "score", cli_json_new_number(node->score));
+            cli_json_append(nodes, json);
+        }
+    }
+    if (status == MEMDB_OK && memdb_nodes_get_info(walk.nodes, &info) == MEMDB_OK)
+        cli_json_set(answer, "residual", cli_json_new_number(info.residual));
+    free(ids);
     cli_walk_end(&walk);
     return status;
 }

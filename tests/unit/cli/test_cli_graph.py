@@ -81,6 +81,17 @@ class Graph(shell_case.ShellCase):
         self.assertIn("bob", self.command("path", "ann", "carol"))
         self.assertEqual(self.command("path", "ann", "dan", "knows"), "no links\n")
 
+    def test_a_rank_tells_what_is_closest(self):
+        self.small()
+        answer, out, none, missing = self.ask({"op": "rank", "seeds": ["ann"]}, {"op": "rank", "seeds": ["ann", 4], "direction": "out", "limit": 2, "type": "knows"},
+                                              {"op": "rank", "seeds": ["nobody"]}, {"op": "rank"})
+        self.assertEqual({node["key"] for node in answer["nodes"]}, {"ann", "bob", "carol", "dan", "eve"})
+        scores = [node["score"] for node in answer["nodes"]]
+        self.assertEqual(scores, sorted(scores, reverse=True))
+        self.assertAlmostEqual(sum(scores) + answer["residual"], 1, 9)
+        self.assertEqual([(node["key"], round(node["score"], 4)) for node in out["nodes"]], [("bob", .425), ("eve", .425)])
+        self.assertEqual((none["code"], missing["code"]), ("MEMDB_NOT_FOUND", "MEMDB_INVALID"))
+
     def test_random_graphs_have_what_a_plain_walk_finds(self):
         seed = random.randrange(1 << 30)
         print(f"seed={seed}")
