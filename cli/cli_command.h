@@ -137,6 +137,8 @@ void cli_print_trace(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_neighbours(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_tables(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_spaces(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_gates(cli_screen_t *, const cli_json_t *, const cli_json_t *);
+void cli_print_refused(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_indexes(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_space(cli_screen_t *, const cli_json_t *, const cli_json_t *);
 void cli_print_graph(cli_screen_t *, const cli_json_t *, const cli_json_t *);

@@ -197,6 +197,7 @@ memdb_status_t cli_run_drop_space(cli_session_t *, const cli_json_t *, cli_json_
 /// The gates that are set; NULL: none.
 cli_json_t *cli_gates_json(const memdb_gates_t *gates);
 memdb_status_t cli_run_gates(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
+memdb_status_t cli_run_refused(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_spaces(cli_session_t *, const cli_json_t *, cli_json_t *, memdb_error_t *);
 memdb_status_t cli_run_create_index(cli_session_t *, const cli_json_t *, cli_json_t *,
                                     memdb_error_t *);

@@ -173,8 +173,14 @@ static const cli_field_t gates_fields[] = {SPACE,
                                            COUNT("most_memories", 0, BIG),
                                            COUNT("most_bytes", 0, BIG),
                                            COUNT("expire_after_us", 0, BIG),
+                                           FLAG("no_copies"),
+                                           FLAG("no_recalled"),
+                                           {"most_near", CLI_FIELD_NUMBER, false, 0, 1, NULL},
+                                           {"near_words", CLI_FIELD_NUMBER, false, 0, 1, NULL},
+                                           FLAG("open"),
                                            DURABILITY,
                                            END};
+static const cli_field_t refused_fields[] = {SPACE, COUNT("limit", 1, MEMDB_MAX_REFUSALS), END};
 static const cli_field_t index_fields[] = {
     SPACE, REQUIRED("on", CLI_FIELD_NAME, 1, MEMDB_MAX_NAME_BYTES), DURABILITY, END};
 static const cli_field_t indexes_fields[] = {SPACE, END};
@@ -209,6 +215,7 @@ const cli_op_t cli_ops[] = {
     {"spaces", no_fields, cli_run_spaces, false},
     {"tables", no_fields, cli_run_tables, false},
     {"gates", gates_fields, cli_run_gates, true},
+    {"refused", refused_fields, cli_run_refused, false},
     {"create_index", index_fields, cli_run_create_index, false},
     {"drop_index", index_fields, cli_run_drop_index, false},
     {"indexes", indexes_fields, cli_run_indexes, false},

@@ -403,6 +403,7 @@ static void set_defaults(memdb_t *db, const memdb_options_t *options) {
     pthread_mutex_init(&db->embedders_mutex, NULL);
     memdb__visited_pool_init(&db->visited);
     pthread_mutex_init(&db->error_mutex, NULL);
+    memdb__gate_notes_init(&db->gate_notes);
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -430,6 +431,7 @@ static void destroy(memdb_t *db) {
     }
     memdb__pins_deinit(&db->pins);
     memdb__visited_pool_deinit(&db->visited);
+    memdb__gate_notes_deinit(&db->gate_notes);
     while (db->embedders) {
         memdb__embedder_t *next = db->embedders->next;
         memdb__free(db->embedders->name);

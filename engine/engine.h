@@ -67,6 +67,13 @@ typedef struct memdb__thread {
     pthread_cond_t wake;
 } memdb__thread_t;
 
+/// What a handle keeps for gates; see gate_notes.c.
+typedef struct memdb__gate_notes {
+    pthread_mutex_t mutex; // a leaf: nothing is locked under it
+    struct memdb__gate_space *spaces;
+    struct memdb__gate_recalled *recalled;
+} memdb__gate_notes_t;
+
 struct memdb {
     struct memdb *next_handle; // of this process; see database.c
 
@@ -121,6 +128,7 @@ struct memdb {
 
     pthread_mutex_t embedders_mutex;
     memdb__embedder_t *embedders;
+    memdb__gate_notes_t gate_notes;
     pthread_mutex_t error_mutex;
     memdb_error_t error;
     memdb__visited_pool_t visited;     // tables of walks over links, kept for the next one
@@ -271,6 +279,17 @@ memdb_status_t memdb__space_count(const memdb__sight_t *sight, memdb_space_info_
 memdb_status_t memdb__gate_put(memdb_txn_t *txn, const memdb_space_info_t *space, uint64_t id,
                                const memdb__record_t *record, const memdb__record_t *old,
                                memdb_error_t *error);
+/// The same for its vector, coded, which is known later.
+memdb_status_t memdb__gate_row(memdb_txn_t *txn, const memdb_space_info_t *space, uint64_t id,
+                               const memdb__record_t *record, const memdb__record_t *old,
+                               const uint8_t *row, memdb_error_t *error);
+/// MEMDB_INVALID: a gate is out of range.
+memdb_status_t memdb__gates_check(const memdb_gates_t *gates, memdb_error_t *error);
+/// Note that a memory of a space with the gate no_recalled was recalled.
+memdb_status_t memdb__gate_note_recalled(memdb_snapshot_t *snapshot, memdb_space_t space,
+                                         uint64_t id, memdb_error_t *error);
+void memdb__gate_notes_init(memdb__gate_notes_t *notes);
+void memdb__gate_notes_deinit(memdb__gate_notes_t *notes);
 
 /// Context of the live callbacks below. Damage met on the way is kept in `error` and ends in "not
 /// live".
@@ -298,12 +317,18 @@ memdb__attribute_index_t *memdb__attributes_find(memdb__attributes_t *attributes
 /// Give an index a number, and a place in the list.
 memdb_status_t memdb__attributes_add(memdb__attributes_t *attributes,
                                      memdb__attribute_index_t index, memdb_error_t *error);
+/// The index on hashes of texts, which must be there and ready: MEMDB_INVALID. It stays so until
+/// the transaction commits. Lent by the transaction, until it changes a list.
+memdb_status_t memdb__attributes_of_text(memdb_txn_t *txn, memdb_space_t space,
+                                         const memdb__attribute_index_t **index_out,
+                                         memdb_error_t *error);
 /// Make a list that of the space.
 memdb_status_t memdb__attributes_write(memdb_txn_t *txn, memdb_space_t space,
                                        const memdb__attributes_t *attributes, memdb_error_t *error);
-/// The indexes of a space that the transaction has just created.
+/// The indexes of a space that the transaction has just created; with `text`, also the one on
+/// hashes of texts.
 memdb_status_t memdb__attributes_create(memdb_txn_t *txn, memdb_space_t space,
-                                        const memdb_bytes_t *on, size_t count,
+                                        const memdb_bytes_t *on, size_t count, bool text,
                                         memdb_error_t *error);
 
 /// Keys of a space, of 'V', 'S' or 'T': from `from` on, below `to`.

@@ -1,130 +1,100 @@
 // Gates: what a space asks of memories that are put into it.
 //
-// A quota is compared with the counts that the transaction sees. Likeness is measured against the
-// memories that a search by the new text's own words ranks first: a text of the same words is among
-// them unless dozens of others hold all of its words, and more often. So gates keep junk out, and
-// are no constraint that a reader may build on.
+// A quota is compared with the counts that the transaction sees. What is compared with memories is
+// in gate_alike.c. All of it looks through the transaction's own snapshot, own puts included.
 //
 // Two transactions that look, and then put, must not miss each other: the first put of each writes
 // the space's descriptor anew, unchanged, and of two that write one key the second conflicts.
-#include "engine/engine.h"
+#include "engine/gate.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 
-#define LIKE_CANDIDATES 64
-#define LIKE_ROUNDING 1e-9
+static const char *const names[MEMDB_GATE_COUNT] = {
+    [MEMDB_GATE_MOST_ALIKE] = "most_alike",           [MEMDB_GATE_MOST_MEMORIES] = "most_memories",
+    [MEMDB_GATE_MOST_TEXT_BYTES] = "most_text_bytes", [MEMDB_GATE_NO_COPIES] = "no_copies",
+    [MEMDB_GATE_NO_RECALLED] = "no_recalled",         [MEMDB_GATE_MOST_NEAR] = "most_near",
+};
 
-static memdb_status_t refuse(memdb_txn_t *txn, memdb_error_t *error) {
-    atomic_fetch_add_explicit(&txn->snapshot.db->refused, 1, memory_order_relaxed); // a figure
-    return error->status;
+const char *memdb_gate_name(memdb_gate_t gate) {
+    return (unsigned)gate < MEMDB_GATE_COUNT ? names[gate] : "unknown";
 }
 
-static memdb_status_t check_quota(memdb_txn_t *txn, const memdb_space_info_t *space,
-                                  const memdb__record_t *record, const memdb__record_t *old,
+/// What a message says of a put that is like a memory.
+static void describe(const memdb__gate_put_t *put, const memdb_refusal_t *refusal,
+                     memdb_error_t *error) {
+    char where[32] = "";
+    if (refusal->like_space != put->space->space) {
+        snprintf(where, sizeof where, " of space %u", refusal->like_space);
+    }
+    switch (refusal->gate) {
+    case MEMDB_GATE_NO_COPIES:
+        memdb__fail(error, MEMDB_REFUSED, "put: the text is that of memory %" PRIu64,
+                    refusal->like);
+        break;
+    case MEMDB_GATE_NO_RECALLED:
+        memdb__fail(error, MEMDB_REFUSED, "put: the text was recalled from memory %" PRIu64 "%s",
+                    refusal->like, where);
+        break;
+    default:
+        memdb__fail(error, MEMDB_REFUSED, "put: the %s is like that of memory %" PRIu64 " (%.2f)",
+                    refusal->gate == MEMDB_GATE_MOST_NEAR ? "vector" : "text", refusal->like,
+                    refusal->likeness);
+    }
+}
+
+memdb_status_t memdb__gate_refuse(const memdb__gate_put_t *put, memdb_refusal_t refusal,
                                   memdb_error_t *error) {
-    const memdb_gates_t *gates = &space->gates;
-    memdb_space_info_t counted = *space;
+    memdb_t *db = put->txn->snapshot.db;
+    memdb_error_t lost = {0};
+    refusal.text = put->record->text;
+    refusal.time = memdb__now_us();
+    if (refusal.like) {
+        describe(put, &refusal, error);
+    }
+    if (memdb__gate_note_refusal(db, put->space->space, &refusal, &lost)) {
+        *error = lost;
+        return lost.status;
+    }
+    atomic_fetch_add_explicit(&db->refused, 1, memory_order_relaxed); // a figure
+    return MEMDB_REFUSED;
+}
+
+static memdb_status_t check_quota(const memdb__gate_put_t *put, memdb_error_t *error) {
+    const memdb_gates_t *gates = &put->space->gates;
+    memdb_space_info_t counted = *put->space;
     if (!gates->most_memories && !gates->most_text_bytes) {
         return MEMDB_OK;
     }
-    memdb_status_t status = memdb__space_count(&txn->snapshot.sight, &counted, error);
+    memdb_status_t status = memdb__space_count(&put->txn->snapshot.sight, &counted, error);
     if (status) {
         return status;
     }
-    if (!old && gates->most_memories && counted.memories >= gates->most_memories) {
+    if (!put->old && gates->most_memories && counted.memories >= gates->most_memories) {
         memdb__fail(error, MEMDB_REFUSED,
                     "put: the space holds %" PRIu64 " memories, at most %" PRIu64, counted.memories,
                     gates->most_memories);
-        return refuse(txn, error);
+        return memdb__gate_refuse(put, (memdb_refusal_t){.gate = MEMDB_GATE_MOST_MEMORIES}, error);
     }
-    size_t before = old ? old->text.size : 0;
-    if (gates->most_text_bytes && record->text.size > before &&
-        counted.text_bytes + (record->text.size - before) > gates->most_text_bytes) {
+    size_t before = put->old ? put->old->text.size : 0, after = put->record->text.size;
+    if (gates->most_text_bytes && after > before &&
+        counted.text_bytes + (after - before) > gates->most_text_bytes) {
         memdb__fail(error, MEMDB_REFUSED,
                     "put: the space holds %" PRIu64 " bytes of text, at most %" PRIu64,
                     counted.text_bytes, gates->most_text_bytes);
-        return refuse(txn, error);
+        return memdb__gate_refuse(put, (memdb_refusal_t){.gate = MEMDB_GATE_MOST_TEXT_BYTES},
+                                  error);
     }
     return MEMDB_OK;
 }
 
-// ------------------------------------------------------------------------------ likeness
-
-static memdb_status_t no_memory(memdb_error_t *error) {
-    return memdb__fail(error, MEMDB_NOMEM, "put: no memory to compare texts");
+static memdb_status_t check_recalled(const memdb__gate_put_t *put, memdb_error_t *error) {
+    memdb_refusal_t refusal = {.gate = MEMDB_GATE_NO_RECALLED, .likeness = 1};
+    return memdb__gate_was_recalled(put->txn->snapshot.db, put->record->text, &refusal.like_space,
+                                    &refusal.like)
+               ? memdb__gate_refuse(put, refusal, error)
+               : MEMDB_OK;
 }
-
-/// Compare with one memory that is there.
-static memdb_status_t compare(memdb_txn_t *txn, const memdb_space_info_t *space, uint64_t id,
-                              const memdb__buffer_t *terms, memdb__buffer_t *others,
-                              memdb_error_t *error) {
-    memdb__record_t record;
-    uint64_t version;
-    memdb_status_t status = memdb__read_record(&txn->snapshot.sight, id, &record, &version, error);
-    if (status) {
-        return status;
-    }
-    if (!memdb__terms_of(space->tokenizer, record.text.data, record.text.size, others)) {
-        return no_memory(error);
-    }
-    double alike = memdb__terms_likeness(terms, others);
-    if (alike < space->gates.most_alike - LIKE_ROUNDING) {
-        return MEMDB_OK;
-    }
-    memdb__fail(error, MEMDB_REFUSED, "put: the text is like that of memory %" PRIu64 " (%.2f)", id,
-                alike);
-    return refuse(txn, error);
-}
-
-static memdb_status_t search(memdb_txn_t *txn, const memdb_space_info_t *space,
-                             const memdb__record_t *record, memdb__words_hit_t *hits,
-                             size_t *count_out, memdb_error_t *error) {
-    memdb__words_query_t *words;
-    memdb__live_t live = {.sight = &txn->snapshot.sight, .now = memdb__now_us()};
-    memdb__words_source_t *sources;
-    memdb__words_search_t asked = {.space = space->space,
-                                   .visible = memdb__snapshot_visible(&txn->snapshot),
-                                   .live = memdb__document_live,
-                                   .context = &live};
-    memdb_status_t status = memdb__words_query_create(space->tokenizer, record->text.data,
-                                                      record->text.size, &words, error);
-    if (status) {
-        return status;
-    }
-    status = memdb__snapshot_words(&txn->snapshot, &sources, &asked.source_count, error);
-    asked.sources = sources;
-    if (!status) {
-        status = memdb__words_search(words, &asked, hits, LIKE_CANDIDATES, count_out, error);
-    }
-    memdb__words_query_destroy(words);
-    if (!status && live.error.status) {
-        *error = live.error;
-        status = error->status;
-    }
-    return status;
-}
-
-static memdb_status_t check_likeness(memdb_txn_t *txn, const memdb_space_info_t *space, uint64_t id,
-                                     const memdb__record_t *record, memdb_error_t *error) {
-    memdb__words_hit_t hits[LIKE_CANDIDATES];
-    memdb__buffer_t terms = {0}, others = {0};
-    size_t count = 0;
-    memdb_status_t status = search(txn, space, record, hits, &count, error);
-    if (!status &&
-        !memdb__terms_of(space->tokenizer, record->text.data, record->text.size, &terms)) {
-        status = no_memory(error);
-    }
-    for (size_t i = 0; i < count && !status; i++) {
-        if (hits[i].id != id) {
-            status = compare(txn, space, hits[i].id, &terms, &others, error);
-        }
-    }
-    memdb__buffer_deinit(&terms);
-    memdb__buffer_deinit(&others);
-    return status;
-}
-
-// ------------------------------------------------------------------------------ both
 
 /// Write the descriptor, once for a space after another.
 static memdb_status_t exclude_others(memdb_txn_t *txn, const memdb_space_info_t *space,
@@ -148,39 +118,78 @@ memdb_status_t memdb__gate_put(memdb_txn_t *txn, const memdb_space_info_t *space
                                const memdb__record_t *record, const memdb__record_t *old,
                                memdb_error_t *error) {
     const memdb_gates_t *gates = &space->gates;
-    if (txn->as_given ||
-        (!(gates->most_alike > 0) && !gates->most_memories && !gates->most_text_bytes)) {
+    const memdb__gate_put_t put = {txn, space, id, record, old};
+    if (txn->as_given) {
         return MEMDB_OK;
     }
+    bool looks =
+        gates->most_alike > 0 || gates->no_copies || gates->most_memories || gates->most_text_bytes;
     bool changed =
         record->text.size && (!old || memdb__compare(old->text.data, old->text.size,
                                                      record->text.data, record->text.size) != 0);
-    memdb_status_t status = check_quota(txn, space, record, old, error);
-    if (!status && changed && gates->most_alike > 0) {
-        status = check_likeness(txn, space, id, record, error);
+    memdb_status_t status = check_quota(&put, error);
+    if (!status && changed && gates->no_recalled) {
+        status = check_recalled(&put, error);
     }
+    if (!status && changed && gates->no_copies) {
+        status = memdb__gate_check_copies(&put, error);
+    }
+    if (!status && changed && gates->most_alike > 0) {
+        status = memdb__gate_check_words(&put, error);
+    }
+    return status || !looks ? status : exclude_others(txn, space, error);
+}
+
+memdb_status_t memdb__gate_row(memdb_txn_t *txn, const memdb_space_info_t *space, uint64_t id,
+                               const memdb__record_t *record, const memdb__record_t *old,
+                               const uint8_t *row, memdb_error_t *error) {
+    const memdb__gate_put_t put = {txn, space, id, record, old};
+    if (txn->as_given || !(space->gates.most_near > 0)) {
+        return MEMDB_OK;
+    }
+    memdb_status_t status = memdb__gate_check_near(&put, row, error);
     return status ? status : exclude_others(txn, space, error);
+}
+
+// ------------------------------------------------------------------------------ setting them
+
+memdb_status_t memdb__gates_check(const memdb_gates_t *gates, memdb_error_t *error) {
+    return memdb__gates_valid(gates)
+               ? MEMDB_OK
+               : memdb__fail(error, MEMDB_INVALID,
+                             "gates: most_alike %g, most_near %g, near_words %g (each 0 to 1), "
+                             "expire_after_us %lld",
+                             gates->most_alike, gates->most_near, gates->near_words,
+                             (long long)gates->expire_after_us);
+}
+
+static memdb_status_t set(memdb_txn_t *txn, memdb_space_t space, const memdb_gates_t *gates,
+                          memdb_error_t *error) {
+    memdb_space_info_t info;
+    memdb_status_t status = memdb__read_space(&txn->snapshot.sight, space, &info, error);
+    if (status == MEMDB_NOT_FOUND) {
+        status = memdb__fail(error, MEMDB_NOT_FOUND, "there is no space %u", space);
+    }
+    status = status ? status : memdb__gates_check(gates, error);
+    if (!status && gates->no_copies) {
+        const memdb__attribute_index_t *index;
+        status = memdb__attributes_of_text(txn, space, &index, error);
+    }
+    if (!status) {
+        info.gates = *gates;
+        txn->gated = 0;
+        status = exclude_others(txn, &info, error);
+    }
+    return status;
 }
 
 memdb_status_t memdb_space_set_gates(memdb_txn_t *txn, memdb_space_t space,
                                      const memdb_gates_t *gates) {
     memdb_error_t error = {0};
-    memdb_space_info_t info;
     if (!txn || !gates) {
         return MEMDB_INVALID;
     }
     memdb_status_t status = memdb__snapshot_usable(&txn->snapshot, &error);
-    status = status ? status : memdb__read_space(&txn->snapshot.sight, space, &info, &error);
-    if (status == MEMDB_NOT_FOUND) {
-        status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space %u", space);
-    } else if (!status && !memdb__gates_valid(gates)) {
-        status = memdb__fail(&error, MEMDB_INVALID, "gates: likeness %g, expiry after %lld us",
-                             gates->most_alike, (long long)gates->expire_after_us);
-    }
-    if (!status) {
-        info.gates = *gates;
-        txn->gated = 0;
-        status = exclude_others(txn, &info, &error);
-    }
+    status = status ? status : set(txn, space, gates, &error);
     return memdb__report(txn->snapshot.db, status, &error);
 }

@@ -312,6 +312,10 @@ static memdb_status_t derive_row(put_t *put, memdb_error_t *error) {
     if (!status && put->txn->given_row) { // coding what was decoded gives another scale
         memcpy(row->data, put->txn->given_row, memdb__row_bytes(dimension));
     }
+    if (!status) {
+        status = memdb__gate_row(put->txn, &put->space, put->id, record,
+                                 put->is_new ? NULL : &put->old, row->data, error);
+    }
     if (!status && !put->space.dimension) {
         status = fix_dimension(put, dimension, error);
         if (record->text_version & MEMDB__PRIVATE && put->operation.flags & MEMDB__PUT_BAG) {

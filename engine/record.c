@@ -184,15 +184,19 @@ bool memdb__link_decode(const uint8_t *data, size_t size, memdb_link_t *link_out
     return !reader.bad && memdb__reader_left(&reader) == 0;
 }
 
+#define GATES 8 // tagged fields of a descriptor
+
 bool memdb__space_encode(memdb__buffer_t *out, const memdb_space_info_t *info) {
     memdb__buffer_append_u32(out, info->dimension);
     memdb__buffer_append_u8(out, (uint8_t)info->metric);
     memdb__buffer_append_u8(out, (uint8_t)info->tokenizer);
     append_bytes(out, info->name);
     const memdb_gates_t *gates = &info->gates;
-    const uint64_t tagged[] = {bits_of(gates->most_alike), gates->most_memories,
-                               gates->most_text_bytes, (uint64_t)gates->expire_after_us};
-    for (uint8_t tag = 0; tag < 4; tag++) {
+    const uint64_t tagged[GATES] = {bits_of(gates->most_alike), gates->most_memories,
+                                    gates->most_text_bytes,     (uint64_t)gates->expire_after_us,
+                                    gates->no_copies,           gates->no_recalled,
+                                    bits_of(gates->most_near),  bits_of(gates->near_words)};
+    for (uint8_t tag = 0; tag < GATES; tag++) {
         if (tagged[tag]) {
             memdb__buffer_append_u8(out, (uint8_t)(tag + 1));
             memdb__buffer_append_u64(out, tagged[tag]);
@@ -203,22 +207,34 @@ bool memdb__space_encode(memdb__buffer_t *out, const memdb_space_info_t *info) {
 
 /// The tagged fields at a descriptor's end: those that are not 0, by rising tag.
 static bool read_gates(memdb__reader_t *reader, memdb_gates_t *gates) {
-    uint64_t tagged[4] = {0};
+    uint64_t tagged[GATES] = {0};
     for (uint8_t last = 0; memdb__reader_left(reader) && !reader->bad;) {
         uint8_t tag = memdb__read_u8(reader);
         uint64_t value = memdb__read_u64(reader);
-        if (tag <= last || tag > 4 || value == 0) {
+        if (tag <= last || tag > GATES || value == 0) {
             return false;
         }
         tagged[tag - 1] = value;
         last = tag;
     }
-    *gates = (memdb_gates_t){double_of(tagged[0]), tagged[1], tagged[2], (int64_t)tagged[3]};
-    return !reader->bad && memdb__gates_valid(gates);
+    *gates = (memdb_gates_t){.most_alike = double_of(tagged[0]),
+                             .most_memories = tagged[1],
+                             .most_text_bytes = tagged[2],
+                             .expire_after_us = (int64_t)tagged[3],
+                             .no_copies = tagged[4],
+                             .no_recalled = tagged[5],
+                             .most_near = double_of(tagged[6]),
+                             .near_words = double_of(tagged[7])};
+    return !reader->bad && tagged[4] <= 1 && tagged[5] <= 1 && memdb__gates_valid(gates);
+}
+
+static bool is_part(double value) {
+    return value >= 0 && value <= 1;
 }
 
 bool memdb__gates_valid(const memdb_gates_t *gates) {
-    return gates->most_alike >= 0 && gates->most_alike <= 1 && gates->expire_after_us >= 0;
+    return is_part(gates->most_alike) && is_part(gates->most_near) && is_part(gates->near_words) &&
+           gates->expire_after_us >= 0;
 }
 
 bool memdb__space_decode(const uint8_t *data, size_t size, memdb_space_info_t *info_out) {

@@ -39,9 +39,9 @@ static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name,
         info.metric = options->metric;
         info.tokenizer = options->tokenizer;
         info.gates = options->gates;
-        if (!memdb__gates_valid(&info.gates)) {
-            return memdb__fail(error, MEMDB_INVALID, "gates: likeness %g, expiry after %lld us",
-                               info.gates.most_alike, (long long)info.gates.expire_after_us);
+        memdb_status_t status = memdb__gates_check(&info.gates, error);
+        if (status) {
+            return status;
         }
     }
     // Unique is all that the id needs to be (rule 16).
@@ -60,7 +60,7 @@ static memdb_status_t create(memdb_txn_t *txn, memdb_bytes_t name,
     memdb__buffer_deinit(&body);
     if (!status && options) {
         status = memdb__attributes_create(txn, (memdb_space_t)id, options->indexes,
-                                          options->index_count, error);
+                                          options->index_count, info.gates.no_copies, error);
     }
     if (!status) {
         *space_out = (memdb_space_t)id;

@@ -24,7 +24,24 @@ typedef struct memdb_gates {
     double most_alike; ///< 0 to 1: the part of its words that a new text may not share with another
     uint64_t most_memories, most_text_bytes;
     int64_t expire_after_us; ///< a new memory without an expiry expires so long after its put
+    bool no_copies; ///< no text that another memory has, byte for byte; needs an index on text_hash
+    bool no_recalled;  ///< no text that this handle lately recalled from a space with this gate
+    double most_near;  ///< 0 to 1: the cosine with another's vector that a vector may not reach, if
+    double near_words; ///< the texts share this part of their words too; 0: whatever they share
 } memdb_gates_t;
+
+/// The gate that refused a put.
+typedef enum memdb_gate {
+    MEMDB_GATE_MOST_ALIKE = 0,
+    MEMDB_GATE_MOST_MEMORIES = 1,
+    MEMDB_GATE_MOST_TEXT_BYTES = 2,
+    MEMDB_GATE_NO_COPIES = 3,
+    MEMDB_GATE_NO_RECALLED = 4,
+    MEMDB_GATE_MOST_NEAR = 5
+} memdb_gate_t;
+#define MEMDB_GATE_COUNT 6
+/// The field of memdb_gates_t, or "unknown".
+MEMDB_API const char *memdb_gate_name(memdb_gate_t gate);
 
 typedef struct memdb_space_options {
     size_t size;
@@ -33,7 +50,7 @@ typedef struct memdb_space_options {
     memdb_tokenizer_kind_t tokenizer;
     const memdb_bytes_t *indexes; ///< what its attribute indexes are on, as for memdb_index_create
     size_t index_count;           ///< at most 32
-    memdb_gates_t gates;
+    memdb_gates_t gates;          ///< no_copies brings its index along
 } memdb_space_options_t;
 
 typedef struct memdb_space_info {
@@ -51,9 +68,31 @@ typedef struct memdb_space_info {
 MEMDB_API memdb_status_t memdb_space_create(memdb_txn_t *txn, memdb_bytes_t name,
                                             const memdb_space_options_t *options,
                                             memdb_space_t *space_out);
-/// Replace the gates of a space, for later puts. Errors: MEMDB_NOT_FOUND.
+/// Replace the gates of a space, for later puts.
+///
+/// Errors      MEMDB_NOT_FOUND  no such space.
+///             MEMDB_INVALID    a value is out of range, or no_copies has no index on text_hash
+///                              that is ready (memdb_index_create).
 MEMDB_API memdb_status_t memdb_space_set_gates(memdb_txn_t *txn, memdb_space_t space,
                                                const memdb_gates_t *gates);
+#define MEMDB_MAX_REFUSALS 64 ///< that a handle keeps of a space, and spaces that it keeps any of
+#define MEMDB_REFUSAL_TEXT_BYTES 80 ///< that it keeps of a text, cut between characters
+
+typedef struct memdb_refusal {
+    size_t size;
+    memdb_gate_t gate;
+    memdb_space_t like_space; ///< where the memory is that it was like; 0: a quota refused
+    uint64_t like;            ///< that memory
+    double likeness;          ///< the part of words shared, or of MOST_NEAR the cosine; 1: the same
+    int64_t time;             ///< of the refusal
+    memdb_bytes_t text;       ///< how the refused text begins; lent for the call
+} memdb_refusal_t;
+/// Call `visit` for what gates refused to put into a space through this handle, newest first, until
+/// it returns false. The list is in memory, and ends with the handle. Errors: MEMDB_NOMEM.
+MEMDB_API memdb_status_t memdb_refusal_list(memdb_t *db, memdb_space_t space,
+                                            bool (*visit)(void *context,
+                                                          const memdb_refusal_t *refusal),
+                                            void *context);
 /// Find a space, or create it with default options.
 MEMDB_API memdb_status_t memdb_space_ensure(memdb_txn_t *txn, memdb_bytes_t name,
                                             memdb_space_t *space_out);
@@ -67,7 +106,7 @@ MEMDB_API memdb_status_t memdb_space_find(memdb_snapshot_t *snapshot, memdb_byte
 ///
 /// on          a field (key, kind, session, actor, time, valid_from, valid_to, expires, importance,
 ///             tokens), or a path into the attributes: "attr.topic", "attr.user.name",
-///             "attr.\"a b\"". A space has at most 32.
+///             "attr.\"a b\""; or on text_hash, for the gate no_copies. A space has at most 32.
 ///
 /// Make an index of a space with all that it holds. It commits in steps of its own, beside which
 /// others read and write; where it is interrupted, calling it again goes on.

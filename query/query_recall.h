@@ -133,6 +133,7 @@ typedef struct memdb__recall {
     size_t word_source_count;
     memdb__vector_source_t *vector_sources;
     size_t vector_source_count;
+    bool notes; // a space's gates want to know what is given
     // Of the space in hand.
     memdb_space_info_t space;
     memdb__arena_t arena;

@@ -284,6 +284,7 @@ static memdb_status_t recall_space(memdb__recall_t *recall, memdb_space_t space,
     recall->listed_count = 0;
     memdb__arena_init(&recall->arena);
     size_t before = result->count;
+    recall->notes = recall->notes || recall->space.gates.no_recalled;
     uint32_t step = memdb__explain_open(recall->explain, "space %.*s", (int)recall->space.name.size,
                                         recall->space.name.data);
     status = search_space(recall, result, tally, error);
@@ -437,6 +438,21 @@ static memdb_status_t run(memdb__recall_t *recall, memdb_result_t *result,
     return status;
 }
 
+/// Tell the gates of spaces that ask for it which texts were given.
+static memdb_status_t note_recalled(memdb__recall_t *recall, const memdb_result_t *result,
+                                    memdb_error_t *error) {
+    memdb_status_t status = MEMDB_OK;
+    for (size_t i = 0; recall->notes && i < result->count && !status; i++) {
+        const memdb_hit_t *hit = &result->hits[i];
+        memdb_space_info_t info;
+        status = memdb__read_space(&recall->snapshot->sight, hit->space, &info, error);
+        if (!status && info.gates.no_recalled) {
+            status = memdb__gate_note_recalled(recall->snapshot, hit->space, hit->id, error);
+        }
+    }
+    return status;
+}
+
 /// Note what is known of the plan as a whole.
 static memdb_status_t describe(memdb__recall_t *recall, memdb_result_t *result,
                                memdb_error_t *error) {
@@ -480,6 +496,7 @@ memdb_status_t memdb__recall_with_plan(memdb_snapshot_t *snapshot, const memdb_q
     }
     memdb_status_t status = run(&recall, result, &tally, &error);
     memdb__boolean_deinit(&recall.question);
+    status = status ? status : note_recalled(&recall, result, &error);
     status = status ? status : describe(&recall, result, &error);
     if (status) {
         memdb__error_context(&error, status, "recall");

@@ -84,11 +84,28 @@ memdb_status_t memdb__attributes_add(memdb__attributes_t *attributes,
     return MEMDB_OK;
 }
 
+memdb_status_t memdb__attributes_of_text(memdb_txn_t *txn, memdb_space_t space,
+                                         const memdb__attribute_index_t **index_out,
+                                         memdb_error_t *error) {
+    const memdb__attributes_t *attributes;
+    const memdb__attribute_index_t hash = {.field = MEMDB__ATTRIBUTE_TEXT_HASH};
+    memdb_status_t status = memdb__txn_attributes(txn, space, &attributes, error);
+    if (status) {
+        return status;
+    }
+    *index_out = memdb__attributes_find((memdb__attributes_t *)attributes, &hash);
+    return *index_out && (*index_out)->ready
+               ? MEMDB_OK
+               : memdb__fail(error, MEMDB_INVALID,
+                             "gates: no_copies needs an index on text_hash that is ready");
+}
+
 /// A space without memories: its indexes are ready at once.
 memdb_status_t memdb__attributes_create(memdb_txn_t *txn, memdb_space_t space,
-                                        const memdb_bytes_t *on, size_t count,
+                                        const memdb_bytes_t *on, size_t count, bool text,
                                         memdb_error_t *error) {
     memdb__attributes_t attributes = {0};
+    memdb__attribute_index_t hash = {.ready = true, .field = MEMDB__ATTRIBUTE_TEXT_HASH};
     memdb__buffer_t steps[MEMDB__ATTRIBUTE_INDEXES] = {0};
     memdb_status_t status = MEMDB_OK;
     if (count > MEMDB__ATTRIBUTE_INDEXES) {
@@ -105,7 +122,10 @@ memdb_status_t memdb__attributes_create(memdb_txn_t *txn, memdb_space_t space,
         index.ready = true;
         status = status ? status : memdb__attributes_add(&attributes, index, error);
     }
-    if (!status && count) {
+    if (!status && text && !memdb__attributes_find(&attributes, &hash)) {
+        status = memdb__attributes_add(&attributes, hash, error);
+    }
+    if (!status && attributes.count) {
         status = memdb__attributes_write(txn, space, &attributes, error);
     }
     for (size_t i = 0; i < count; i++) {
@@ -116,24 +136,34 @@ memdb_status_t memdb__attributes_create(memdb_txn_t *txn, memdb_space_t space,
 
 // ------------------------------------------------------------------------------ drop, list
 
-static memdb_status_t drop(memdb_txn_t *txn, memdb_space_t space, memdb_bytes_t on,
+static memdb_status_t drop(memdb_txn_t *txn, const memdb_space_info_t *space, memdb_bytes_t on,
                            memdb_error_t *error) {
     memdb__attributes_t attributes;
+    memdb__key_t key;
     memdb__attribute_index_t index;
     memdb__buffer_t steps = {0};
     memdb_status_t status = memdb__attribute_parse(on, &index, &steps, error);
-    status =
-        status ? status : memdb__read_attributes(&txn->snapshot.sight, space, &attributes, error);
+    status = status
+                 ? status
+                 : memdb__read_attributes(&txn->snapshot.sight, space->space, &attributes, error);
     memdb__attribute_index_t *found = status ? NULL : memdb__attributes_find(&attributes, &index);
     if (!status && !found) {
         status = memdb__fail(error, MEMDB_NOT_FOUND, "index: there is none on \"%.*s\"",
                              (int)on.size, on.data);
     }
+    if (!status && index.field == MEMDB__ATTRIBUTE_TEXT_HASH) {
+        // Nor may the gate be set meanwhile.
+        memdb__key_space(&key, space->space);
+        status = space->gates.no_copies
+                     ? memdb__fail(error, MEMDB_INVALID,
+                                   "index: the gate no_copies needs the one on text_hash")
+                     : memdb__txn_guard(txn, &key, true, error);
+    }
     if (!status) {
         size_t behind = (size_t)(attributes.items + attributes.count - (found + 1));
         memmove(found, found + 1, behind * sizeof *found);
         attributes.count--;
-        status = memdb__attributes_write(txn, space, &attributes, error);
+        status = memdb__attributes_write(txn, space->space, &attributes, error);
     }
     memdb__buffer_deinit(&steps);
     return status;
@@ -150,7 +180,7 @@ memdb_status_t memdb_index_drop(memdb_txn_t *txn, memdb_space_t space, memdb_byt
     if (status == MEMDB_NOT_FOUND) {
         status = memdb__fail(&error, MEMDB_NOT_FOUND, "there is no space %u", space);
     }
-    status = status ? status : drop(txn, space, on, &error);
+    status = status ? status : drop(txn, &info, on, &error);
     return memdb__report(txn->snapshot.db, status, &error);
 }
 

@@ -43,6 +43,7 @@ typedef enum memdb__attribute_field {
     MEMDB__ATTRIBUTE_IMPORTANCE = 9,
     MEMDB__ATTRIBUTE_TOKENS = 10,
     MEMDB__ATTRIBUTE_PATH = 11,
+    MEMDB__ATTRIBUTE_TEXT_HASH = 12, // XXH3-64 of the text, as an integer: for gates, not filters
 } memdb__attribute_field_t;
 
 typedef enum memdb__attribute_type {

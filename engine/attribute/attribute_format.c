@@ -1,5 +1,6 @@
 // Attribute indexes: their lists, encoded values, keys, and the entries of a memory. See
 // attribute.h.
+#include "base/checksum.h"
 #include "base/json_scan.h"
 #include "engine/attribute/attribute.h"
 
@@ -41,7 +42,8 @@ static bool read_index(memdb__reader_t *reader, memdb__attribute_index_t *index)
     const uint8_t *begin = reader->at;
     bool path = field == MEMDB__ATTRIBUTE_PATH;
     if (number > UINT32_MAX || ready > 1 || field < MEMDB__ATTRIBUTE_KEY ||
-        field > MEMDB__ATTRIBUTE_PATH || steps > MEMDB__ATTRIBUTE_STEPS || path != (steps > 0)) {
+        field > MEMDB__ATTRIBUTE_TEXT_HASH || steps > MEMDB__ATTRIBUTE_STEPS ||
+        path != (steps > 0)) {
         return false;
     }
     for (uint64_t i = 0; i < steps; i++) {
@@ -87,6 +89,7 @@ static const char *const names[] = {
     [MEMDB__ATTRIBUTE_EXPIRES] = "expires",
     [MEMDB__ATTRIBUTE_IMPORTANCE] = "importance",
     [MEMDB__ATTRIBUTE_TOKENS] = "tokens",
+    [MEMDB__ATTRIBUTE_TEXT_HASH] = "text_hash",
 };
 #define PATH_PREFIX "attr."
 #define PATH_PREFIX_BYTES (sizeof PATH_PREFIX - 1)
@@ -140,8 +143,8 @@ memdb_status_t memdb__attribute_parse(memdb_bytes_t on, memdb__attribute_index_t
     bool fine = false;
     memdb__buffer_clear(steps);
     if (on.size && on.data && on.size <= MEMDB__ATTRIBUTE_PATH_BYTES / 2) {
-        for (uint8_t i = MEMDB__ATTRIBUTE_KEY; i < MEMDB__ATTRIBUTE_PATH && !fine; i++) {
-            fine = memdb__compare(on.data, on.size, names[i], strlen(names[i])) == 0;
+        for (uint8_t i = MEMDB__ATTRIBUTE_KEY; i <= MEMDB__ATTRIBUTE_TEXT_HASH && !fine; i++) {
+            fine = names[i] && memdb__compare(on.data, on.size, names[i], strlen(names[i])) == 0;
             index.field = (memdb__attribute_field_t)i;
         }
         if (!fine && on.size > PATH_PREFIX_BYTES &&
@@ -346,6 +349,11 @@ void memdb__attribute_of_record(memdb__attribute_value_t *value,
         }
     } else if (index->field == MEMDB__ATTRIBUTE_PATH) {
         of_path(value, index, record->attrs);
+    } else if (index->field == MEMDB__ATTRIBUTE_TEXT_HASH) {
+        if (record->text.size) {
+            uint64_t hash = memdb__hash64(record->text.data, record->text.size, 0);
+            memdb__attribute_of_integer(value, (int64_t)hash);
+        }
     } else if (index->field == MEMDB__ATTRIBUTE_IMPORTANCE) {
         if (record->fields & MEMDB_FIELD_IMPORTANCE) {
             memdb__attribute_of_real(value, record->importance);

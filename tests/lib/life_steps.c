@@ -152,25 +152,52 @@ static void rows_of_a_table(life_t *life) {
     life_commit(life, count_in_a_row);
 }
 
-/// What is there stays as it is, and another of the same words is refused, whatever was tried
+static memdb_status_t recall_gated(memdb_snapshot_t *snapshot, memdb_space_t space) {
+    memdb_query_t query = {
+        .size = sizeof query, .spaces = &space, .space_count = 1, .text = text("granite")};
+    memdb_result_t *result;
+    memdb_status_t status = memdb_recall(snapshot, &query, &result);
+    if (!status) {
+        memdb_result_free(result);
+    }
+    return status;
+}
+
+/// What is there stays as it is, and what is like it is refused by each gate, whatever was tried
 /// before.
 static memdb_status_t pass_gates(life_t *life, memdb_txn_t *txn) {
     memdb_space_t space;
-    memdb_gates_t gates = {.most_alike = 1, .most_memories = 9, .most_text_bytes = 900};
+    memdb_space_options_t options = {.size = sizeof options,
+                                     .gates = {.most_alike = 1,
+                                               .most_memories = 9,
+                                               .most_text_bytes = 900,
+                                               .no_copies = true,
+                                               .no_recalled = true,
+                                               .most_near = .9}};
     memdb_memory_t memory = {.size = sizeof memory,
-                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT,
+                             .fields = MEMDB_FIELD_KEY | MEMDB_FIELD_TEXT | MEMDB_FIELD_VECTOR,
                              .key = text("one"),
-                             .text = text("granite and moss")};
+                             .text = text("granite and moss"),
+                             .vector = (const float[]){1, 2},
+                             .dimension = 2};
+    const memdb_bytes_t like[] = {text("granite and moss"), text("Moss and granite"),
+                                  text("something else"), text("granite and moss ")};
     (void)life;
-    memdb_status_t status = memdb_space_ensure(txn, text("gated"), &space);
-    status = status ? status : memdb_space_set_gates(txn, space, &gates);
-    status = status ? status : memdb_put(txn, space, &memory, NULL);
-    if (!status) {
-        memory.key = text("two");
-        status = memdb_put(txn, space, &memory, NULL);
-        assert_true(status != MEMDB_OK);
+    memdb_status_t status = memdb_space_create(txn, text("gated"), &options, &space);
+    if (status == MEMDB_EXISTS) { // an earlier try's commit was there
+        status = memdb_space_find(memdb_txn_snapshot(txn), text("gated"), &space);
     }
-    return status == MEMDB_REFUSED ? MEMDB_OK : status;
+    status = status ? status : memdb_space_set_gates(txn, space, &options.gates);
+    status = status ? status : memdb_put(txn, space, &memory, NULL);
+    for (size_t i = 0; !status && i < sizeof like / sizeof *like; i++) {
+        memory.key = text("two");
+        memory.text = like[i];
+        status = i == 3 ? recall_gated(memdb_txn_snapshot(txn), space) : MEMDB_OK;
+        status = status ? status : memdb_put(txn, space, &memory, NULL);
+        assert_true(status != MEMDB_OK);
+        status = status == MEMDB_REFUSED ? MEMDB_OK : status;
+    }
+    return status;
 }
 
 static void put_through_gates(life_t *life) {
