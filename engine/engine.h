@@ -134,6 +134,7 @@ struct memdb {
     memdb__visited_pool_t visited;     // tables of walks over links, kept for the next one
     _Atomic int64_t snapshot_limit_us; // the age at which snapshots end; see settings.h
     _Atomic uint64_t stored;           // bytes put into the arena since its last checkpoint
+    atomic_bool collection_due;        // all tiers should be rewritten, by the last fold's figures
     _Atomic uint64_t naming;           // transactions that stored blobs and have not ended
     // Figures.
     _Atomic uint64_t refused;
@@ -396,10 +397,11 @@ memdb_status_t memdb__checkpoint_lock(memdb_t *db, memdb_error_t *error);
 void memdb__checkpoint_unlock(memdb_t *db);
 /// Seal, and fold what is durable into a new base.
 memdb_status_t memdb__checkpoint(memdb_t *db, memdb_error_t *error);
-/// Merge tiers until none need it, except for groups of more than `limit_bytes`. Waits for another
-/// thread of the handle that merges; does nothing where another process merges.
+/// Merge tiers, and collect the arena, until nothing needs it, except for what is more than
+/// `limit_bytes`. Waits for another thread of the handle that merges; does nothing where another
+/// process merges.
 memdb_status_t memdb__merge(memdb_t *db, uint64_t limit_bytes, memdb_error_t *error);
-/// Whether tiers need a merge.
+/// Whether tiers need a merge, or the arena a collection.
 bool memdb__merge_is_due(memdb_t *db);
 /// Bytes of log above the base.
 uint64_t memdb__log_above_base(memdb_t *db);

@@ -36,8 +36,9 @@ typedef struct memdb__tier_name {
     uint64_t dropped_blob_bytes; // what those named in the arena, and their successors do not
 } memdb__tier_name_t;
 
-/// An extent of the blob arena that a fold emptied. It is unlinked when no view of `generation` or
-/// an older one is left in any process.
+/// An extent of the blob arena that no frame names any more. It is unlinked when no view of
+/// `generation` or an older one is left in any process; MEMDB__NAMED_BY_BASE: it is not empty yet.
+#define MEMDB__NAMED_BY_BASE UINT64_MAX
 typedef struct memdb__retired_extent {
     uint64_t extent_id, generation;
 } memdb__retired_extent_t;

@@ -1,23 +1,27 @@
-// Collecting the arena: which extents a fold empties, and where their blobs go.
+// Collecting the arena: which extents are emptied, and where their blobs go.
 //
-// A fold that rewrites all tiers reads every record, so it can say which blobs are named. Extents
+// A merge that rewrites all tiers reads every record, so it can say which blobs are named. Extents
 // that are mostly dead, and small ones when there are many, are emptied: the blobs that the new
 // base will name are copied to extents of their own (survivors live long, and do not share an
 // extent with what is young), and the records get the new references under their old versions.
 //
 // Steps, each of which may be the last before a crash:
-//   1. choose extents, by what is named now (memdb__collect_plan);
-//   2. the fold's seal carries a frame operation that retires them: from then on no transaction
-//      that names a blob in them is let in, by any process (memdb__names_retired); what a put would
-//      carry along is stored again (memdb__renew_blobs);
-//   3. at the seal, find out exactly what is named, and copy what lies in them; synced;
-//   4. the switch: the catalog names the new base, and the extents that wait to be unlinked;
+//   1. choose extents, by what is named now (memdb__collect_choose);
+//   2. fold what the log holds (fold.c). The fold's seal carries a frame operation that retires the
+//      extents: from then on no transaction that names a blob in them is let in, by any process
+//      (memdb__names_retired); what a put would carry along is stored again (memdb__renew_blobs).
+//      The fold's switch lists them in the catalog, for whoever opens when the log is cut;
+//   3. begin to merge all tiers, which hold now whatever may name the extents: find out exactly
+//      what is named, and copy what lies in them; synced (collect_copy.c). Commits, folds and their
+//      cuts of the log go on;
+//   4. the switch: the catalog names the new base, and since when the extents wait to be unlinked;
 //   5. unlink those whose last older view is gone, in this process and others (pins.h); the rest is
 //      looked at again by later folds.
-// After a crash before 4 the frame means nothing: the records still name the extents, and the
-// copies are extents that nothing names, which a later fold chooses. An extent that nothing names
-// needs no other rule: whoever might still name it, by a blob that no frame names yet, has it
-// locked, or is refused after step 2.
+// After a crash before 2 is switched the frame means nothing, after one before 4 the extents stay
+// listed, and still hold what the base names: the next collection empties them. The copies are
+// extents that nothing names, which it chooses too. An extent that nothing names needs no other
+// rule: whoever might still name it, by a blob that no frame names yet, has it locked, or is
+// refused after step 2.
 #include "engine/fold/fold.h"
 
 #include <stdlib.h>
@@ -51,6 +55,13 @@ bool memdb__collect_has(const memdb__buffer_t *ids, uint64_t id) {
 
 memdb_status_t memdb__collect_no_memory(memdb_error_t *error) {
     return memdb__fail(error, MEMDB_NOMEM, "collect: out of memory");
+}
+
+memdb_status_t memdb__collect_goes_on(const memdb_t *db, memdb_error_t *error) {
+    // Relaxed: a flag alone; whoever sets it joins the thread.
+    return atomic_load_explicit(&db->closing, memory_order_relaxed)
+               ? memdb__fail(error, MEMDB_BUSY, "collect: given up, since the handle closes")
+               : MEMDB_OK;
 }
 
 memdb_status_t memdb__collect_add_names(memdb__buffer_t *names, const memdb__entry_t *entry,
@@ -100,8 +111,10 @@ static memdb_status_t survey_now(memdb__collection_t *c, memdb_error_t *error) {
     memdb__buffer_clear(&c->names);
     status = memdb__merge_open(&merge, &snapshot.sight, &first, 1, error);
     while (!status && merge.valid && merge.entry.key[0] == MEMDB__KEY_RECORD) {
-        status = merge.entry.tombstone ? MEMDB_OK
-                                       : memdb__collect_add_names(&c->names, &merge.entry, error);
+        status = memdb__collect_goes_on(c->db, error);
+        if (!status && !merge.entry.tombstone) {
+            status = memdb__collect_add_names(&c->names, &merge.entry, error);
+        }
         status = status ? status : memdb__merge_next(&merge, error);
     }
     memdb__merge_close(&merge);
@@ -136,24 +149,31 @@ static uint64_t named_in(choice_t *choice, uint64_t extent_id) {
     return bytes;
 }
 
-static bool is_waiting(const memdb__manifest_t *manifest, uint64_t extent_id) {
+/// Its place among the retired extents; NULL: it is none.
+static const memdb__retired_extent_t *waiting_in(const memdb__manifest_t *manifest,
+                                                 uint64_t extent_id) {
     for (uint64_t i = 0; i < manifest->retired_count; i++) {
         if (manifest->retired[i].extent_id == extent_id) {
-            return true;
+            return &manifest->retired[i];
         }
     }
-    return false;
+    return NULL;
 }
 
 static memdb_status_t consider(void *context, const memdb__extent_info_t *extent,
                                memdb_error_t *error) {
     choice_t *choice = context;
     memdb__collection_t *c = choice->c;
-    bool whole = c->work && c->work->whole;
+    bool whole = c->work != NULL;
+    const memdb__retired_extent_t *waiting = waiting_in(&c->before, extent->id);
     uint64_t named = named_in(choice, extent->id);
     uint64_t held =
         extent->bytes > MEMDB__EXTENT_HEADER_BYTES ? extent->bytes - MEMDB__EXTENT_HEADER_BYTES : 0;
-    if (is_waiting(&c->before, extent->id) || choice->room == 0 || (extent->locked && !whole)) {
+    if (waiting && waiting->generation == MEMDB__NAMED_BY_BASE) { // a collection was cut off
+        return memdb__buffer_append_u64(&c->extents, extent->id) ? MEMDB_OK
+                                                                 : memdb__collect_no_memory(error);
+    }
+    if (waiting || choice->room == 0 || (extent->locked && !whole)) {
         return MEMDB_OK;
     }
     // An empty one of a dead creator counts as dead, too.
@@ -173,7 +193,7 @@ static memdb_status_t consider(void *context, const memdb__extent_info_t *extent
 
 static memdb_status_t choose(memdb__collection_t *c, memdb_error_t *error) {
     choice_t choice = {.c = c, .room = MEMDB__MAX_RETIRED - (size_t)c->before.retired_count};
-    size_t many = c->work && c->work->whole ? 2 : SMALL_EXTENTS;
+    size_t many = c->work ? 2 : SMALL_EXTENTS;
     memdb_status_t status = memdb__blobs_each(c->db->blobs, consider, &choice, error);
     if (!status && choice.small.size / 8 >= many) {
         c->arena_bytes -= choice.small_bytes;
@@ -187,62 +207,104 @@ static memdb_status_t choose(memdb__collection_t *c, memdb_error_t *error) {
     return status;
 }
 
-/// Ordinary checkpoints look at the whole arena when half of it is dead, by what records named at
-/// the last look and dropped since; or, for what was stored and never named, when it has grown by
-/// as much as was named then, and this much more.
+// ------------------------------------------------------------------------------ what is due
+
+/// The arena is looked at, for what was stored and never named, when it has grown by so much and
+/// what is named.
 #define ARENA_SLACK_BYTES (UINT64_C(64) << 20)
 
-/// What the arena takes, without the extents that wait to be unlinked.
-typedef struct arena_size {
+typedef struct listing {
     const memdb__manifest_t *before;
-    uint64_t extents, bytes;
-} arena_size_t;
+    memdb__arena_size_t size;
+} listing_t;
 
 static memdb_status_t add_extent(void *context, const memdb__extent_info_t *extent,
                                  memdb_error_t *error) {
     (void)error;
-    arena_size_t *size = context;
-    if (!is_waiting(size->before, extent->id)) {
+    listing_t *listing = context;
+    memdb__arena_size_t *size = &listing->size;
+    if (!waiting_in(listing->before, extent->id)) {
         size->extents++;
         size->bytes += extent->bytes;
+        size->free_bytes += extent->locked ? 0 : extent->bytes;
+        size->small += !extent->locked && extent->bytes < SMALL_EXTENT_BYTES;
     }
     return MEMDB_OK;
 }
 
-/// Whether the tiers hold as much of what was replaced as of what counts, or the arena does.
-static bool is_due(const memdb__manifest_t *manifest, uint64_t arena_bytes) {
-    uint64_t superseded = 0, dropped = 0, bytes = 0;
-    for (uint64_t i = 0; i < manifest->tier_count; i++) {
-        const memdb__tier_name_t *tier = &manifest->tiers[i];
-        superseded += tier->superseded_bytes;
-        dropped += tier->dropped_blob_bytes;
-        bytes += tier->sorted.file_size + tier->words.file_size + tier->vectors.file_size;
-    }
-    uint64_t named = manifest->named_blob_bytes, then = manifest->arena_bytes;
-    dropped += then > named ? then - named : 0;
-    return superseded > bytes / 2 || dropped > arena_bytes / 2 ||
-           arena_bytes > then + named + ARENA_SLACK_BYTES;
+memdb_status_t memdb__collect_look(memdb__collection_t *c, memdb_error_t *error) {
+    listing_t listing = {.before = &c->before};
+    memdb_status_t status = memdb__catalog_read(c->db->catalog, &c->before, error);
+    status = status ? status : memdb__blobs_each(c->db->blobs, add_extent, &listing, error);
+    c->arena = listing.size;
+    return status;
 }
 
-memdb_status_t memdb__collect_plan(memdb__collection_t *c, bool full, bool may,
-                                   memdb_error_t *error) {
-    arena_size_t size = {.before = &c->before};
-    memdb_status_t status = memdb__catalog_read(c->db->catalog, &c->before, error);
-    status = status ? status : memdb__collect_sweep(c->db, &c->before, error);
-    status = status ? status : memdb__blobs_each(c->db->blobs, add_extent, &size, error);
-    c->all_tiers = full || (c->work && c->work->whole) || (may && is_due(&c->before, size.bytes));
-    c->named_bytes = c->before.named_blob_bytes;
-    c->arena_bytes = c->before.arena_bytes;
-    if (status || !c->all_tiers) {
+static uint64_t tiers_bytes(const memdb__manifest_t *manifest) {
+    uint64_t bytes = 0;
+    for (uint64_t i = 0; i < manifest->tier_count; i++) {
+        bytes += memdb__fold_tier_bytes(&manifest->tiers[i]);
+    }
+    return bytes;
+}
+
+/// Whether the tiers hold as much of what was replaced as of what counts; or their sizes ask for a
+/// merge of all, which is a collection where there is an arena.
+static bool tiers_are_due(const memdb__collection_t *c, const memdb__manifest_t *manifest) {
+    uint64_t superseded = 0, bytes = tiers_bytes(manifest);
+    for (uint64_t i = 0; i < manifest->tier_count; i++) {
+        superseded += manifest->tiers[i].superseded_bytes;
+    }
+    uint64_t oldest = manifest->tier_count ? memdb__fold_tier_bytes(&manifest->tiers[0]) : 0;
+    return superseded > bytes / 2 || (c->arena.extents && manifest->tier_count > 1 &&
+                                      oldest <= MEMDB__MERGE_RATIO * (bytes - oldest));
+}
+
+/// Whether extents were retired by a collection that was cut off.
+static bool is_unfinished(const memdb__manifest_t *manifest) {
+    for (uint64_t i = 0; i < manifest->retired_count; i++) {
+        if (manifest->retired[i].generation == MEMDB__NAMED_BY_BASE) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/// Whether half of the arena is dead, by what records named at the last look and dropped since; or,
+/// for what was stored and never named, it has grown by what is named and a slack. Where a rewrite
+/// is cheap, also when nobody looked yet, or for small extents alone.
+static bool arena_is_due(const memdb__collection_t *c, const memdb__manifest_t *manifest) {
+    uint64_t named = manifest->named_blob_bytes, then = manifest->arena_bytes;
+    uint64_t dropped = then > named ? then - named : 0;
+    for (uint64_t i = 0; i < manifest->tier_count; i++) {
+        dropped += manifest->tiers[i].dropped_blob_bytes;
+    }
+    bool cheap = tiers_bytes(manifest) <= memdb__merge_along_limit(c->db);
+    return is_unfinished(manifest) ||
+           (c->arena.free_bytes &&
+            (dropped > c->arena.bytes / 2 || c->arena.bytes > then + named + ARENA_SLACK_BYTES ||
+             (cheap && (!then || c->arena.small >= SMALL_EXTENTS))));
+}
+
+bool memdb__collect_is_due(const memdb__collection_t *c, const memdb__manifest_t *manifest) {
+    return tiers_are_due(c, manifest) || arena_is_due(c, manifest);
+}
+
+memdb_status_t memdb__collect_choose(memdb__collection_t *c, uint64_t limit_bytes,
+                                     memdb_error_t *error) {
+    memdb_status_t status = memdb__collect_look(c, error);
+    bool tiers = c->work || tiers_are_due(c, &c->before);
+    uint64_t bytes = tiers_bytes(&c->before) + c->arena.bytes;
+    if (status || bytes > limit_bytes || !(tiers || arena_is_due(c, &c->before))) {
         return status;
     }
-    c->arena_bytes = size.bytes;
-    if (!size.extents) {
-        c->named_bytes = 0;
-        return MEMDB_OK; // a database without blobs pays nothing
+    c->arena_bytes = c->arena.bytes;
+    if (c->arena.extents || c->before.retired_count) { // a database without blobs pays nothing
+        status = survey_now(c, error);
+        status = status ? status : choose(c, error);
     }
-    status = survey_now(c, error);
-    return status ? status : choose(c, error);
+    c->whole = !status && (tiers || c->extents.size);
+    return status;
 }
 
 bool memdb__collect_encode(const memdb__collection_t *c, memdb__buffer_t *payload) {

@@ -1,8 +1,8 @@
-// Collecting the arena, after the seal: what exactly is named, and copying it out of the retired
-// extents. See collect.c.
+// Collecting the arena, in a merge of all tiers: what exactly is named, and copying it out of the
+// retired extents. See collect.c.
 #include "engine/fold/fold.h"
 
-/// What the new base will name: the fold's own walk, without writing.
+/// What the new base will name: the merge's own walk, without writing.
 static memdb_status_t survey_fold(memdb__fold_t *fold, memdb_error_t *error) {
     memdb__collection_t *c = &fold->collection;
     memdb__merge_t merge;
@@ -12,7 +12,8 @@ static memdb_status_t survey_fold(memdb__fold_t *fold, memdb_error_t *error) {
     while (!status && merge.valid && merge.entry.key[0] <= MEMDB__KEY_RECORD) {
         bool dropped =
             merge.entry.key[0] != MEMDB__KEY_RECORD || memdb__collect_drops(c, &merge.entry);
-        if (!dropped) {
+        status = memdb__collect_goes_on(c->db, error);
+        if (!status && !dropped) {
             status = memdb__fold_is_dropped(fold, &merge.entry, &dropped, error);
         }
         if (!status && !dropped && !merge.entry.tombstone) {
@@ -35,8 +36,10 @@ static memdb_status_t copy_extent(memdb__collection_t *c, size_t from, size_t to
     for (size_t at = from; !status && at < to; at += MEMDB__REFERENCE) {
         uint8_t hash[16], pair[2 * MEMDB__REFERENCE];
         memcpy(pair, c->names.data + at, MEMDB__REFERENCE);
-        status = memdb__blob_duplicate(c->db->blobs, pair, c->survivors, pair + MEMDB__REFERENCE,
-                                       hash, error);
+        status = memdb__collect_goes_on(c->db, error);
+        status = status ? status
+                        : memdb__blob_duplicate(c->db->blobs, pair, c->survivors,
+                                                pair + MEMDB__REFERENCE, hash, error);
         if (!status && !memdb__buffer_append(&c->moved, pair, sizeof pair)) {
             status = memdb__collect_no_memory(error);
         }
@@ -46,7 +49,7 @@ static memdb_status_t copy_extent(memdb__collection_t *c, size_t from, size_t to
 }
 
 /// Copy out of all retired extents. One that is damaged stays as it is, named by the records that
-/// name it: the damage is told to whoever reads it, and does not stop the checkpoint.
+/// name it: the damage is told to whoever reads it, and does not stop the merge.
 static memdb_status_t copy_extents(memdb__collection_t *c, memdb_error_t *error) {
     memdb_status_t status = MEMDB_OK;
     for (size_t at = 0, end; !status && at < c->names.size; at = end) {
@@ -71,7 +74,7 @@ static memdb_status_t copy_extents(memdb__collection_t *c, memdb_error_t *error)
     return status;
 }
 
-/// The memories that a purge erases: all that were forgotten so up to the seal.
+/// The memories that a purge erases: all that were forgotten so, as far as the tiers go.
 static memdb_status_t gather_erased(memdb__fold_t *fold, memdb_error_t *error) {
     static const uint8_t first = MEMDB__KEY_ERASED;
     memdb__collection_t *c = &fold->collection;

@@ -36,39 +36,54 @@ memdb_status_t memdb__collect_open_arena(memdb_t *db, memdb__blobs_t **blobs_out
                              blobs_out, error);
 }
 
-memdb_status_t memdb__collect_name(const memdb__collection_t *c, uint64_t generation,
-                                   memdb__manifest_t *manifest, memdb_error_t *error) {
-    size_t room = (size_t)c->before.retired_count + c->extents.size / 8;
-    manifest->named_blob_bytes = c->named_bytes;
-    manifest->arena_bytes = c->arena_bytes;
-    manifest->purged_lsn = c->before.purged_lsn;
+memdb_status_t memdb__collect_list(const memdb__manifest_t *before,
+                                   const memdb__collection_t *retiring, memdb__manifest_t *manifest,
+                                   memdb_error_t *error) {
+    const memdb__buffer_t *extents = retiring ? &retiring->extents : &(memdb__buffer_t){0};
     memdb__free(manifest->retired);
-    manifest->retired = memdb__allocate((room + 1) * sizeof *manifest->retired);
+    manifest->retired = memdb__allocate(((size_t)before->retired_count + extents->size / 8 + 1) *
+                                        sizeof *manifest->retired);
     if (!manifest->retired) {
-        return memdb__fail(error, MEMDB_NOMEM, "collect: out of memory");
+        return memdb__collect_no_memory(error);
     }
-    // Both lists rise by id, and they have none in common.
-    const uint8_t *fresh = c->extents.data, *end = fresh + c->extents.size;
-    uint64_t waiting = 0, count = 0;
-    while (waiting < c->before.retired_count || fresh < end) {
-        bool older = waiting < c->before.retired_count &&
-                     (fresh == end || c->before.retired[waiting].extent_id < memdb__get_u64(fresh));
-        if (older) {
-            manifest->retired[count++] = c->before.retired[waiting++];
-            continue;
-        }
-        uint64_t id = memdb__get_u64(fresh);
-        fresh += 8;
-        bool damaged = false;
-        for (size_t at = 0; at < c->damaged.size; at += 8) {
-            damaged |= memdb__get_u64(c->damaged.data + at) == id;
-        }
-        if (!damaged) {
-            manifest->retired[count++] = (memdb__retired_extent_t){id, generation};
-        }
+    // Both lists rise by id. What both have was retired by a collection that was cut off.
+    uint64_t at = 0, count = 0;
+    for (size_t fresh = 0; at < before->retired_count || fresh < extents->size;) {
+        uint64_t id = fresh < extents->size ? memdb__get_u64(extents->data + fresh) : UINT64_MAX;
+        bool waits = at < before->retired_count && before->retired[at].extent_id <= id;
+        fresh += !waits || before->retired[at].extent_id == id ? 8 : 0;
+        manifest->retired[count++] =
+            waits ? before->retired[at++] : (memdb__retired_extent_t){id, MEMDB__NAMED_BY_BASE};
     }
     manifest->retired_count = count;
     return MEMDB_OK;
+}
+
+static bool is_damaged(const memdb__collection_t *c, uint64_t id) {
+    for (size_t at = 0; at < c->damaged.size; at += 8) {
+        if (memdb__get_u64(c->damaged.data + at) == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void memdb__collect_name(const memdb__collection_t *c, memdb__manifest_t *manifest) {
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < manifest->retired_count; i++) {
+        memdb__retired_extent_t extent = manifest->retired[i];
+        if (extent.generation == MEMDB__NAMED_BY_BASE &&
+            memdb__collect_has(&c->extents, extent.extent_id)) {
+            extent.generation = manifest->generation;
+            if (is_damaged(c, extent.extent_id)) {
+                continue;
+            }
+        }
+        manifest->retired[count++] = extent;
+    }
+    manifest->retired_count = count;
+    manifest->named_blob_bytes = c->named_bytes;
+    manifest->arena_bytes = c->arena_bytes;
 }
 
 /// Unlink an extent, or, for a backup whose log names it, move it to the archive.
@@ -84,13 +99,17 @@ memdb_status_t memdb__collect_sweep(memdb_t *db, memdb__manifest_t *manifest,
     memdb_status_t status = MEMDB_OK;
     for (uint64_t i = 0; i < manifest->retired_count; i++) {
         memdb__retired_extent_t extent = manifest->retired[i];
-        uint64_t pinned = 0;
-        status = status ? status : memdb__pins_below(&db->pins, extent.generation, &pinned, error);
-        if (!status && pinned == UINT64_MAX) {
+        bool unread = false;
+        if (!status && extent.generation != MEMDB__NAMED_BY_BASE) {
+            uint64_t pinned;
+            status = memdb__pins_below(&db->pins, extent.generation, &pinned, error);
+            unread = !status && pinned == UINT64_MAX;
+        }
+        if (unread) {
             status = give_up(db, extent.extent_id, error);
             swept += !status;
         }
-        if (status || pinned != UINT64_MAX) {
+        if (status || !unread) {
             manifest->retired[kept++] = extent;
         }
     }

@@ -1,14 +1,15 @@
-// Compact and purge: a fold of everything, with what surrounds it. One mechanism: a purge is a
-// compact that also leaves out what was forgotten with erase, and writes over what it may not
+// Compact and purge: a collection of everything, with what surrounds it. One mechanism: a purge is
+// a compact that also leaves out what was forgotten with erase, and writes over what it may not
 // unlink yet.
 //
-// Order, under the checkpoint lock:
+// Order, with range MERGE of `lock` held all the time, and the checkpoint lock but for 3:
 //   1. a fresh, small log segment that never was another one: all that was written before the call
 //      lies in older ones, and the files that were kept for reuse are unlinked;
-//   2. the fold (fold.c, collect.c): one tier, without a tombstone, without an extent that holds
-//      anything dead;
-//   3. the cut unlinks every older log segment;
-//   4. tails that recovery kept aside are unlinked; a purge ends the log's archive too;
+//   2. a fold of what the log holds (fold.c), whose cut unlinks every older log segment;
+//   3. the merge of all tiers (merge.c, collect.c): one tier, without a tombstone, without an
+//   extent
+//      that holds anything dead. Commits and checkpoints go on;
+//   4. its switch; tails that recovery kept aside are unlinked; a purge ends the log's archive too;
 //   5. a purge notes in the catalog how far it went: the marks of what is erased count no more.
 #include "engine/fold/fold.h"
 #include "wal/copy.h"
@@ -51,13 +52,34 @@ memdb_status_t memdb__space_end(memdb_t *db, memdb__space_work_t *work, memdb_er
     return status ? status : memdb__files_bytes(db, &work->report.bytes_after, error);
 }
 
+/// The steps, with merges of others kept out.
+static memdb_status_t collect_all(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
+    memdb__fold_t merge;
+    bool found;
+    memdb_status_t status = memdb__merge_begin(db, work, UINT64_MAX, &merge, &found, error);
+    status = status ? status : memdb__merge_write(&merge, error);
+    status = status ? status : memdb__merge_switch(&merge, error);
+    memdb__merge_end(&merge);
+    status = status ? status : memdb__checkpoint_lock(db, error);
+    if (!status) {
+        status = memdb__space_end(db, work, error);
+        memdb__checkpoint_unlock(db);
+    }
+    return status;
+}
+
 static memdb_status_t run(memdb_t *db, bool purge, memdb_space_report_t *report_out) {
     memdb_error_t error = {0};
-    memdb__space_work_t work = {.whole = true, .purge = purge};
+    memdb__space_work_t work = {.purge = purge};
     if (!db || (report_out && report_out->size < sizeof *report_out)) {
         return MEMDB_INVALID;
     }
-    memdb_status_t status = memdb__fold(db, &work, &error);
+    memdb_status_t status = memdb__writable(db, &error);
+    status = status ? status : memdb__merge_exclude(db, &error);
+    if (!status) {
+        status = collect_all(db, &work, &error);
+        memdb__merge_admit(db);
+    }
     if (status) {
         memdb__error_context(&error, status, purge ? "purge" : "compact");
         return memdb__report(db, status, &error);

@@ -2,8 +2,8 @@
 // catalog.
 //
 // Steps (each may be the last one before a crash, and the next opening is right):
-//   1. seal: a frame that closes the open run at the same LSN in every process, and retires extents
-//   of the arena that are worth emptying (collect.c); synced.
+//   1. seal: a frame that closes the open run at the same LSN in every process, and retires the
+//      extents of a collection that begins (collect.c); synced.
 //   2. write: one new tier from the runs below that LSN and, so that tiers stay few, from the
 //      newest tiers that are small and not much larger than what goes into them; synced with their
 //      directory. Nobody names these files yet.
@@ -11,18 +11,19 @@
 //   4. tell: base_generation and applied in the control file, so that others adopt the base; adopt
 //   it here.
 //   5. cut the log below, and unlink the files of tiers that were merged: other processes have them
-//   mapped. Extents that were emptied wait until nobody reads them.
+//      mapped.
 // One process at a time does this (range CHECKPOINT of `lock`), one thread of it (db->fold). Large
-// tiers are merged beside it (merge.c), so that the log is cut in time however large the base is.
+// tiers are merged, and the arena is collected, beside it (merge.c), so that the log is cut in time
+// however large the base is.
 #include "engine/fold/fold.h"
 
-/// Retire the chosen extents, seal the open run, and make everything up to there durable. lsn_out:
-/// after the seal.
-static memdb_status_t seal(memdb_t *db, const memdb__collection_t *collection, uint64_t *lsn_out,
+/// Retire extents, seal the open run, and make everything up to there durable. lsn_out: after the
+/// seal.
+static memdb_status_t seal(memdb_t *db, const memdb__collection_t *retiring, uint64_t *lsn_out,
                            memdb_error_t *error) {
     memdb__buffer_t payload = {0};
     memdb__operation_t operation = {.kind = MEMDB__OPERATION_SEAL};
-    if (!memdb__collect_encode(collection, &payload) ||
+    if ((retiring && !memdb__collect_encode(retiring, &payload)) ||
         !memdb__operation_encode(&payload, &operation)) {
         memdb__buffer_deinit(&payload);
         return memdb__fail(error, MEMDB_NOMEM, "fold: out of memory");
@@ -50,13 +51,12 @@ static memdb_status_t unlink_unnamed(void *context, const char *name, memdb_erro
                : memdb__io_unlink(garbage->db->segments, name, error);
 }
 
-/// Memory of the runs that are sealed at or below an LSN; UINT64_MAX: of all.
+/// Memory of the runs that are sealed at or below an LSN.
 static uint64_t run_bytes(const memdb__view_t *view, uint64_t lsn) {
     uint64_t bytes = 0;
     for (size_t i = 0; i < view->run_count; i++) {
         uint64_t sealed = memdb__run_sealed_lsn(view->runs[i]);
-        bool counts = lsn == UINT64_MAX || (sealed && sealed <= lsn);
-        bytes += counts ? memdb__run_bytes(view->runs[i]) : 0;
+        bytes += sealed && sealed <= lsn ? memdb__run_bytes(view->runs[i]) : 0;
     }
     return bytes;
 }
@@ -73,10 +73,10 @@ static memdb_status_t prepare(memdb__fold_t *fold, bool merging, memdb_error_t *
     const memdb__view_t *view = snapshot.sight.view;
     // A process that was killed after its switch may have told nobody.
     memdb__fold_tell_base(db, view->applied_lsn, view->generation);
-    bool full = !merging && memdb__merge_along(db, view, run_bytes(view, UINT64_MAX), merging) == 0;
     memdb__snapshot_deinit(&snapshot);
-    status = memdb__collect_plan(&fold->collection, full, !merging, error);
-    status = status ? status : seal(db, &fold->collection, &fold->tier.last_lsn, error);
+    status = memdb__collect_look(&fold->collection, error);
+    status = status ? status : memdb__collect_sweep(db, &fold->collection.before, error);
+    status = status ? status : seal(db, fold->retiring, &fold->tier.last_lsn, error);
     status = status ? status : memdb__snapshot_init(db, &fold->snapshot, error);
     if (status) {
         return status;
@@ -84,10 +84,11 @@ static memdb_status_t prepare(memdb__fold_t *fold, bool merging, memdb_error_t *
     fold->snapshot.sight.visible =
         fold->tier.last_lsn; // exactly the seal: later commits stay in the log
     view = fold->snapshot.sight.view;
-    fold->first_tier =
-        fold->collection.all_tiers
-            ? 0
-            : memdb__merge_along(db, view, run_bytes(view, fold->tier.last_lsn), merging);
+    // What a collection begins with ends soon: the merge of all tiers comes next.
+    fold->first_tier = fold->retiring
+                           ? view->tier_count
+                           : memdb__merge_along(db, view, run_bytes(view, fold->tier.last_lsn),
+                                                merging, fold->collection.arena.extents != 0);
     status = memdb__fold_choose_horizon(fold, error);
     if (status) {
         memdb__snapshot_deinit(&fold->snapshot);
@@ -99,10 +100,9 @@ static memdb_status_t prepare(memdb__fold_t *fold, bool merging, memdb_error_t *
 static memdb_status_t perform(memdb__fold_t *fold, bool merging, memdb_error_t *error) {
     memdb_t *db = fold->db;
     garbage_t garbage = {db, fold->snapshot.sight.view};
-    bool whole = fold->collection.work && fold->collection.work->whole;
+    memdb__space_work_t *work = fold->retiring ? fold->retiring->work : NULL;
     memdb_status_t status =
         merging ? MEMDB_OK : memdb__io_list(db->segments, unlink_unnamed, &garbage, error);
-    status = status ? status : memdb__collect_copy(fold, error);
     status = status ? status : memdb__fold_write_tier(fold, error);
     status = status ? status : memdb__fold_switch(fold, error);
     if (status) {
@@ -110,16 +110,16 @@ static memdb_status_t perform(memdb__fold_t *fold, bool merging, memdb_error_t *
     }
     atomic_fetch_add_explicit(&db->checkpoints, 1, memory_order_relaxed); // a figure
     atomic_store_explicit(&db->stored, 0, memory_order_relaxed);          // a hint
-    if (fold->collection.work) {
-        fold->collection.work->seal_lsn = fold->tier.last_lsn;
+    if (work) {
+        work->seal_lsn = fold->tier.last_lsn;
     }
-    return whole ? memdb__wal_cut_all(db->wal, fold->tier.last_lsn, error)
-                 : memdb__wal_cut(db->wal, fold->tier.last_lsn, error);
+    return work ? memdb__wal_cut_all(db->wal, fold->tier.last_lsn, error)
+                : memdb__wal_cut(db->wal, fold->tier.last_lsn, error);
 }
 
 /// The work under the checkpoint lock.
-static memdb_status_t fold_all(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
-    memdb__fold_t fold = {.db = db, .collection = {.db = db, .work = work}, .error = error};
+static memdb_status_t fold_all(memdb_t *db, memdb__collection_t *retiring, memdb_error_t *error) {
+    memdb__fold_t fold = {.db = db, .retiring = retiring, .collection = {.db = db}, .error = error};
     bool merging = false;
     memdb_status_t status = memdb__merge_goes_on(db, &merging, error);
     status = status ? status : prepare(&fold, merging, error);
@@ -128,7 +128,13 @@ static memdb_status_t fold_all(memdb_t *db, memdb__space_work_t *work, memdb_err
         memdb__snapshot_deinit(&fold.snapshot);
         memdb__epoch_collect(&db->epochs, SIZE_MAX); // our own older views go first
     }
-    status = status ? status : memdb__collect_finish(&fold.collection, &fold.manifest, error);
+    status = status ? status : memdb__collect_sweep(db, &fold.manifest, error);
+    if (!status) {
+        // Relaxed: a hint for this handle's threads.
+        atomic_store_explicit(&db->collection_due,
+                              memdb__collect_is_due(&fold.collection, &fold.manifest),
+                              memory_order_relaxed);
+    }
     memdb__collect_deinit(&fold.collection);
     memdb__manifest_deinit(&fold.manifest);
     return status;
@@ -162,22 +168,16 @@ memdb_status_t memdb__checkpoint_lock(memdb_t *db, memdb_error_t *error) {
     return status;
 }
 
-memdb_status_t memdb__fold(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
+memdb_status_t memdb__fold(memdb_t *db, memdb__collection_t *retiring, memdb_error_t *error) {
+    memdb__space_work_t *work = retiring ? retiring->work : NULL;
     memdb_status_t status = memdb__writable(db, error);
-    status = status || !work ? status : memdb__merge_exclude(db, error);
+    status = status ? status : memdb__checkpoint_lock(db, error);
     if (status) {
         return status;
     }
-    status = memdb__checkpoint_lock(db, error);
-    if (!status) {
-        status = work ? memdb__space_begin(db, work, error) : MEMDB_OK;
-        status = status ? status : fold_all(db, work, error);
-        status = status || !work ? status : memdb__space_end(db, work, error);
-        memdb__checkpoint_unlock(db);
-    }
-    if (work) {
-        memdb__merge_admit(db);
-    }
+    status = work ? memdb__space_begin(db, work, error) : MEMDB_OK;
+    status = status ? status : fold_all(db, retiring, error);
+    memdb__checkpoint_unlock(db);
     if (!status) {
         pthread_mutex_lock(&db->thread_mutex);
         pthread_cond_broadcast(&db->thread_done); // writers that wait for room look again

@@ -1,6 +1,7 @@
 // What the files of the checkpoint share: fold.c (its steps), merge.c (tiers merged beside it),
 // fold_tier.c (writing a tier), fold_keep.c (what it keeps), fold_sums.c (what it says of the
-// merged tiers and runs as a whole), fold_switch.c (the one switch) and collect*.c (the arena).
+// merged tiers and runs as a whole), fold_switch.c (the one switch) and collect*.c (the arena, of
+// merges of all tiers).
 #ifndef MEMDB_ENGINE_FOLD_H
 #define MEMDB_ENGINE_FOLD_H
 
@@ -12,11 +13,12 @@
 typedef struct memdb__fold {
     memdb_t *db;
     bool is_merge;
-    memdb_snapshot_t snapshot; // at the seal; of a merge: its sight alone, at the base's end
-    size_t first_tier;         // of those merged: all from here on
-    const memdb__run_t *alone; // the only run that is folded, if it rewrites no record
-    uint64_t older_id;         // no tier before the first has the record of a larger one
-    memdb__moment_t horizon;   // its `end` is the oldest position that the new base can be read at
+    memdb__collection_t *retiring; // of a fold: what it retires extents for; NULL: nothing
+    memdb_snapshot_t snapshot;     // at the seal; of a merge: its sight alone, at the base's end
+    size_t first_tier;             // of those merged: all from here on
+    const memdb__run_t *alone;     // the only run that is folded, if it rewrites no record
+    uint64_t older_id;             // no tier before the first has the record of a larger one
+    memdb__moment_t horizon; // its `end` is the oldest position that the new base can be read at
     memdb__sight_t at_horizon;
     memdb__live_t live;      // at the horizon
     memdb__tier_name_t tier; // what is written
@@ -46,9 +48,17 @@ void memdb__fold_tell_base(memdb_t *db, uint64_t applied_lsn, uint64_t generatio
 
 // merge.c
 
-/// From which tier on a fold of runs of `run_bytes` merges the newest along.
+/// A tier is merged when it holds at most this many times what lies above it: so tiers grow at
+/// least threefold from one to the older one, there are O(log n) of them, and an entry is rewritten
+/// O(log n) times.
+#define MEMDB__MERGE_RATIO 3
+/// How much a fold merges along at most: a few seconds' work, while the log's limit leaves room for
+/// many.
+uint64_t memdb__merge_along_limit(const memdb_t *db);
+/// From which tier on a fold of runs of `run_bytes` merges the newest along. `arena`: there is one,
+/// and a rewrite of all tiers is left to a collection.
 size_t memdb__merge_along(const memdb_t *db, const memdb__view_t *view, uint64_t run_bytes,
-                          bool merging);
+                          bool merging, bool arena);
 /// Whether a merge goes on in any process. Under the checkpoint lock: then none begins, either.
 memdb_status_t memdb__merge_goes_on(memdb_t *db, bool *merging_out, memdb_error_t *error);
 /// Keep merges out of all processes; blocks. Before the checkpoint lock is taken.
@@ -56,19 +66,22 @@ memdb_status_t memdb__merge_exclude(memdb_t *db, memdb_error_t *error);
 void memdb__merge_admit(memdb_t *db);
 
 /// The steps of a merge; memdb__merge takes all of them. After a begin with `found_out` false, or a
-/// failed step, there is nothing to do but the end.
-memdb_status_t memdb__merge_begin(memdb_t *db, uint64_t limit_bytes, memdb__fold_t *merge,
-                                  bool *found_out, memdb_error_t *error);
+/// failed step, there is nothing to do but the end. `work` NULL: what is due is done, if it is at
+/// most `limit_bytes`; else all tiers are merged.
+memdb_status_t memdb__merge_begin(memdb_t *db, memdb__space_work_t *work, uint64_t limit_bytes,
+                                  memdb__fold_t *merge, bool *found_out, memdb_error_t *error);
+memdb_status_t memdb__merge_write(memdb__fold_t *merge, memdb_error_t *error);
 memdb_status_t memdb__merge_switch(memdb__fold_t *merge, memdb_error_t *error);
 void memdb__merge_end(memdb__fold_t *merge);
 
-/// Fold, with `work` or as an ordinary checkpoint (NULL).
-memdb_status_t memdb__fold(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error);
+/// Fold; for a collection that begins, or as an ordinary checkpoint (NULL).
+memdb_status_t memdb__fold(memdb_t *db, memdb__collection_t *retiring, memdb_error_t *error);
 
 /// Note in the catalog that what was forgotten with erase up to `lsn` is erased.
 memdb_status_t memdb__fold_mark_purged(memdb_t *db, uint64_t lsn, memdb_error_t *error);
 
-/// What compact and purge do around their fold, under the checkpoint lock (compact.c).
+/// What compact and purge do before their fold and after all, under the checkpoint lock
+/// (compact.c).
 memdb_status_t memdb__space_begin(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error);
 memdb_status_t memdb__space_end(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error);
 

@@ -84,9 +84,12 @@ static memdb_status_t make_manifest(memdb__fold_t *fold, memdb_error_t *error) {
     manifest->epoch_floor = atomic_load_explicit(&control->next_epoch, memory_order_relaxed);
     manifest->last_commit_time =
         atomic_load_explicit(&control->last_commit_time, memory_order_relaxed);
+    if (fold->is_merge && fold->collection.whole) {
+        memdb__collect_name(&fold->collection, manifest);
+    }
     return fold->is_merge
                ? MEMDB_OK
-               : memdb__collect_name(&fold->collection, manifest->generation, manifest, error);
+               : memdb__collect_list(&fold->collection.before, fold->retiring, manifest, error);
 }
 
 memdb_status_t memdb__fold_switch(memdb__fold_t *fold, memdb_error_t *error) {

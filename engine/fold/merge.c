@@ -1,7 +1,8 @@
-// Merging large tiers beside checkpoints.
+// Merging large tiers, and collecting the arena, beside checkpoints.
 //
 // A fold merges small tiers along, up to a limit, so that it ends soon and the log is cut in time.
-// Large ones are merged here. A merge reads tiers alone, which never change, so it needs the
+// Large ones are merged here, and all of them for a collection (collect.c), which begins with a
+// fold of its own. A merge reads tiers alone, which never change, so it needs the
 // checkpoint lock only twice, for a moment: to choose the tiers, and to switch. Meanwhile folds go
 // on; the tiers that they add lie behind the chosen ones, and the switch puts the new tier where
 // the chosen ones were.
@@ -9,8 +10,7 @@
 // Who may touch a tier: a merge chooses some of the newest, under the checkpoint lock, and notes
 // the LSN where they end in control->merging. While range MERGE of `lock` is held (by a process
 // that lives, therefore) no fold of any process merges a tier that begins below that LSN, and none
-// takes files that nobody names for garbage. A fold that needs all tiers is left to a later
-// checkpoint; compact and purge keep merges out first.
+// takes files that nobody names for garbage; and there is one collection at a time.
 //
 // What a merge keeps is decided at the horizon of its base. Later folds may raise it, never lower
 // it, so whatever they and their readers need is above it, or the newest below it, and is kept. The
@@ -18,32 +18,26 @@
 // memory of the delta that is given up while the merge goes on.
 #include "engine/fold/fold.h"
 
-/// A tier is merged when it holds at most this many times what lies above it: so tiers grow at
-/// least threefold from one to the older one, there are O(log n) of them, and an entry is rewritten
-/// O(log n) times.
-#define MERGE_RATIO 3
-/// A fold merges along at most so much, in units of the log that makes a checkpoint due: a few
-/// seconds' work, while the log's limit leaves room for many.
-#define ALONG_CHECKPOINTS 4
+#define ALONG_CHECKPOINTS 4 // of the log that makes a checkpoint due
 
 // ------------------------------------------------------------------------------ choosing
 
-static uint64_t along_limit(const memdb_t *db) {
+uint64_t memdb__merge_along_limit(const memdb_t *db) {
     return ALONG_CHECKPOINTS * db->options.checkpoint_log_bytes;
 }
 
 size_t memdb__merge_along(const memdb_t *db, const memdb__view_t *view, uint64_t run_bytes,
-                          bool merging) {
+                          bool merging, bool arena) {
     // Acquire: pairs with the raise in choose.
     uint64_t above =
         merging ? atomic_load_explicit(&db->control->merging, memory_order_acquire) : 0;
     uint64_t bytes = run_bytes;
-    size_t first = view->tier_count;
-    for (; first > 0; first--) {
+    size_t first = view->tier_count, least = arena && first ? 1 : 0;
+    for (; first > least; first--) {
         const memdb__tier_name_t *tier = &view->tiers[first - 1]->name;
         uint64_t size = memdb__fold_tier_bytes(tier);
-        if (tier->first_lsn < above || size > MERGE_RATIO * bytes ||
-            bytes + size > along_limit(db)) {
+        if (tier->first_lsn < above || size > MEMDB__MERGE_RATIO * bytes ||
+            bytes + size > memdb__merge_along_limit(db)) {
             break;
         }
         bytes += size;
@@ -59,16 +53,20 @@ static size_t group_of(const memdb_t *db, const memdb__view_t *view, uint64_t li
     size_t first = view->tier_count;
     for (size_t i = view->tier_count; i-- > 0;) {
         uint64_t size = memdb__fold_tier_bytes(&view->tiers[i]->name);
-        if (above && size <= MERGE_RATIO * above) {
+        if (above && size <= MEMDB__MERGE_RATIO * above) {
             first = i;
             bytes = above + size;
         }
         above += size;
     }
-    return bytes > along_limit(db) && bytes <= limit_bytes ? first : view->tier_count;
+    return bytes > memdb__merge_along_limit(db) && bytes <= limit_bytes ? first : view->tier_count;
 }
 
 bool memdb__merge_is_due(memdb_t *db) {
+    // Relaxed: a hint.
+    if (atomic_load_explicit(&db->collection_due, memory_order_relaxed)) {
+        return true;
+    }
     pthread_mutex_lock(&db->apply);
     // Relaxed: the view only changes under db->apply.
     const memdb__view_t *view = atomic_load_explicit(&db->view, memory_order_relaxed);
@@ -101,8 +99,10 @@ static memdb_status_t choose(memdb__fold_t *merge, uint64_t limit_bytes, bool *f
         return status;
     }
     const memdb__view_t *view = snapshot.sight.view;
-    merge->first_tier = group_of(db, view, limit_bytes);
-    *found_out = merge->first_tier < view->tier_count;
+    merge->first_tier = merge->collection.whole ? 0 : group_of(db, view, limit_bytes);
+    // What became due for a collection just now is left to the next checkpoint.
+    *found_out = merge->first_tier < view->tier_count &&
+                 (merge->collection.whole || merge->first_tier || !merge->collection.arena.extents);
     memdb__view_t *tiers = *found_out ? tiers_of(view) : NULL;
     memdb__snapshot_deinit(&snapshot);
     if (!*found_out) {
@@ -114,8 +114,7 @@ static memdb_status_t choose(memdb__fold_t *merge, uint64_t limit_bytes, bool *f
     merge->snapshot =
         (memdb_snapshot_t){.db = db, .sight = {.view = tiers, .visible = tiers->applied_lsn}};
     merge->tier.last_lsn = tiers->applied_lsn;
-    status = memdb__catalog_read(db->catalog, &merge->collection.before, error);
-    status = status ? status : memdb__fold_choose_horizon(merge, error);
+    status = memdb__fold_choose_horizon(merge, error);
     if (!status) {
         db->merging = true;
         memdb__raise(&db->control->merging, tiers->applied_lsn);
@@ -125,11 +124,17 @@ static memdb_status_t choose(memdb__fold_t *merge, uint64_t limit_bytes, bool *f
 
 // ------------------------------------------------------------------------------ the steps
 
-memdb_status_t memdb__merge_begin(memdb_t *db, uint64_t limit_bytes, memdb__fold_t *merge,
-                                  bool *found_out, memdb_error_t *error) {
-    *merge = (memdb__fold_t){.db = db, .is_merge = true, .collection = {.db = db}, .error = error};
+memdb_status_t memdb__merge_begin(memdb_t *db, memdb__space_work_t *work, uint64_t limit_bytes,
+                                  memdb__fold_t *merge, bool *found_out, memdb_error_t *error) {
+    memdb__collection_t *collection = &merge->collection;
+    *merge = (memdb__fold_t){
+        .db = db, .is_merge = true, .collection = {.db = db, .work = work}, .error = error};
     *found_out = false;
-    memdb_status_t status = memdb__checkpoint_lock(db, error);
+    memdb_status_t status = memdb__collect_choose(collection, limit_bytes, error);
+    if (!status && (work || collection->extents.size)) {
+        status = memdb__fold(db, collection, error);
+    }
+    status = status ? status : memdb__checkpoint_lock(db, error);
     if (!status) {
         status = choose(merge, limit_bytes, found_out, error);
         memdb__checkpoint_unlock(db);
@@ -137,14 +142,26 @@ memdb_status_t memdb__merge_begin(memdb_t *db, uint64_t limit_bytes, memdb__fold
     return status;
 }
 
+memdb_status_t memdb__merge_write(memdb__fold_t *merge, memdb_error_t *error) {
+    memdb_status_t status = merge->collection.whole ? memdb__collect_copy(merge, error) : MEMDB_OK;
+    return status ? status : memdb__fold_write_tier(merge, error);
+}
+
 memdb_status_t memdb__merge_switch(memdb__fold_t *merge, memdb_error_t *error) {
-    memdb_status_t status = memdb__checkpoint_lock(merge->db, error);
+    memdb_t *db = merge->db;
+    memdb_status_t status = memdb__checkpoint_lock(db, error);
     if (status) {
-        memdb__fold_unlink_tier(merge->db, &merge->tier);
+        memdb__fold_unlink_tier(db, &merge->tier);
         return status;
     }
     status = memdb__fold_switch(merge, error);
-    memdb__checkpoint_unlock(merge->db);
+    if (!status && merge->collection.whole) {
+        // Relaxed: see memdb__fold.
+        atomic_store_explicit(&db->collection_due, false, memory_order_relaxed);
+        memdb__epoch_collect(&db->epochs, SIZE_MAX); // our own older views go first
+        status = memdb__collect_finish(&merge->collection, &merge->manifest, error);
+    }
+    memdb__checkpoint_unlock(db);
     return status;
 }
 
@@ -182,16 +199,17 @@ void memdb__merge_admit(memdb_t *db) {
 
 static memdb_status_t merge_all(memdb_t *db, uint64_t limit_bytes, memdb_error_t *error) {
     memdb_status_t status;
-    bool found;
+    bool found, whole;
     do {
         memdb__fold_t merge;
-        status = memdb__merge_begin(db, limit_bytes, &merge, &found, error);
+        status = memdb__merge_begin(db, NULL, limit_bytes, &merge, &found, error);
         if (!status && found) {
-            status = memdb__fold_write_tier(&merge, error);
+            status = memdb__merge_write(&merge, error);
             status = status ? status : memdb__merge_switch(&merge, error);
         }
+        whole = merge.collection.whole; // what makes one due may stay: a damaged extent
         memdb__merge_end(&merge);
-    } while (!status && found);
+    } while (!status && found && !whole);
     return status;
 }
 

@@ -16,6 +16,8 @@
  *   MUTANT_BLOB_UNSYNCED       rule 9: a frame names a blob that is not synced
  *   MUTANT_NAMES_UNCHECKED     rule 9: a transaction names an extent though it was retired since its snapshot
  *   MUTANT_RETIRE_UNCHECKED    rule 9: an extent is retired though somebody named it meanwhile
+ *   MUTANT_RETIRE_UNLISTED     rule 9: the fold that retires an extent does not list it in the catalog: who opens when
+ *                              the log is cut knows nothing of it
  *   MUTANT_UNLINK_FIRST        rule 9: an extent is unlinked before its retire frame is in the log
  *   MUTANT_UNLINK_UNSYNCED     rule 9: an extent is unlinked before its retire frame is durable
  *   MUTANT_SWEEP_LOCKED        rule 9: an unnamed extent is swept though its creator holds it
@@ -77,18 +79,22 @@ typedef Extent {
 Extent arena[EXTENTS + 1];
 byte next_blob = 1;
 
-byte present[PROCESSES + 1]; bool doomed[PROCESSES + 1]; byte checkpointer;
+byte present[PROCESSES + 1]; bool doomed[PROCESSES + 1];
+byte checkpointer; byte merger;                 /* who has the lock; a collection has merger all the time */
+byte from[PROCESSES + 1];                       /* the base that a process began with: of the log it reads what is above */
+bool listed[EXTENTS + 1];                       /* the catalog says that the extent is retired */
 byte stores; byte drops; byte collections; byte sweeps; byte reads; byte checkpoints; byte kills; byte power_losses;
 hidden byte i_; hidden byte j_;
 
-/* Whether a blob that is in extent e by the frames up to `end` may be named: put, and not retired after that. */
-inline is_named(e, end, out) {
+/* Whether a blob that is in extent e by the frames up to `end` may be named: put, and not retired after that, as far as
+ * who read the base up to `base`, and the log from there, can know. */
+inline is_named(e, base, end, out) {
     out = 0; i_ = 1;
     do
     :: i_ <= (end) ->
         if
         :: log[i_].operation == PUT && log[i_].extent == e -> out = i_
-        :: log[i_].operation == RETIRE && log[i_].extent == e -> out = 0
+        :: log[i_].operation == RETIRE && log[i_].extent == e && (i_ > (base) || listed[e]) -> out = 0
         :: else
         fi;
         i_++
@@ -191,7 +197,7 @@ end_closed:
                 }
             :: else
             fi;
-            present[me] = 1
+            present[me] = 1; from[me] = applied
         };
 end_idle:
         do
@@ -204,7 +210,7 @@ end_idle:
                     /* An equal blob is there. */
                     x = 1;
                     do
-                    :: x <= EXTENTS && e == 0 -> is_named(x, s, m); if :: m != 0 -> e = x; blob = log[m].blob :: else fi; x++
+                    :: x <= EXTENTS && e == 0 -> is_named(x, from[me], s, m); if :: m != 0 -> e = x; blob = log[m].blob :: else fi; x++
                     :: else -> break
                     od;
                     x = 0; m = 0; own = 0
@@ -233,7 +239,7 @@ end_idle:
                     /* Under the writer mutex: validate, place, write. */
                     x = 0;
 #ifndef MUTANT_NAMES_UNCHECKED
-                    if :: own :: else -> is_named(e, written, m); x = m == 0; m = 0 fi;
+                    if :: own :: else -> is_named(e, from[me], written, m); x = m == 0; m = 0 fi;
 #endif
                     if
                     :: x || written == LSNS -> x = 0     /* a conflict */
@@ -295,14 +301,15 @@ end_idle:
             atomic { applied = durable; floor_id = next_id };
             checkpointer = 0
 
-        /* ---------------------------------------------------------- collection: retire, then unlink */
-        :: atomic { collections < COLLECTIONS && checkpointer == 0 && written < LSNS -> collections++; checkpointer = me };
+        /* ---------------------------------------------------------- collection: retire by a fold, then unlink */
+        :: atomic { collections < COLLECTIONS && merger == 0 && checkpointer == 0 && written < LSNS ->
+                    collections++; merger = me; checkpointer = me };
             d_step {
                 /* An extent that no memory names any more. */
                 w = 1; e = 0;
                 do
                 :: w <= EXTENTS && e == 0 ->
-                    is_named(w, written, m);
+                    is_named(w, 0, written, m);
                     if :: m != 0 -> is_used(w, written, x); if :: !x -> e = w :: else fi :: else fi;
                     w++
                 :: else -> break
@@ -328,10 +335,17 @@ end_idle:
             :: else ->
 #ifndef MUTANT_UNLINK_UNSYNCED
                 atomic { if :: durable < w -> durable = w :: else fi };
+                atomic {
+                    applied = w; floor_id = next_id;
+#ifndef MUTANT_RETIRE_UNLISTED
+                    listed[e] = 1;
+#endif
+                    checkpointer = 0
+                };
 #endif
                 arena[e].name_cache = 0
             fi;
-            atomic { checkpointer = 0; e = 0; w = 0 }
+            atomic { if :: checkpointer == me -> checkpointer = 0 :: else fi; merger = 0; e = 0; w = 0 }
 
         /* ---------------------------------------------------------- sweeping what no frame names */
         :: atomic { sweeps < SWEEPS && checkpointer == 0 -> sweeps++; checkpointer = me };
@@ -356,7 +370,7 @@ end_idle:
 #elif !defined(MUTANT_SWEEP_LOG_FIRST)
                 w = written;
 #endif
-                d_step { is_named(e, w, m) };
+                d_step { is_named(e, 0, w, m) };
                 /* The frame that retired it, of a collector that died perhaps, must be durable too. */
                 if
                 :: m == 0 ->
@@ -372,8 +386,9 @@ end_idle:
     } unless {
         atomic {
             doomed[me] ->
-            doomed[me] = 0; present[me] = 0;
+            doomed[me] = 0; present[me] = 0; from[me] = 0;
             if :: checkpointer == me -> checkpointer = 0 :: else fi;
+            if :: merger == me -> merger = 0 :: else fi;
             x = 1;
             do :: x <= EXTENTS -> if :: arena[x].lock == me -> arena[x].lock = 0 :: else fi; x++ :: else -> break od;
             s = 0; x = 0; m = 0; w = 0; e = 0; id = 0; blob = 0; own = 0; synced = 0;
@@ -391,7 +406,7 @@ end_world:
     :: atomic { kills < KILLS -> kills++; if :: doomed[1] = 1 :: doomed[2] = 1 fi }
     :: atomic {
         power_losses < POWER_LOSSES -> power_losses++;
-        doomed[1] = 1; doomed[2] = 1; present[1] = 0; present[2] = 0; checkpointer = 0;
+        doomed[1] = 1; doomed[2] = 1; present[1] = 0; present[2] = 0; checkpointer = 0; merger = 0;
         do
         :: written > durable ->
             log[written].operation = 0; log[written].extent = 0; log[written].blob = 0; log[written].id = 0; written--

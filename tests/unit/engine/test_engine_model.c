@@ -17,7 +17,8 @@ typedef struct world {
     transaction_t first, second;
     memdb_t *merging; // the handle that merges; NULL: none does
     memdb__fold_t merge;
-    uint64_t commits, conflicts, merges;
+    memdb__space_work_t work;
+    uint64_t commits, conflicts, merges, collections;
 } world_t;
 
 static void open_handles(world_t *world) {
@@ -40,10 +41,12 @@ static void begin_merge(world_t *world) {
     memdb_t *db = world->handles[draw(2)];
     memdb_error_t error = {0};
     bool found = false;
+    memdb__space_work_t *work = chance(30) ? &world->work : NULL; // of all tiers, as a compact
     assert_int_equal(memdb__merge_exclude(db, &error), MEMDB_OK);
-    assert_int_equal(memdb__merge_begin(db, UINT64_MAX, &world->merge, &found, &error), MEMDB_OK);
+    assert_int_equal(memdb__merge_begin(db, work, UINT64_MAX, &world->merge, &found, &error),
+                     MEMDB_OK);
     if (found) {
-        assert_int_equal(memdb__fold_write_tier(&world->merge, &error), MEMDB_OK);
+        assert_int_equal(memdb__merge_write(&world->merge, &error), MEMDB_OK);
         world->merging = db;
     } else {
         memdb__merge_end(&world->merge);
@@ -59,6 +62,7 @@ static void end_merge(world_t *world) {
         memdb__merge_admit(world->merging);
         world->merging = NULL;
         world->merges++;
+        world->collections += world->merge.collection.whole;
     }
 }
 
@@ -158,11 +162,11 @@ static void step(world_t *world) {
         check_copy(world);
     } else if (what < 38) {
         model_check(world->handles[draw(2)], &world->model, true);
-    } else if (what < 44 && !world->merging) {
+    } else if (what < 54 && !world->merging) {
         begin_merge(world);
-    } else if (what < 50) {
+    } else if (what < 60) {
         end_merge(world);
-    } else if (what < 250) {
+    } else if (what < 260) {
         step_pair(world);
     } else {
         step_transaction(world);
@@ -188,7 +192,8 @@ static void run(void **state, memdb_durability_t durability, uint64_t checkpoint
         step(world);
     }
     end_merge(world);
-    assert_true(!checkpoint_log_bytes || world->merges > 0);
+    assert_true(!checkpoint_log_bytes || world->merges > world->collections);
+    assert_true(steps < 2000 || world->collections > 0);
     for (int round = 0; round < 2; round++) {
         model_check(world->handles[0], &world->model, true);
         model_check(world->handles[1], &world->model, true);
@@ -196,9 +201,9 @@ static void run(void **state, memdb_durability_t durability, uint64_t checkpoint
         close_handles(world);
         open_handles(world);
     }
-    printf("%d steps, %llu commits, %llu conflicts, %llu merges beside them\n", steps,
-           (unsigned long long)world->commits, (unsigned long long)world->conflicts,
-           (unsigned long long)world->merges);
+    printf("%d steps, %llu commits, %llu conflicts, %llu merges beside them, %llu of all tiers\n",
+           steps, (unsigned long long)world->commits, (unsigned long long)world->conflicts,
+           (unsigned long long)world->merges, (unsigned long long)world->collections);
     close_handles(world);
     free(world);
 }
