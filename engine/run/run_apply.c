@@ -5,7 +5,7 @@
 // find an index entry without its record (and skips it), but never misses a record.
 #include "engine/attribute/attribute.h"
 #include "engine/run/run_internal.h"
-#include "engine/table/tables.h"
+#include "engine/table/description.h"
 
 // ------------------------------------------------------------------------------ counters
 

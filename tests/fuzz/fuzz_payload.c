@@ -6,7 +6,7 @@
 #include "engine/attribute/attribute.h"
 #include "engine/keys.h"
 #include "engine/run/run.h"
-#include "engine/table/tables.h"
+#include "engine/table/description.h"
 
 #include <stdio.h>
 #include <stdlib.h>

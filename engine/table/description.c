@@ -1,4 +1,4 @@
-// Descriptions of tables: checking, encoding, decoding. See tables.h for the layout.
+// Descriptions of tables: checking, encoding, decoding. See description.h for the layout.
 #include "base/checksum.h"
 #include "engine/table/tables.h"
 
@@ -9,13 +9,16 @@ memdb_status_t memdb__table_check(const memdb_table_info_t *info, memdb__table_f
     if (info->size < sizeof *info) {
         return memdb__fail(error, MEMDB_INVALID, "table: the struct's size is not set");
     }
-    if (!info->name.size || !info->name.data) {
-        return memdb__fail(error, MEMDB_INVALID, "table: a name is needed");
+    if (!info->name.size || !info->name.data || info->name.size > MEMDB_MAX_NAME_BYTES) {
+        return memdb__fail(error,
+                           info->name.size > MEMDB_MAX_NAME_BYTES ? MEMDB_LIMIT : MEMDB_INVALID,
+                           "table: a name of 1 to %d bytes is needed, not %zu",
+                           MEMDB_MAX_NAME_BYTES, info->name.size);
     }
-    memdb_status_t status =
-        memdb__check_text("the table's name", info->name, MEMDB_MAX_NAME_BYTES, false, error);
-    if (status) {
-        return status;
+    if (!memdb__is_utf8(info->name.data, info->name.size) ||
+        memchr(info->name.data, 0, info->name.size)) {
+        return memdb__fail(error, MEMDB_INVALID,
+                           "table: the name is not UTF-8, or holds a zero byte");
     }
     if (info->rows == 0 || info->rows > MEMDB__TABLE_MAX_ROWS) {
         return memdb__fail(error, info->rows ? MEMDB_LIMIT : MEMDB_INVALID,
