@@ -93,17 +93,20 @@ static memdb_status_t claim(walk_t *walk, uint64_t page, uint64_t count, uint64_
     return MEMDB_OK;
 }
 
-// The bytes of `count` claimed pages, which must lie in the file.
-static memdb_status_t page_bytes(walk_t *walk, uint64_t page, uint64_t count,
-                                 const uint8_t **bytes_out) {
+// The bytes of `count` claimed pages, which must lie in the file. NULL: they are damaged.
+static const uint8_t *page_bytes(walk_t *walk, uint64_t page, uint64_t count) {
     uint64_t page_size = walk->meta->page_size;
-    if (page + count > walk->size / page_size)
-        return damaged(walk, walk->size, "the file ends before page %" PRIu64, page + count - 1);
-    *bytes_out = walk->file + page * page_size;
-    if (memdb__get_u64(*bytes_out) != page)
-        return damaged(walk, page * page_size, "page %" PRIu64 " calls itself %" PRIu64, page,
-                       memdb__get_u64(*bytes_out));
-    return MEMDB_OK;
+    if (page + count > walk->size / page_size) {
+        damaged(walk, walk->size, "the file ends before page %" PRIu64, page + count - 1);
+        return NULL;
+    }
+    const uint8_t *bytes = walk->file + page * page_size;
+    if (memdb__get_u64(bytes) != page) {
+        damaged(walk, page * page_size, "page %" PRIu64 " calls itself %" PRIu64, page,
+                memdb__get_u64(bytes));
+        return NULL;
+    }
+    return bytes;
 }
 
 // Node number `index` of a page whose layout was checked, or is being checked (then false says it
@@ -211,22 +214,23 @@ static memdb_status_t take_overflow(tree_walk_t *state, const node_t *node,
     walk_t *walk = state->walk;
     uint64_t page_size = walk->meta->page_size, first = memdb__get_u64(node->data);
     uint64_t named_at = (uint64_t)(node->data - walk->file), needed;
-    const uint8_t *bytes;
     memdb_status_t status = claim(walk, first, 1, named_at);
-    if (!status)
-        status = page_bytes(walk, first, 1, &bytes);
     if (status)
         return status;
+    const uint8_t *bytes = page_bytes(walk, first, 1);
+    if (!bytes)
+        return MEMDB_CORRUPT;
     uint32_t pages = memdb__get_u32(bytes + 12);
     needed = (PAGE_HEADER - 1 + (uint64_t)node->data_size) / page_size + 1;
     if (memdb__get_u16(bytes + 10) != PAGE_OVERFLOW || pages < needed)
         return damaged(walk, first * page_size, "not an overflow run of %" PRIu64 " pages", needed);
     if (pages > 1) {
         status = claim(walk, first + 1, pages - 1, first * page_size + 12);
-        if (!status)
-            status = page_bytes(walk, first, pages, &bytes);
         if (status)
             return status;
+        bytes = page_bytes(walk, first, pages);
+        if (!bytes)
+            return MEMDB_CORRUPT;
     }
     state->overflow_pages += pages;
     *value_out = bytes + PAGE_HEADER;
@@ -263,13 +267,13 @@ static memdb_status_t walk_page(tree_walk_t *state, uint64_t number, unsigned le
     walk_t *walk = state->walk;
     uint64_t offset = number * walk->meta->page_size;
     bool is_leaf = level == state->tree->depth;
-    const uint8_t *page;
     unsigned count;
     memdb_status_t status = claim(walk, number, 1, named_at);
-    if (!status)
-        status = page_bytes(walk, number, 1, &page);
     if (status)
         return status;
+    const uint8_t *page = page_bytes(walk, number, 1);
+    if (!page)
+        return MEMDB_CORRUPT;
     if (memdb__get_u16(page + 10) != (is_leaf ? PAGE_LEAF : PAGE_BRANCH))
         return damaged(walk, offset + 10, "page flags %u at level %u", memdb__get_u16(page + 10),
                        level);
