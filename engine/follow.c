@@ -57,7 +57,8 @@ static memdb_status_t derive(memdb_t *db, memdb__tier_t *const *tiers, size_t ti
         memdb__run_retain(view->runs[i]);
     }
     if (new_run) {
-        view->runs[kept] = memdb__run_create(new_run_at);
+        const memdb__run_t *before = old && old->run_count ? old->runs[old->run_count - 1] : NULL;
+        view->runs[kept] = memdb__run_create(new_run_at, before);
         if (!view->runs[kept]) {
             memdb__view_destroy(view);
             return no_memory(error);

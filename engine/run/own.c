@@ -85,7 +85,7 @@ static memdb_status_t apply(memdb__own_t *own, memdb_error_t *error) {
         return memdb__fail(error, MEMDB_FAILED,
                            "an earlier operation of this transaction failed half-way; abort it");
     }
-    if (!own->run && !(own->run = memdb__run_create(MEMDB__PRIVATE))) {
+    if (!own->run && !(own->run = memdb__run_create(MEMDB__PRIVATE, NULL))) {
         return out_of_memory(error);
     }
     if (own->applied < own->operations) {

@@ -36,7 +36,7 @@ static memdb__node_t *create_node(memdb__run_t *run, const void *key, size_t key
     return node;
 }
 
-memdb__run_t *memdb__run_create(uint64_t first_lsn) {
+memdb__run_t *memdb__run_create(uint64_t first_lsn, const memdb__run_t *before) {
     memdb__run_t *run = memdb__allocate_zeroed(1, sizeof *run);
     if (!run) {
         return NULL;
@@ -50,7 +50,7 @@ memdb__run_t *memdb__run_create(uint64_t first_lsn) {
     pthread_mutex_init(&run->ordering, NULL);
     pthread_mutex_init(&run->linking, NULL);
     run->head = create_node(run, NULL, 0, MAX_HEIGHT);
-    if (!run->head) {
+    if (!run->head || (before && !memdb__run_hash_begin_as(run, before))) {
         memdb__run_release(run);
         return NULL;
     }

@@ -21,7 +21,9 @@ typedef struct memdb__run memdb__run_t;
 typedef struct memdb__node memdb__node_t;
 
 /// A run of the frames from `first_lsn` on. NULL: out of memory. Born with one reference.
-memdb__run_t *memdb__run_create(uint64_t first_lsn);
+/// before  the run of the frames in front, which the caller keeps from changing; NULL: none. As
+///         many keys are expected.
+memdb__run_t *memdb__run_create(uint64_t first_lsn, const memdb__run_t *before);
 void memdb__run_retain(memdb__run_t *run);
 void memdb__run_release(memdb__run_t *run);
 

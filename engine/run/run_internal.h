@@ -81,6 +81,9 @@ static inline const uint8_t *memdb__node_key(const memdb__node_t *node) {
 /// Make room for one more key. False: out of memory. The first call makes the table, before any key
 /// is in the run.
 bool memdb__run_hash_reserve(memdb__run_t *run);
+/// The same for a run without keys: room for about as many as `before` has, which the caller keeps
+/// from changing.
+bool memdb__run_hash_begin_as(memdb__run_t *run, const memdb__run_t *before);
 /// Have the place of a key with that hash, which will be taken in soon, fetched from memory
 /// meanwhile. The caller holds `linking`.
 void memdb__run_hash_expect(const memdb__run_t *run, uint64_t hash);

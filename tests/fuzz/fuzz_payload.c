@@ -151,7 +151,7 @@ static void check_table(const uint8_t *data, size_t size) {
 
 static void check_payload(const uint8_t *data, size_t size, bool with_lists) {
     memdb_error_t error = {0};
-    memdb__run_t *run = memdb__run_create(100);
+    memdb__run_t *run = memdb__run_create(100, NULL);
     bool sealed = false;
     demand(run != NULL);
     memdb_status_t status = memdb__run_apply(run, data, size, 4097, 0, &sealed, &error);

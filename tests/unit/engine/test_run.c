@@ -124,7 +124,7 @@ static void check_from(const memdb__run_t *run, const entry_t **wanted, size_t c
     }
     const memdb__node_t *before = memdb__run_before(run, key->bytes, key->size, visible);
     assert_int_equal(before != NULL, at > 0);
-    if (before) {
+    if (at > 0) {
         memdb__node_entry(before, &got);
         same_entry(&got, wanted[at - 1]);
     }
@@ -142,7 +142,7 @@ static void test_run_matches_a_sorted_array_at_every_version(void **state) {
     (void)state;
     static entry_t entries[2 * ENTRIES];
     static const entry_t *wanted[2 * ENTRIES];
-    memdb__run_t *run = memdb__run_create(1);
+    memdb__run_t *run = memdb__run_create(1, NULL);
     size_t all = 0;
     assert_non_null(run);
     for (size_t i = 0; i < ENTRIES; i++) {
@@ -167,7 +167,7 @@ static void test_run_matches_a_sorted_array_at_every_version(void **state) {
 
 static void test_run_knows_whether_it_writes_a_record_twice(void **state) {
     (void)state;
-    memdb__run_t *run = memdb__run_create(0);
+    memdb__run_t *run = memdb__run_create(0, NULL);
     memdb__operation_t operation = {.kind = MEMDB__OPERATION_FORGET};
     for (uint64_t id = 1; id < 500; id++) { // over several sizes of the table
         operation.id = id;
@@ -180,9 +180,40 @@ static void test_run_knows_whether_it_writes_a_record_twice(void **state) {
     memdb__run_release(run);
 }
 
+static void test_run_after_another_has_room_for_as_many_keys(void **state) {
+    (void)state;
+    enum { KEYS = 1000 };
+    memdb__run_t *runs[2] = {memdb__run_create(1, NULL)};
+    memdb__operation_t operation = {.kind = MEMDB__OPERATION_FORGET};
+    for (int i = 0; i < 2; i++) {
+        for (uint64_t id = 1; id <= KEYS; id++) {
+            operation.id = id;
+            apply(runs[i], &operation, 1, id);
+        }
+        runs[1] = runs[1] ? runs[1] : memdb__run_create(KEYS + 1, runs[0]);
+        assert_non_null(runs[1]);
+    }
+    // Without the tables that the first one grew out of.
+    assert_true(memdb__run_bytes(runs[1]) < memdb__run_bytes(runs[0]));
+    for (uint64_t id = KEYS + 1; id <= 4 * KEYS; id++) { // more than was expected
+        operation.id = id;
+        apply(runs[1], &operation, 1, id);
+    }
+    for (uint64_t id = 1; id <= 5 * KEYS; id++) {
+        memdb__key_t key;
+        memdb__entry_t entry;
+        memdb__key_record(&key, id);
+        bool found = memdb__run_get(runs[1], key.bytes, key.size, UINT64_MAX, &entry);
+        assert_int_equal(found, id <= 4 * KEYS);
+        assert_true(!found || (entry.tombstone && entry.version == id));
+    }
+    memdb__run_release(runs[0]);
+    memdb__run_release(runs[1]);
+}
+
 static void test_run_counts_and_seals(void **state) {
     (void)state;
-    memdb__run_t *run = memdb__run_create(77);
+    memdb__run_t *run = memdb__run_create(77, NULL);
     memdb__operation_t seal = {.kind = MEMDB__OPERATION_SEAL};
     memdb__operation_t forget = {
         .kind = MEMDB__OPERATION_FORGET, .id = 3, .space = 9, .text_difference = -12};
@@ -269,7 +300,7 @@ static void test_run_readers_see_frames_whole_beside_the_writer(void **state) {
     (void)state;
     static shared_t shared;
     pthread_t readers[2];
-    shared.run = memdb__run_create(1);
+    shared.run = memdb__run_create(1, NULL);
     for (int i = 0; i < 2; i++) {
         assert_int_equal(pthread_create(&readers[i], NULL, read_pairs, &shared), 0);
     }
@@ -307,6 +338,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run_matches_a_sorted_array_at_every_version),
         cmocka_unit_test(test_run_knows_whether_it_writes_a_record_twice),
+        cmocka_unit_test(test_run_after_another_has_room_for_as_many_keys),
         cmocka_unit_test(test_run_counts_and_seals),
         cmocka_unit_test(test_run_readers_see_frames_whole_beside_the_writer),
     };
