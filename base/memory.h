@@ -38,7 +38,7 @@ typedef struct memdb__arena {
     _Atomic size_t bytes; // all chunks
 } memdb__arena_t;
 
-/// Give back what the process keeps of arenas for the next ones, 64 MiB at most.
+/// Give back what the process keeps of arenas for the next ones, 128 MiB at most.
 void memdb__memory_trim(void);
 
 void memdb__arena_init(memdb__arena_t *arena);
