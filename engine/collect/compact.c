@@ -7,14 +7,17 @@
 //      lies in older ones, and the files that were kept for reuse are unlinked;
 //   2. a fold of what the log holds (fold.c), whose cut unlinks every older log segment;
 //   3. the merge of all tiers (merge.c, collect.c): one tier, without a tombstone, without an
-//   extent
-//      that holds anything dead. Commits and checkpoints go on;
-//   4. its switch; tails that recovery kept aside are unlinked; a purge ends the log's archive too;
+//      extent that holds anything dead. Commits and checkpoints go on;
+//   4. its switch; what older views of other processes still read is waited for, shortly; tails
+//      that recovery kept aside are unlinked; a purge ends the log's archive too;
 //   5. a purge notes in the catalog how far it went: the marks of what is erased count no more.
+#include "base/io.h"
 #include "engine/fold/fold.h"
 #include "wal/copy.h"
 
 #define SMALL_LOG_BYTES (256u << 10)
+#define SWEEPS 50 // attempts to unlink what older views still read, and the time between them
+#define SWEEP_NS 5000000
 
 memdb_status_t memdb__space_begin(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
     memdb_status_t status = memdb__files_bytes(db, &work->report.bytes_before, error);
@@ -52,6 +55,39 @@ memdb_status_t memdb__space_end(memdb_t *db, memdb__space_work_t *work, memdb_er
     return status ? status : memdb__files_bytes(db, &work->report.bytes_after, error);
 }
 
+/// Unlink the emptied extents that nobody reads any more.
+static memdb_status_t sweep(memdb_t *db, memdb_space_report_t *report, memdb_error_t *error) {
+    memdb__manifest_t manifest = {0};
+    memdb_status_t status = memdb__checkpoint_lock(db, error);
+    if (status) {
+        return status;
+    }
+    status = memdb__catalog_read(db->catalog, &manifest, error);
+    status = status ? status : memdb__collect_sweep(db, &manifest, error);
+    status = status ? status
+                    : memdb__collect_waiting(db, &manifest, &report->extents_waiting,
+                                             &report->waiting_bytes, error);
+    memdb__manifest_deinit(&manifest);
+    memdb__checkpoint_unlock(db);
+    return status;
+}
+
+/// The others turn to the new base with their next snapshot, which is a matter of milliseconds
+/// where they work: so it is waited for, but not for long, since they may be idle.
+static memdb_status_t wait_for_views(memdb_t *db, memdb_space_report_t *report,
+                                     memdb_error_t *error) {
+    memdb_status_t status = MEMDB_OK;
+    for (int i = 0; !status && i < SWEEPS && report->extents_waiting; i++) {
+        struct timespec next = memdb__deadline(SWEEP_NS);
+        pthread_mutex_lock(&db->thread_mutex);
+        pthread_cond_timedwait(&db->thread_done, &db->thread_mutex, &next);
+        pthread_mutex_unlock(&db->thread_mutex);
+        memdb__epoch_collect(&db->epochs, SIZE_MAX); // views of this handle
+        status = sweep(db, report, error);
+    }
+    return status;
+}
+
 /// The steps, with merges of others kept out.
 static memdb_status_t collect_all(memdb_t *db, memdb__space_work_t *work, memdb_error_t *error) {
     memdb__fold_t merge;
@@ -60,6 +96,7 @@ static memdb_status_t collect_all(memdb_t *db, memdb__space_work_t *work, memdb_
     status = status ? status : memdb__merge_write(&merge, error);
     status = status ? status : memdb__merge_switch(&merge, error);
     memdb__merge_end(&merge);
+    status = status ? status : wait_for_views(db, &work->report, error);
     status = status ? status : memdb__checkpoint_lock(db, error);
     if (!status) {
         status = memdb__space_end(db, work, error);
