@@ -515,7 +515,7 @@ memdb_status_t memdb_close(memdb_t *db) {
         memdb_error_t error = {0};
         int64_t oldest;
         pthread_mutex_lock(&db->fold); // a checkpoint of the background thread reads too
-        uint32_t readers = memdb__epoch_readers(&db->epochs, &oldest);
+        uint32_t readers = memdb__epoch_readers(&db->epochs, &oldest) - db->surveys;
         pthread_mutex_unlock(&db->fold);
         if (readers) {
             memdb_status_t status =

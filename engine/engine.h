@@ -122,6 +122,7 @@ struct memdb {
     pthread_mutex_t merge; // one merge at a time in this handle; before `fold`
     pthread_mutex_t fold;  // one checkpoint at a time in this handle
     bool merging;          // tiers are chosen, and not switched yet; guarded by `fold`
+    uint32_t surveys;      // snapshots that collections hold; guarded by `fold`
     _Atomic bool closing;  // merges are given up
     // Apart from the flags above, which gcc reads together: no lock guards these.
     _Atomic bool sync_due, sync_much;

@@ -104,7 +104,10 @@ static memdb_status_t survey_now(memdb__collection_t *c, memdb_error_t *error) {
     static const uint8_t first = MEMDB__KEY_RECORD;
     memdb_snapshot_t snapshot = {0};
     memdb__merge_t merge = {0};
+    pthread_mutex_lock(&c->db->fold); // for memdb_close, which counts the snapshots of others
     memdb_status_t status = memdb__snapshot_init(c->db, &snapshot, error);
+    c->db->surveys += !status;
+    pthread_mutex_unlock(&c->db->fold);
     if (status) {
         return status;
     }
@@ -118,7 +121,10 @@ static memdb_status_t survey_now(memdb__collection_t *c, memdb_error_t *error) {
         status = status ? status : memdb__merge_next(&merge, error);
     }
     memdb__merge_close(&merge);
+    pthread_mutex_lock(&c->db->fold);
     memdb__snapshot_deinit(&snapshot);
+    c->db->surveys--;
+    pthread_mutex_unlock(&c->db->fold);
     if (!status) {
         memdb__collect_finish_names(c);
     }
