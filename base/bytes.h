@@ -71,6 +71,28 @@ static inline uint64_t memdb__get_be64(const void *at) {
     return MEMDB__BIG64(v);
 }
 
+/// The bits of an IEEE 754 number, and the number of some bits.
+static inline uint32_t memdb__float_bits(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+static inline float memdb__bits_float(uint32_t bits) {
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+static inline uint64_t memdb__double_bits(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+static inline double memdb__bits_double(uint64_t bits) {
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 /// Encode a LEB128 varint; returns its length, 1 to 10.
 size_t memdb__put_varint(uint8_t *at, uint64_t value);
 

@@ -9,18 +9,6 @@ static memdb_bytes_t read_bytes(memdb__reader_t *reader) {
     return (memdb_bytes_t){(const char *)data, size};
 }
 
-static uint64_t bits_of(double value) {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
-static double double_of(uint64_t bits) {
-    double value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 static uint64_t zigzag(int64_t value) {
     return ((uint64_t)value << 1) ^ (uint64_t)(value >> 63);
 }
@@ -71,7 +59,7 @@ bool memdb__record_encode(memdb__buffer_t *out, const memdb__record_t *record,
         }
     }
     if (record->fields & MEMDB_FIELD_IMPORTANCE) {
-        memdb__buffer_append_u64(out, bits_of(record->importance));
+        memdb__buffer_append_u64(out, memdb__double_bits(record->importance));
     }
     if (record->fields & MEMDB_FIELD_TOKENS) {
         memdb__buffer_append_u32(out, record->tokens);
@@ -128,7 +116,7 @@ bool memdb__record_decode(const uint8_t *data, size_t size, memdb__record_t *rec
         }
     }
     if (record->fields & MEMDB_FIELD_IMPORTANCE) {
-        record->importance = double_of(memdb__read_u64(&reader));
+        record->importance = memdb__bits_double(memdb__read_u64(&reader));
     }
     if (record->fields & MEMDB_FIELD_TOKENS) {
         record->tokens = memdb__read_u32(&reader);
@@ -167,7 +155,7 @@ void memdb__record_resolve(uint8_t *data, uint64_t base) {
 
 bool memdb__link_encode(memdb__buffer_t *out, const memdb_link_t *link) {
     memdb__buffer_append_u32(out, link->space);
-    memdb__buffer_append_u64(out, bits_of(link->weight));
+    memdb__buffer_append_u64(out, memdb__double_bits(link->weight));
     memdb__buffer_append_u64(out, (uint64_t)link->valid_from);
     memdb__buffer_append_u64(out, (uint64_t)link->valid_to);
     append_bytes(out, link->attrs);
@@ -177,7 +165,7 @@ bool memdb__link_encode(memdb__buffer_t *out, const memdb_link_t *link) {
 bool memdb__link_decode(const uint8_t *data, size_t size, memdb_link_t *link_out) {
     memdb__reader_t reader = memdb__reader(data, size);
     link_out->space = memdb__read_u32(&reader);
-    link_out->weight = double_of(memdb__read_u64(&reader));
+    link_out->weight = memdb__bits_double(memdb__read_u64(&reader));
     link_out->valid_from = (int64_t)memdb__read_u64(&reader);
     link_out->valid_to = (int64_t)memdb__read_u64(&reader);
     link_out->attrs = read_bytes(&reader);
@@ -192,10 +180,14 @@ bool memdb__space_encode(memdb__buffer_t *out, const memdb_space_info_t *info) {
     memdb__buffer_append_u8(out, (uint8_t)info->tokenizer);
     append_bytes(out, info->name);
     const memdb_gates_t *gates = &info->gates;
-    const uint64_t tagged[GATES] = {bits_of(gates->most_alike), gates->most_memories,
-                                    gates->most_text_bytes,     (uint64_t)gates->expire_after_us,
-                                    gates->no_copies,           gates->no_recalled,
-                                    bits_of(gates->most_near),  bits_of(gates->near_words)};
+    const uint64_t tagged[GATES] = {memdb__double_bits(gates->most_alike),
+                                    gates->most_memories,
+                                    gates->most_text_bytes,
+                                    (uint64_t)gates->expire_after_us,
+                                    gates->no_copies,
+                                    gates->no_recalled,
+                                    memdb__double_bits(gates->most_near),
+                                    memdb__double_bits(gates->near_words)};
     for (uint8_t tag = 0; tag < GATES; tag++) {
         if (tagged[tag]) {
             memdb__buffer_append_u8(out, (uint8_t)(tag + 1));
@@ -217,14 +209,14 @@ static bool read_gates(memdb__reader_t *reader, memdb_gates_t *gates) {
         tagged[tag - 1] = value;
         last = tag;
     }
-    *gates = (memdb_gates_t){.most_alike = double_of(tagged[0]),
+    *gates = (memdb_gates_t){.most_alike = memdb__bits_double(tagged[0]),
                              .most_memories = tagged[1],
                              .most_text_bytes = tagged[2],
                              .expire_after_us = (int64_t)tagged[3],
                              .no_copies = tagged[4],
                              .no_recalled = tagged[5],
-                             .most_near = double_of(tagged[6]),
-                             .near_words = double_of(tagged[7])};
+                             .most_near = memdb__bits_double(tagged[6]),
+                             .near_words = memdb__bits_double(tagged[7])};
     return !reader->bad && tagged[4] <= 1 && tagged[5] <= 1 && memdb__gates_valid(gates);
 }
 

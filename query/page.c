@@ -72,9 +72,7 @@ static void add_bytes(uint64_t *hash, memdb_bytes_t bytes) {
 }
 
 static void add_real(uint64_t *hash, double number) {
-    uint64_t bits;
-    memcpy(&bits, &number, sizeof bits);
-    add_number(hash, bits);
+    add_number(hash, memdb__double_bits(number));
 }
 
 static void add_numbers(uint64_t *hash, const memdb_query_t *query) {

@@ -211,9 +211,7 @@ void memdb__attribute_of_truth(memdb__attribute_value_t *value, bool truth) {
 }
 
 static void add_number(memdb__attribute_value_t *value, double real, uint32_t residue) {
-    uint64_t bits;
-    real = real == 0 ? 0 : real; // not -0
-    memcpy(&bits, &real, sizeof bits);
+    uint64_t bits = memdb__double_bits(real == 0 ? 0 : real); // not -0
     begin(value, MEMDB__ATTRIBUTE_NUMBER);
     memdb__put_be64(value->bytes + 1, bits >> 63 ? ~bits : bits | UINT64_C(1) << 63);
     value->bytes[9] = (uint8_t)(residue >> 8);

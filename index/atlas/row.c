@@ -12,18 +12,6 @@
 
 #define MAX_CODE 127
 
-static float float_of_bits(uint32_t bits) {
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
-static uint32_t bits_of_float(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return bits;
-}
-
 static bool valid_dimension(uint32_t dimension) {
     return dimension >= 1 && dimension <= MEMDB_MAX_DIMENSION;
 }
@@ -74,14 +62,14 @@ memdb_status_t memdb__row_encode(memdb_metric_t metric, const float *vector, uin
         memdb__codes_encode(metric, vector, dimension, (int8_t *)row_out + 4, &scale, error);
     if (status != MEMDB_OK)
         return status;
-    memdb__put_u32(row_out, bits_of_float(scale));
+    memdb__put_u32(row_out, memdb__float_bits(scale));
     return MEMDB_OK;
 }
 
 bool memdb__row_verify(const uint8_t *row, size_t size, uint32_t dimension) {
     if (!valid_dimension(dimension) || size != memdb__row_bytes(dimension))
         return false;
-    float scale = float_of_bits(memdb__get_u32(row));
+    float scale = memdb__bits_float(memdb__get_u32(row));
     if (!isfinite(scale * MAX_CODE) || signbit(scale))
         return false;
     bool bad = false;
@@ -91,7 +79,7 @@ bool memdb__row_verify(const uint8_t *row, size_t size, uint32_t dimension) {
 }
 
 void memdb__row_decode(const uint8_t *row, uint32_t dimension, float *vector_out) {
-    float scale = float_of_bits(memdb__get_u32(row));
+    float scale = memdb__bits_float(memdb__get_u32(row));
     for (uint32_t i = 0; i < dimension; i++)
         vector_out[i] = (float)(int8_t)row[4 + i] * scale;
 }

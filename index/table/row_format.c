@@ -13,18 +13,6 @@
 #define E8M0_BIAS 127
 #define E8M0_LARGEST 254 // 255 is not a number
 
-static uint32_t bits_of(float number) {
-    uint32_t bits;
-    memcpy(&bits, &number, sizeof bits);
-    return bits;
-}
-
-static float float_of(uint32_t bits) {
-    float number;
-    memcpy(&number, &bits, sizeof number);
-    return number;
-}
-
 bool memdb__table_format_init(memdb__table_format_t *format, memdb_dtype_t dtype,
                               uint32_t dimension, uint32_t scale_group) {
     static const uint8_t half_bytes[] = {8, 4, 4, 2, 2, 1}; // of a number, in half bytes
@@ -50,37 +38,38 @@ static float decode_f16(uint16_t half) {
     uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = (half >> 10) & 31,
              fraction = half & 0x3FF;
     if (exponent == 31) {
-        return float_of(sign | 0x7F800000 | fraction << 13);
+        return memdb__bits_float(sign | 0x7F800000 | fraction << 13);
     }
     if (exponent == 0) { // zero, or subnormal: a multiple of 2^-24
         float number = (float)fraction * 0x1p-24f;
         return sign ? -number : number;
     }
-    return float_of(sign | (exponent + 112) << 23 | fraction << 13);
+    return memdb__bits_float(sign | (exponent + 112) << 23 | fraction << 13);
 }
 
 static float decode_e4m3(uint8_t code) {
     uint32_t sign = (uint32_t)(code & 0x80) << 24, exponent = (code >> 3) & 15, fraction = code & 7;
     if (exponent == 15 && fraction == 7) {
-        return float_of(sign | 0x7FC00000);
+        return memdb__bits_float(sign | 0x7FC00000);
     }
     if (exponent == 0) { // zero, or subnormal: a multiple of 2^-9
         float number = (float)fraction * 0x1p-9f;
         return sign ? -number : number;
     }
-    return float_of(sign | (exponent + 120) << 23 | fraction << 20);
+    return memdb__bits_float(sign | (exponent + 120) << 23 | fraction << 20);
 }
 
 /// 2^(code - 127); the lowest one is subnormal.
 static float decode_e8m0(uint8_t code) {
-    return code == 255 ? NAN : code ? float_of((uint32_t)code << 23) : 0x1p-127f;
+    return code == 255 ? NAN : code ? memdb__bits_float((uint32_t)code << 23) : 0x1p-127f;
 }
 
 /// The scale of group number `i`.
 static float scale_of(const memdb__table_format_t *format, const uint8_t *row, uint32_t i) {
     const uint8_t *scales = row + format->scale_offset;
-    return format->dtype == MEMDB_DTYPE_E4M3 ? decode_e8m0(scales[i])
-                                             : float_of(memdb__get_u32(scales + 4 * (size_t)i));
+    return format->dtype == MEMDB_DTYPE_E4M3
+               ? decode_e8m0(scales[i])
+               : memdb__bits_float(memdb__get_u32(scales + 4 * (size_t)i));
 }
 
 static void decode_scaled(const memdb__table_format_t *format, const uint8_t *row, float *out) {
@@ -113,7 +102,7 @@ void memdb__table_row_decode(const memdb__table_format_t *format, const uint8_t 
     switch (format->dtype) {
     case MEMDB_DTYPE_F32:
         for (uint32_t i = 0; i < d; i++) {
-            out[i] = float_of(memdb__get_u32(row + 4 * (size_t)i));
+            out[i] = memdb__bits_float(memdb__get_u32(row + 4 * (size_t)i));
         }
         break;
     case MEMDB_DTYPE_F16:
@@ -123,7 +112,7 @@ void memdb__table_row_decode(const memdb__table_format_t *format, const uint8_t 
         break;
     case MEMDB_DTYPE_BF16:
         for (uint32_t i = 0; i < d; i++) {
-            out[i] = float_of((uint32_t)memdb__get_u16(row + 2 * (size_t)i) << 16);
+            out[i] = memdb__bits_float((uint32_t)memdb__get_u16(row + 2 * (size_t)i) << 16);
         }
         break;
     default:
@@ -138,11 +127,11 @@ void memdb__table_row_decode(const memdb__table_format_t *format, const uint8_t 
 /// The magnitude of a finite number as a float of `fraction_bits` and the given bias, without its
 /// sign; what is too large becomes `largest`. Below the normal numbers the steps are even.
 static uint32_t round_to(float number, uint32_t fraction_bits, int32_t bias, uint32_t largest) {
-    uint32_t bits = bits_of(number) & 0x7FFFFFFF, drop = 23 - fraction_bits;
+    uint32_t bits = memdb__float_bits(number) & 0x7FFFFFFF, drop = 23 - fraction_bits;
     int32_t exponent = (int32_t)(bits >> 23) - 127;
     if (exponent <
         1 - bias) { // a multiple of 2^(1 - bias - fraction_bits); nearbyint rounds to even
-        float steps = ldexpf(float_of(bits), bias - 1 + (int32_t)fraction_bits);
+        float steps = ldexpf(memdb__bits_float(bits), bias - 1 + (int32_t)fraction_bits);
         return (uint32_t)nearbyintf(steps);
     }
     uint32_t rounded = bits + (1u << (drop - 1)) - 1 + (bits >> drop & 1);
@@ -151,17 +140,18 @@ static uint32_t round_to(float number, uint32_t fraction_bits, int32_t bias, uin
 }
 
 static uint16_t encode_f16(float number) {
-    return (uint16_t)((bits_of(number) >> 16 & 0x8000) | round_to(number, 10, 15, 0x7BFF));
+    return (uint16_t)((memdb__float_bits(number) >> 16 & 0x8000) |
+                      round_to(number, 10, 15, 0x7BFF));
 }
 
 static uint16_t encode_bf16(float number) {
-    uint32_t bits = bits_of(number);
+    uint32_t bits = memdb__float_bits(number);
     uint32_t rounded = ((bits & 0x7FFFFFFF) + 0x7FFF + (bits >> 16 & 1)) >> 16;
     return (uint16_t)((bits >> 16 & 0x8000) | (rounded < 0x7F7F ? rounded : 0x7F7F));
 }
 
 static uint8_t encode_e4m3(float number) {
-    return (uint8_t)((bits_of(number) >> 24 & 0x80) | round_to(number, 3, 7, 0x7E));
+    return (uint8_t)((memdb__float_bits(number) >> 24 & 0x80) | round_to(number, 3, 7, 0x7E));
 }
 
 /// The smallest power of two that brings `largest` to at most 448.
@@ -199,7 +189,7 @@ static void encode_group(const memdb__table_format_t *format, const float *numbe
     }
     bool bytes = format->dtype == MEMDB_DTYPE_I8;
     scale = bytes ? largest / 127 : highest / 7 > -lowest / 8 ? highest / 7 : -lowest / 8;
-    memdb__put_u32(scales + 4 * (size_t)i, bits_of(scale));
+    memdb__put_u32(scales + 4 * (size_t)i, memdb__float_bits(scale));
     for (uint32_t j = from; j < to; j++) {
         float steps = scale > 0 ? nearbyintf(numbers[j] / scale) : 0; // 0: they are too small
         if (bytes) {
@@ -229,7 +219,7 @@ bool memdb__table_row_encode(const memdb__table_format_t *format, const float *n
     for (uint32_t i = 0; i < format->dimension; i++) {
         switch (format->dtype) {
         case MEMDB_DTYPE_F32:
-            memdb__put_u32(out + 4 * (size_t)i, bits_of(numbers[i]));
+            memdb__put_u32(out + 4 * (size_t)i, memdb__float_bits(numbers[i]));
             break;
         case MEMDB_DTYPE_F16:
             memdb__put_u16(out + 2 * (size_t)i, encode_f16(numbers[i]));
