@@ -1,5 +1,6 @@
 // The scalar twins: what every variant must equal, bit for bit. They are the oracle of the tests,
 // and what runs where no variant does.
+#include "base/bytes.h"
 #include "index/kernels/kernels_variants.h"
 
 #include <math.h>
@@ -91,11 +92,14 @@ void memdb__rotate_scalar(float *vector, size_t size, const uint64_t *signs) {
 }
 
 float memdb__half_decode(uint16_t half) {
-    uint32_t exponent = half >> 10 & 31, mantissa = half & 1023;
-    float magnitude = exponent == 0    ? ldexpf((float)mantissa, -24)
-                      : exponent == 31 ? (mantissa ? NAN : INFINITY)
-                                       : ldexpf((float)(1024 + mantissa), (int)exponent - 25);
-    return half & 0x8000 ? -magnitude : magnitude;
+    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31,
+             mantissa = half & 1023;
+    if (exponent == 0) { // zero, or subnormal: a multiple of 2^-24
+        float magnitude = (float)mantissa * 0x1p-24f;
+        return sign ? -magnitude : magnitude;
+    }
+    uint32_t wide = exponent == 31 ? 255 : exponent + 112; // infinities and NaNs stay what they are
+    return memdb__bits_float(sign | wide << 23 | mantissa << 13);
 }
 
 uint16_t memdb__half_encode(float value) {

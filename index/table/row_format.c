@@ -5,10 +5,12 @@
 // microscaling (E8M0 scales). Rounding is to the nearest, ties to even; what is too large becomes
 // the largest value that there is.
 #include "base/bytes.h"
+#include "index/kernels/kernels.h"
 #include "index/table/table.h"
 
 #include <math.h>
 
+#define F16_LARGEST 65504.0f
 #define E4M3_LARGEST 448.0f
 #define E8M0_BIAS 127
 #define E8M0_LARGEST 254 // 255 is not a number
@@ -33,19 +35,6 @@ bool memdb__table_format_init(memdb__table_format_t *format, memdb_dtype_t dtype
 }
 
 // ------------------------------------------------------------------------------ decoding
-
-static float decode_f16(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = (half >> 10) & 31,
-             fraction = half & 0x3FF;
-    if (exponent == 31) {
-        return memdb__bits_float(sign | 0x7F800000 | fraction << 13);
-    }
-    if (exponent == 0) { // zero, or subnormal: a multiple of 2^-24
-        float number = (float)fraction * 0x1p-24f;
-        return sign ? -number : number;
-    }
-    return memdb__bits_float(sign | (exponent + 112) << 23 | fraction << 13);
-}
 
 static float decode_e4m3(uint8_t code) {
     uint32_t sign = (uint32_t)(code & 0x80) << 24, exponent = (code >> 3) & 15, fraction = code & 7;
@@ -107,7 +96,7 @@ void memdb__table_row_decode(const memdb__table_format_t *format, const uint8_t 
         break;
     case MEMDB_DTYPE_F16:
         for (uint32_t i = 0; i < d; i++) {
-            out[i] = decode_f16(memdb__get_u16(row + 2 * (size_t)i));
+            out[i] = memdb__half_decode(memdb__get_u16(row + 2 * (size_t)i));
         }
         break;
     case MEMDB_DTYPE_BF16:
@@ -124,24 +113,8 @@ void memdb__table_row_decode(const memdb__table_format_t *format, const uint8_t 
 
 // ------------------------------------------------------------------------------ encoding
 
-/// The magnitude of a finite number as a float of `fraction_bits` and the given bias, without its
-/// sign; what is too large becomes `largest`. Below the normal numbers the steps are even.
-static uint32_t round_to(float number, uint32_t fraction_bits, int32_t bias, uint32_t largest) {
-    uint32_t bits = memdb__float_bits(number) & 0x7FFFFFFF, drop = 23 - fraction_bits;
-    int32_t exponent = (int32_t)(bits >> 23) - 127;
-    if (exponent <
-        1 - bias) { // a multiple of 2^(1 - bias - fraction_bits); nearbyint rounds to even
-        float steps = ldexpf(memdb__bits_float(bits), bias - 1 + (int32_t)fraction_bits);
-        return (uint32_t)nearbyintf(steps);
-    }
-    uint32_t rounded = bits + (1u << (drop - 1)) - 1 + (bits >> drop & 1);
-    uint32_t code = (rounded >> drop) - ((uint32_t)(127 - bias) << fraction_bits);
-    return code < largest ? code : largest;
-}
-
-static uint16_t encode_f16(float number) {
-    return (uint16_t)((memdb__float_bits(number) >> 16 & 0x8000) |
-                      round_to(number, 10, 15, 0x7BFF));
+static float clamp(float value, float low, float high) {
+    return value < low ? low : value > high ? high : value;
 }
 
 static uint16_t encode_bf16(float number) {
@@ -151,7 +124,14 @@ static uint16_t encode_bf16(float number) {
 }
 
 static uint8_t encode_e4m3(float number) {
-    return (uint8_t)((memdb__float_bits(number) >> 24 & 0x80) | round_to(number, 3, 7, 0x7E));
+    uint32_t bits = memdb__float_bits(number), magnitude = bits & 0x7FFFFFFF;
+    uint8_t sign = (uint8_t)(bits >> 24 & 0x80);
+    if (magnitude < (127u - 6) << 23) { // below 2^-6 the steps are 2^-9; nearbyint rounds to even
+        return (uint8_t)(sign | (uint8_t)nearbyintf(memdb__bits_float(magnitude) * 0x1p9f));
+    }
+    uint32_t rounded = magnitude + (1u << 19) - 1 + (magnitude >> 20 & 1);
+    uint32_t code = (rounded >> 20) - (120u << 3);
+    return (uint8_t)(sign | (code < 0x7E ? code : 0x7E));
 }
 
 /// The smallest power of two that brings `largest` to at most 448.
@@ -163,10 +143,6 @@ static uint8_t scale_code(float largest) {
     float fraction = frexpf(largest / E4M3_LARGEST, &exponent); // in [.5, 1)
     int code = exponent - (fraction == 0.5f) + E8M0_BIAS;
     return (uint8_t)(code < 0 ? 0 : code > E8M0_LARGEST ? E8M0_LARGEST : code);
-}
-
-static float clamp(float value, float low, float high) {
-    return value < low ? low : value > high ? high : value;
 }
 
 /// Numbers [from, to), group number `i`.
@@ -222,7 +198,8 @@ bool memdb__table_row_encode(const memdb__table_format_t *format, const float *n
             memdb__put_u32(out + 4 * (size_t)i, memdb__float_bits(numbers[i]));
             break;
         case MEMDB_DTYPE_F16:
-            memdb__put_u16(out + 2 * (size_t)i, encode_f16(numbers[i]));
+            memdb__put_u16(out + 2 * (size_t)i,
+                           memdb__half_encode(clamp(numbers[i], -F16_LARGEST, F16_LARGEST)));
             break;
         case MEMDB_DTYPE_BF16:
             memdb__put_u16(out + 2 * (size_t)i, encode_bf16(numbers[i]));
