@@ -37,14 +37,6 @@ size_t memdb__table_value_bytes(const memdb__table_description_t *description) {
     return description->format.row_bytes + (description->info.adagrad ? sizeof(float) : 0);
 }
 
-static size_t multiplier_count(const memdb_hashing_t *hashing) {
-    return (size_t)hashing->layers * hashing->max_order;
-}
-
-static size_t prime_count(const memdb_hashing_t *hashing) {
-    return (size_t)hashing->layers * (hashing->max_order - hashing->min_order + 1) * hashing->heads;
-}
-
 static void append_numbers(memdb__buffer_t *out, const uint64_t *numbers, size_t count) {
     for (size_t i = 0; i < count; i++) {
         memdb__buffer_append_u64(out, numbers[i]);
@@ -60,9 +52,9 @@ static void append_hashing(memdb__buffer_t *out, const memdb_hashing_t *hashing)
     memdb__buffer_append_u32(out, hashing->max_order);
     memdb__buffer_append_u32(out, hashing->heads);
     memdb__buffer_append_u32(out, (uint32_t)hashing->pad);
-    append_numbers(out, hashing->multipliers, multiplier_count(hashing));
-    append_numbers(out, hashing->primes, prime_count(hashing));
-    append_numbers(out, hashing->offsets, prime_count(hashing));
+    append_numbers(out, hashing->multipliers, memdb__multiplier_count(hashing));
+    append_numbers(out, hashing->primes, memdb__prime_count(hashing));
+    append_numbers(out, hashing->offsets, memdb__prime_count(hashing));
     memdb__buffer_append_u32(out, hashing->token_count);
     for (uint32_t i = 0; i < hashing->token_count; i++) {
         memdb__buffer_append_u32(out, (uint32_t)hashing->token_map[i]);
@@ -89,19 +81,27 @@ bool memdb__table_decode_name(const uint8_t *data, size_t size, memdb_bytes_t *n
     return !reader.bad && name_out->size > 0 && name_out->size <= MEMDB_MAX_NAME_BYTES;
 }
 
+/// What stands in front of the name. False: it cannot be.
+static bool read_head(memdb__reader_t *reader, memdb__table_description_t *d) {
+    d->info.rows = memdb__read_u64(reader);
+    d->info.dimension = memdb__read_u32(reader);
+    d->info.dtype = (memdb_dtype_t)memdb__read_u8(reader);
+    uint8_t adagrad = memdb__read_u8(reader);
+    d->info.adagrad = adagrad == 1;
+    d->info.scale_group = memdb__read_u32(reader);
+    return !reader->bad && adagrad <= 1 &&
+           memdb__table_format_init(&d->format, d->info.dtype, d->info.dimension,
+                                    d->info.scale_group);
+}
+
 bool memdb__table_decode_shape(const uint8_t *data, size_t size, uint64_t *rows_out,
                                size_t *value_bytes_out) {
     memdb__reader_t reader = memdb__reader(data, size);
     memdb__table_description_t d = {0};
-    *rows_out = memdb__read_u64(&reader);
-    uint32_t dimension = memdb__read_u32(&reader);
-    uint8_t dtype = memdb__read_u8(&reader);
-    d.info.adagrad = memdb__read_u8(&reader) == 1;
-    uint32_t group = memdb__read_u32(&reader);
-    if (reader.bad ||
-        !memdb__table_format_init(&d.format, (memdb_dtype_t)dtype, dimension, group)) {
+    if (!read_head(&reader, &d)) {
         return false;
     }
+    *rows_out = d.info.rows;
     *value_bytes_out = memdb__table_value_bytes(&d);
     return true;
 }
@@ -137,7 +137,7 @@ static memdb_status_t read_rest(memdb__reader_t *reader, memdb__table_descriptio
     if (!read_shape(reader, hashing)) {
         return MEMDB_CORRUPT;
     }
-    size_t numbers = hashing->layers ? multiplier_count(hashing) + 2 * prime_count(hashing) : 0;
+    size_t numbers = memdb__multiplier_count(hashing) + 2 * memdb__prime_count(hashing);
     size_t left = memdb__reader_left(reader), constants = numbers * 8 + (hashing->layers ? 4 : 0);
     if (left < constants || (left - constants) % 4 || (!hashing->layers && left)) {
         return MEMDB_CORRUPT;
@@ -149,9 +149,9 @@ static memdb_status_t read_rest(memdb__reader_t *reader, memdb__table_descriptio
     }
     d->memory = at;
     if (hashing->layers) {
-        hashing->multipliers = read_numbers(reader, multiplier_count(hashing), &at);
-        hashing->primes = read_numbers(reader, prime_count(hashing), &at);
-        hashing->offsets = read_numbers(reader, prime_count(hashing), &at);
+        hashing->multipliers = read_numbers(reader, memdb__multiplier_count(hashing), &at);
+        hashing->primes = read_numbers(reader, memdb__prime_count(hashing), &at);
+        hashing->offsets = read_numbers(reader, memdb__prime_count(hashing), &at);
         hashing->token_count = memdb__read_u32(reader);
     }
     int32_t *map = (int32_t *)at;
@@ -179,14 +179,11 @@ memdb_status_t memdb__table_decode(const uint8_t *data, size_t size,
                                    memdb__table_description_t *description_out) {
     memdb__reader_t reader = memdb__reader(data, size);
     memdb__table_description_t d = {.info.size = sizeof d.info};
-    d.info.rows = memdb__read_u64(&reader);
-    d.info.dimension = memdb__read_u32(&reader);
-    d.info.dtype = (memdb_dtype_t)memdb__read_u8(&reader);
-    uint8_t adagrad = memdb__read_u8(&reader);
-    d.info.adagrad = adagrad == 1;
-    d.info.scale_group = memdb__read_u32(&reader);
+    if (!read_head(&reader, &d)) {
+        return MEMDB_CORRUPT;
+    }
     d.info.name.data = (const char *)memdb__read_sized(&reader, &d.info.name.size);
-    if (reader.bad || adagrad > 1) {
+    if (reader.bad) {
         return MEMDB_CORRUPT;
     }
     size_t after = (size_t)(reader.at - data);

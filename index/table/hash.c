@@ -10,10 +10,6 @@
 
 #include <string.h>
 
-static size_t prime_count(const memdb_hashing_t *hashing) {
-    return (size_t)hashing->layers * (hashing->max_order - hashing->min_order + 1) * hashing->heads;
-}
-
 static memdb_status_t check_shape(const memdb_hashing_t *hashing, memdb_error_t *error) {
     if (hashing->min_order == 0 || hashing->min_order > hashing->max_order || !hashing->heads ||
         !hashing->multipliers || !hashing->primes || !hashing->offsets ||
@@ -44,12 +40,12 @@ memdb_status_t memdb__hashing_check(const memdb_hashing_t *hashing, uint64_t row
     if (status) {
         return status;
     }
-    for (size_t i = 0; i < (size_t)hashing->layers * hashing->max_order; i++) {
+    for (size_t i = 0; i < memdb__multiplier_count(hashing); i++) {
         if (hashing->multipliers[i] % 2 == 0) {
             return memdb__fail(error, MEMDB_INVALID, "hashing: multiplier %zu is even", i);
         }
     }
-    for (size_t i = 0; i < prime_count(hashing); i++) {
+    for (size_t i = 0; i < memdb__prime_count(hashing); i++) {
         if (hashing->primes[i] == 0 || hashing->primes[i] > rows ||
             hashing->offsets[i] > rows - hashing->primes[i]) {
             return memdb__fail(error, MEMDB_INVALID,
@@ -73,8 +69,7 @@ bool memdb__hasher_init(memdb__hasher_t *hasher, const memdb_hashing_t *hashing)
     if (!hashing->layers) {
         return true;
     }
-    size_t count = prime_count(hashing);
-    hasher->orders = hashing->max_order - hashing->min_order + 1;
+    size_t count = memdb__prime_count(hashing);
     hasher->reciprocals = memdb__allocate(count * sizeof *hasher->reciprocals);
     for (size_t i = 0; hasher->reciprocals && i < count; i++) {
         hasher->reciprocals[i] = UINT64_MAX / hashing->primes[i];
@@ -126,7 +121,7 @@ memdb_status_t memdb__hasher_run(const memdb__hasher_t *hasher, const int32_t *t
     if (!hashing->layers) {
         return memdb__fail(error, MEMDB_INVALID, "hash: the table hashes nothing");
     }
-    size_t before = hashing->max_order - 1, each = prime_count(hashing);
+    size_t before = hashing->max_order - 1, each = memdb__prime_count(hashing);
     for (size_t s = 0; s < sequences; s++) {
         uint64_t window[MEMDB_MAX_HASH_ORDER];
         for (size_t j = 0; j < before; j++) { // window[0] is moved on before the first token

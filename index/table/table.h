@@ -28,9 +28,17 @@ bool memdb__table_row_encode(const memdb__table_format_t *format, const float *n
 /// the reciprocals of the primes.
 typedef struct memdb__hasher {
     const memdb_hashing_t *hashing;
-    uint32_t orders;       // max_order - min_order + 1
     uint64_t *reciprocals; // of each prime; NULL where nothing is hashed
 } memdb__hasher_t;
+
+/// How many multipliers there are, and primes, which are as many as offsets. 0 where nothing is
+/// hashed.
+static inline size_t memdb__multiplier_count(const memdb_hashing_t *hashing) {
+    return (size_t)hashing->layers * hashing->max_order;
+}
+static inline size_t memdb__prime_count(const memdb_hashing_t *hashing) {
+    return (size_t)hashing->layers * (hashing->max_order - hashing->min_order + 1) * hashing->heads;
+}
 
 /// MEMDB_INVALID or MEMDB_LIMIT with a message: constants that cannot be, for a table of `rows`.
 memdb_status_t memdb__hashing_check(const memdb_hashing_t *hashing, uint64_t rows,
