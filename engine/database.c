@@ -73,25 +73,13 @@ static memdb_status_t open_directory(memdb_t *db, const char *path, memdb_error_
 /// What the visitor of recovery remembers besides applying.
 typedef struct recovery {
     memdb_t *db;
-    uint64_t last_id;
-    uint32_t last_space;
+    memdb__last_ids_t last;
 } recovery_t;
 
 static memdb_status_t recover_frame(void *context, const memdb__frame_t *frame,
                                     memdb_error_t *error) {
     recovery_t *recovery = context;
-    memdb__reader_t reader = memdb__reader(frame->payload, frame->size);
-    memdb__operation_t operation;
-    while (memdb__operation_decode(&reader, &operation)) {
-        if (operation.kind == MEMDB__OPERATION_PUT && operation.id > recovery->last_id) {
-            recovery->last_id = operation.id;
-        }
-        if ((operation.kind == MEMDB__OPERATION_SPACE ||
-             operation.kind == MEMDB__OPERATION_TABLE) &&
-            operation.space > recovery->last_space) {
-            recovery->last_space = operation.space;
-        }
-    }
+    memdb__payload_note_ids(frame->payload, frame->size, &recovery->last);
     return memdb__apply_frame(recovery->db, frame, error);
 }
 
@@ -167,8 +155,8 @@ static memdb_status_t recover(memdb_t *db, const memdb__manifest_t *manifest,
                                 ? found.last_commit_time
                                 : manifest->last_commit_time,
         .next_segment_id = larger(manifest->next_segment_id, last_file + 1),
-        .next_id = larger(manifest->next_id, recovery.last_id + 1),
-        .next_space = larger(manifest->next_space, recovery.last_space + 1),
+        .next_id = larger(manifest->next_id, recovery.last.memory + 1),
+        .next_space = larger(manifest->next_space, recovery.last.space + 1),
     };
     memcpy(start.database_id, db->database_id, 16);
     atomic_store_explicit(&db->position, found.end, memory_order_release);

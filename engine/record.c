@@ -422,3 +422,18 @@ bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operat
     *operation_out = operation;
     return true;
 }
+
+void memdb__payload_note_ids(const uint8_t *payload, size_t size, memdb__last_ids_t *last) {
+    memdb__reader_t reader = memdb__reader(payload, size);
+    memdb__operation_t operation;
+    while (memdb__operation_decode(&reader, &operation)) {
+        if (operation.kind == MEMDB__OPERATION_PUT && operation.id > last->memory) {
+            last->memory = operation.id;
+        }
+        if ((operation.kind == MEMDB__OPERATION_SPACE ||
+             operation.kind == MEMDB__OPERATION_TABLE) &&
+            operation.space > last->space) {
+            last->space = operation.space;
+        }
+    }
+}

@@ -119,4 +119,12 @@ bool memdb__operation_encode(memdb__buffer_t *out, const memdb__operation_t *ope
 /// bytes. Bodies are not decoded.
 bool memdb__operation_decode(memdb__reader_t *reader, memdb__operation_t *operation_out);
 
+/// The highest id of a memory, and number of a space or table, that was given out.
+typedef struct memdb__last_ids {
+    uint64_t memory;
+    uint32_t space;
+} memdb__last_ids_t;
+/// Raise them to what a payload gives out.
+void memdb__payload_note_ids(const uint8_t *payload, size_t size, memdb__last_ids_t *last);
+
 #endif

@@ -26,8 +26,7 @@ typedef struct restore {
     uint64_t complete; // `from` is a backup that says it is complete up to here; 0: it is none
     uint64_t end;      // of its log, as far as it was read
     bool past;         // the bound was passed
-    uint64_t last_id;
-    uint32_t last_space;
+    memdb__last_ids_t last;
 } restore_t;
 
 // ------------------------------------------------------------------------------ both directories
@@ -158,18 +157,7 @@ static memdb_status_t open_to(restore_t *r, bool *done_out, memdb_error_t *error
 /// A frame of `from`: copied, or beyond the bound. Ids are noted of all.
 static memdb_status_t take_frame(void *context, const memdb__frame_t *frame, memdb_error_t *error) {
     restore_t *r = context;
-    memdb__reader_t reader = memdb__reader(frame->payload, frame->size);
-    memdb__operation_t operation;
-    while (memdb__operation_decode(&reader, &operation)) {
-        if (operation.kind == MEMDB__OPERATION_PUT && operation.id > r->last_id) {
-            r->last_id = operation.id;
-        }
-        if ((operation.kind == MEMDB__OPERATION_SPACE ||
-             operation.kind == MEMDB__OPERATION_TABLE) &&
-            operation.space > r->last_space) {
-            r->last_space = operation.space;
-        }
-    }
+    memdb__payload_note_ids(frame->payload, frame->size, &r->last);
     r->past |= (r->options.until_lsn && frame->end > r->options.until_lsn) ||
                (r->options.until_time && frame->commit_time > r->options.until_time);
     r->end = frame->end;
@@ -240,9 +228,9 @@ static memdb_status_t build(restore_t *r, memdb_error_t *error) {
     if (status == MEMDB_NOT_FOUND) {
         status = error->status = MEMDB_CORRUPT; // an extent that a memory needs
     }
-    manifest->next_id = manifest->next_id > r->last_id ? manifest->next_id : r->last_id + 1;
+    manifest->next_id = manifest->next_id > r->last.memory ? manifest->next_id : r->last.memory + 1;
     manifest->next_space =
-        manifest->next_space > r->last_space ? manifest->next_space : r->last_space + 1;
+        manifest->next_space > r->last.space ? manifest->next_space : r->last.space + 1;
     status = status ? status : memdb__copy_catalog(copy, false, error);
     status = status ? status : memdb__wal_copy_publish(copy->log, error);
     status = status ? status : memdb__copy_sweep(copy, error);
