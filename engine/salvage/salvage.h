@@ -79,6 +79,11 @@ void memdb__salvage_lost(memdb__salvage_t *salvage, const char *file, uint64_t o
 memdb_status_t memdb__salvage_segments(memdb__salvage_t *salvage, memdb_error_t *error);
 /// The same of the log from salvage->applied on.
 memdb_status_t memdb__salvage_log(memdb__salvage_t *salvage, memdb_error_t *error);
+/// Call `add` for the newest version of each key of a kind, among the sorted entries.
+memdb_status_t memdb__salvage_each(const memdb__salvage_t *salvage, uint8_t kind,
+                                   memdb_status_t (*add)(void *context,
+                                                         const memdb__salvage_entry_t *entry),
+                                   void *context);
 /// Write the tables among the sorted entries into a database; `last_out` is raised to the highest
 /// number that was met (salvage_tables.c).
 memdb_status_t memdb__salvage_tables(memdb__salvage_t *salvage, memdb_t *db, uint32_t *last_out,

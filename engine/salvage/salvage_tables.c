@@ -13,6 +13,7 @@ typedef struct tables {
     memdb__table_description_t description; // of the table in hand
     uint32_t number;                        // 0: none
     memdb__buffer_t rows, values;           // of it, not yet in the transaction
+    uint32_t *last;                         // the highest number of a table that was met
     memdb_error_t *error;
 } tables_t;
 
@@ -55,7 +56,18 @@ static void lost(tables_t *t, memdb_bytes_t name, const char *what) {
     memdb__salvage_lost(t->salvage, "segments", 0, 0, 0, name, "%s", what);
 }
 
-static memdb_status_t add_table(tables_t *t, const memdb__salvage_entry_t *entry) {
+static void note_number(tables_t *t, const memdb__salvage_entry_t *entry) {
+    if (entry->key_size >= 5 && memdb__get_be32(entry->key + 1) > *t->last) {
+        *t->last = memdb__get_be32(entry->key + 1);
+    }
+}
+
+static memdb_status_t add_table(void *context, const memdb__salvage_entry_t *entry) {
+    tables_t *t = context;
+    note_number(t, entry);
+    if (entry->tombstone) {
+        return MEMDB_OK;
+    }
     memdb__table_description_t d;
     memdb_status_t status = entry->key_size == 5
                                 ? memdb__table_decode(entry->value, entry->value_size, &d)
@@ -102,7 +114,12 @@ static memdb_status_t turn_to(tables_t *t, uint32_t number) {
     return status ? status : memdb__table_decode(entry.value, entry.value_size, &t->description);
 }
 
-static memdb_status_t add_row(tables_t *t, const memdb__salvage_entry_t *entry) {
+static memdb_status_t add_row(void *context, const memdb__salvage_entry_t *entry) {
+    tables_t *t = context;
+    note_number(t, entry);
+    if (entry->tombstone) {
+        return MEMDB_OK;
+    }
     if (entry->key_size != MEMDB__ROW_KEY_BYTES) {
         lost(t, (memdb_bytes_t){0}, "a row of a table: its key is not well formed");
         return MEMDB_OK;
@@ -122,33 +139,11 @@ static memdb_status_t add_row(tables_t *t, const memdb__salvage_entry_t *entry) 
     return t->values.size >= BATCH_BYTES ? flush(t) : MEMDB_OK;
 }
 
-/// Call `add` for the newest version of each key of a kind, where that is no tombstone.
-static memdb_status_t each(tables_t *t, uint8_t kind, uint32_t *last_out,
-                           memdb_status_t (*add)(tables_t *t,
-                                                 const memdb__salvage_entry_t *entry)) {
-    const memdb__salvage_entry_t *entries =
-        (const memdb__salvage_entry_t *)t->salvage->entries.data;
-    size_t count = MEMDB__SALVAGE_COUNT(t->salvage->entries, memdb__salvage_entry_t);
-    memdb_status_t status = MEMDB_OK;
-    for (size_t i = 0; !status && i < count; i++) {
-        const memdb__salvage_entry_t *entry = &entries[i], *before = i ? entry - 1 : NULL;
-        if (entry->key[0] != kind || (before && memdb__compare(before->key, before->key_size,
-                                                               entry->key, entry->key_size) == 0)) {
-            continue;
-        }
-        if (entry->key_size >= 5 && memdb__get_be32(entry->key + 1) > *last_out) {
-            *last_out = memdb__get_be32(entry->key + 1);
-        }
-        status = entry->tombstone ? MEMDB_OK : add(t, entry);
-    }
-    return status;
-}
-
 memdb_status_t memdb__salvage_tables(memdb__salvage_t *salvage, memdb_t *db, uint32_t *last_out,
                                      memdb_error_t *error) {
-    tables_t t = {.salvage = salvage, .db = db, .error = error};
-    memdb_status_t status = each(&t, MEMDB__KEY_TABLE, last_out, add_table);
-    status = status ? status : each(&t, MEMDB__KEY_ROW, last_out, add_row);
+    tables_t t = {.salvage = salvage, .db = db, .last = last_out, .error = error};
+    memdb_status_t status = memdb__salvage_each(salvage, MEMDB__KEY_TABLE, add_table, &t);
+    status = status ? status : memdb__salvage_each(salvage, MEMDB__KEY_ROW, add_row, &t);
     status = status ? status : flush(&t);
     if (!status && t.txn) {
         status = engine(&t, memdb_txn_commit(t.txn, MEMDB_DURABILITY_OS, NULL));

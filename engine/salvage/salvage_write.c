@@ -149,7 +149,8 @@ static memdb_status_t create_space(writer_t *writer, memdb_space_t id, memdb_spa
                : no_memory(writer);
 }
 
-static memdb_status_t add_space(writer_t *writer, const memdb__salvage_entry_t *entry) {
+static memdb_status_t add_space(void *context, const memdb__salvage_entry_t *entry) {
+    writer_t *writer = context;
     memdb_space_info_t info = {0};
     space_t gone = {0};
     memdb_space_t id = entry->key_size == 5 ? memdb__get_be32(entry->key + 1) : 0;
@@ -382,7 +383,8 @@ static memdb_status_t put_memory(writer_t *writer, uint64_t id, const memdb__rec
                : no_memory(writer);
 }
 
-static memdb_status_t add_memory(writer_t *writer, const memdb__salvage_entry_t *entry) {
+static memdb_status_t add_memory(void *context, const memdb__salvage_entry_t *entry) {
+    writer_t *writer = context;
     static const memdb_space_info_t unknown = {0};
     float decoded[MEMDB_MAX_DIMENSION];
     memdb__record_t record;
@@ -453,7 +455,8 @@ static bool is_known(const writer_t *writer, uint64_t id) {
     return bsearch(&wanted, entries->data, entries->size / sizeof wanted, sizeof wanted, by_key);
 }
 
-static memdb_status_t add_link(writer_t *writer, const memdb__salvage_entry_t *entry) {
+static memdb_status_t add_link(void *context, const memdb__salvage_entry_t *entry) {
+    writer_t *writer = context;
     uint8_t type[MEMDB__KEY_MAX_BYTES];
     size_t type_size;
     uint64_t from, to;
@@ -495,17 +498,16 @@ static memdb_status_t add_link(writer_t *writer, const memdb__salvage_entry_t *e
 
 // ------------------------------------------------------------------------------ all of it
 
-/// Call `add` for the newest version of each key of a kind.
-static memdb_status_t each(writer_t *writer, uint8_t kind,
-                           memdb_status_t (*add)(writer_t *writer,
-                                                 const memdb__salvage_entry_t *entry)) {
-    const memdb__salvage_entry_t *entries =
-        (const memdb__salvage_entry_t *)writer->salvage->entries.data;
-    size_t count = MEMDB__SALVAGE_COUNT(writer->salvage->entries, memdb__salvage_entry_t);
+memdb_status_t memdb__salvage_each(const memdb__salvage_t *salvage, uint8_t kind,
+                                   memdb_status_t (*add)(void *context,
+                                                         const memdb__salvage_entry_t *entry),
+                                   void *context) {
+    const memdb__salvage_entry_t *entries = (const memdb__salvage_entry_t *)salvage->entries.data;
+    size_t count = MEMDB__SALVAGE_COUNT(salvage->entries, memdb__salvage_entry_t);
     memdb_status_t status = MEMDB_OK;
     for (size_t i = 0; !status && i < count; i++) {
         if (entries[i].key[0] == kind && (!i || by_key(&entries[i - 1], &entries[i]) != 0)) {
-            status = add(writer, &entries[i]);
+            status = add(context, &entries[i]);
         }
     }
     return status;
@@ -542,10 +544,13 @@ static memdb_status_t write_all(writer_t *writer) {
         qsort(rows->data, rows->size / sizeof(memdb__salvage_row_t), sizeof(memdb__salvage_row_t),
               by_version);
     }
-    memdb_status_t status = each(writer, MEMDB__KEY_SPACE, add_space);
-    status = status ? status : each(writer, MEMDB__KEY_RECORD, add_memory);
+    memdb_status_t status =
+        memdb__salvage_each(writer->salvage, MEMDB__KEY_SPACE, add_space, writer);
+    status = status ? status
+                    : memdb__salvage_each(writer->salvage, MEMDB__KEY_RECORD, add_memory, writer);
     status = status ? status : commit(writer);
-    status = status ? status : each(writer, MEMDB__KEY_LINK, add_link);
+    status =
+        status ? status : memdb__salvage_each(writer->salvage, MEMDB__KEY_LINK, add_link, writer);
     status = status ? status : commit(writer);
     status = status
                  ? status
