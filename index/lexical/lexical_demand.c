@@ -36,20 +36,15 @@ typedef struct adding {
     bool last_dense;
 } adding_t;
 
-static memdb__query_slice_t keep(memdb__words_demand_t *demand, const uint8_t *data, size_t size) {
-    memdb__query_slice_t slice = {(uint32_t)demand->bytes.size, (uint32_t)size};
-    memdb__buffer_append(&demand->bytes, data, size);
-    return slice;
-}
-
 static bool add_word(void *context, const memdb__token_t *token) {
     adding_t *adding = context;
     memdb__words_demand_t *demand = adding->demand;
     if (token->pair) {
         return true; // its characters are there
     }
-    memdb__demand_word_t word = {.term = keep(demand, token->term, token->size)};
-    adding->last_word = keep(demand, token->word, token->word_size);
+    memdb__demand_word_t word = {.term =
+                                     memdb__query_keep(&demand->bytes, token->term, token->size)};
+    adding->last_word = memdb__query_keep(&demand->bytes, token->word, token->word_size);
     adding->last_dense = token->dense;
     adding->count++;
     return memdb__buffer_append(&demand->words, &word, sizeof word) && !demand->bytes.failed;

@@ -18,12 +18,6 @@ typedef struct parser {
     bool last_dense;
 } parser_t;
 
-static memdb__query_slice_t keep(memdb__words_query_t *query, const uint8_t *data, size_t size) {
-    memdb__query_slice_t slice = {(uint32_t)query->bytes.size, (uint32_t)size};
-    memdb__buffer_append(&query->bytes, data, size);
-    return slice;
-}
-
 static const uint8_t *at(const memdb__words_query_t *query, memdb__query_slice_t slice) {
     return query->bytes.data + slice.offset;
 }
@@ -36,7 +30,7 @@ static bool is_slice(const memdb__words_query_t *query, memdb__query_slice_t sli
 static bool take_token(void *context, const memdb__token_t *token) {
     parser_t *parser = context;
     memdb__words_query_t *query = parser->query;
-    memdb__query_word_t word = {.term = keep(query, token->term, token->size),
+    memdb__query_word_t word = {.term = memdb__query_keep(&query->bytes, token->term, token->size),
                                 .stop = !token->dense &&
                                         memdb__is_stop_word(token->word, token->word_size),
                                 .pair = token->pair,
@@ -48,7 +42,7 @@ static bool take_token(void *context, const memdb__token_t *token) {
         parser->last_term = word.term;
         parser->last_word = is_slice(query, word.term, token->word, token->word_size)
                                 ? word.term
-                                : keep(query, token->word, token->word_size);
+                                : memdb__query_keep(&query->bytes, token->word, token->word_size);
     }
     parser->failed = query->bytes.failed || query->words.failed;
     return !parser->failed &&
@@ -239,7 +233,7 @@ bool memdb__words_query_add(memdb__words_query_t *query, const uint8_t *term, si
             return true;
         }
     }
-    memdb__query_word_t word = {.term = keep(query, term, size), .weight = 1};
+    memdb__query_word_t word = {.term = memdb__query_keep(&query->bytes, term, size), .weight = 1};
     if (query->bytes.failed || !memdb__buffer_append(&query->words, &word, sizeof word)) {
         return false;
     }

@@ -9,6 +9,14 @@ typedef struct memdb__query_slice {
     uint32_t offset, size;
 } memdb__query_slice_t;
 
+/// Append bytes; a failure stays with the buffer.
+static inline memdb__query_slice_t memdb__query_keep(memdb__buffer_t *bytes, const uint8_t *data,
+                                                     size_t size) {
+    memdb__query_slice_t slice = {(uint32_t)bytes->size, (uint32_t)size};
+    memdb__buffer_append(bytes, data, size);
+    return slice;
+}
+
 typedef struct memdb__query_word {
     memdb__query_slice_t term;
     bool stop;
